@@ -1,0 +1,29 @@
+# A thin front for Meson. Everything needed is installed by `make setup`, which
+# `make demo` and `make test` run by themselves.
+BUILD ?= build
+
+.PHONY: all setup demo test check sanitize bench clean
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) --buildtype=release
+
+setup:
+	tools/setup.sh
+
+demo: setup all
+	tools/demo.sh $(BUILD)
+
+test: setup $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+	meson test -C $(BUILD) --print-errorlogs
+
+sanitize: setup
+	test -f $(BUILD)-asan/build.ninja || meson setup $(BUILD)-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C $(BUILD)-asan
+	meson test -C $(BUILD)-asan --print-errorlogs --timeout-multiplier 4
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan

@@ -1,0 +1,35 @@
+// main.c - the table of subcommands.
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const gv_command commands[] = {
+    {0},
+};
+
+static void usage(FILE *f) {
+    fprintf(f, "gvhmr " GVHMR_VERSION " - world-grounded human motion from one ordinary video\n\n"
+               "usage: gvhmr COMMAND [options]     (gvhmr COMMAND --help for the options)\n\n");
+    for (const gv_command *c = commands; c->name; c++) fprintf(f, "  %-9s %s\n", c->name, c->help);
+    fprintf(f, "\nexample: gvhmr run video.mp4 -o out\n");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("gvhmr " GVHMR_VERSION);
+        return 0;
+    }
+    for (const gv_command *c = commands; c->name; c++)
+        if (!strcmp(c->name, argv[1])) return c->run(argc - 1, argv + 1);
+    fprintf(stderr, "gvhmr: \"%s\" is not a command; see `gvhmr --help`\n", argv[1]);
+    return 2;
+}

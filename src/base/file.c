@@ -1,0 +1,135 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, size_t *size, gv_error *err) {
+    *data = NULL;
+    *size = 0;
+    if (!limit) limit = (size_t)1 << 30;
+    FILE *f = fopen(path, "rb");
+    if (!f) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    gv_status status = GV_OK;
+    struct stat st;
+    unsigned char *p = NULL;
+    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
+        status = gv_fail(err, GV_ERR_IO, "%s: not a regular file", path);
+    } else if ((unsigned long long)st.st_size > limit) {
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld bytes, expected at most %zu", path, (long long)st.st_size, limit);
+    } else if (!(p = malloc((size_t)st.st_size + 1))) {
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %lld bytes", path, (long long)st.st_size);
+    } else if (fread(p, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
+        status = gv_fail(err, GV_ERR_IO, "%s: cannot read: %s", path, strerror(errno ? errno : EIO));
+    }
+    fclose(f);
+    if (status != GV_OK) {
+        free(p);
+        return status;
+    }
+    p[st.st_size] = 0;
+    *data = p;
+    *size = (size_t)st.st_size;
+    return GV_OK;
+}
+
+gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
+    *out = (gv_outfile){0};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!*name) return gv_fail(err, GV_ERR_ARGUMENT, "%s: not a file name", path);
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return gv_fail(err, GV_ERR_IO, "%s: is a folder, expected a file name", path);
+    size_t n = strlen(path) + 40;
+    out->path = strdup(path);
+    out->temporary = malloc(n);
+    if (!out->path || !out->temporary) {
+        gv_outfile_abandon(out);
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
+    }
+    snprintf(out->temporary, n, "%.*s.tmp%ld-%s", (int)(name - path), path, (long)getpid(), name);
+    int fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0) {
+        gv_status s = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+        free(out->temporary);
+        out->temporary = NULL;
+        gv_outfile_abandon(out);
+        return s;
+    }
+    close(fd);
+    return GV_OK;
+}
+
+gv_status gv_outfile_commit(gv_outfile *out, gv_error *err) {
+    gv_status status = GV_OK;
+    int fd = open(out->temporary, O_RDONLY);
+    if (fd < 0 || fsync(fd) != 0 || rename(out->temporary, out->path) != 0)
+        status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", out->path, strerror(errno));
+    if (fd >= 0) close(fd);
+    if (status != GV_OK) {
+        gv_outfile_abandon(out);
+        return status;
+    }
+    free(out->path);
+    free(out->temporary);
+    *out = (gv_outfile){0};
+    return GV_OK;
+}
+
+void gv_outfile_abandon(gv_outfile *out) {
+    if (out->temporary) unlink(out->temporary);
+    free(out->path);
+    free(out->temporary);
+    *out = (gv_outfile){0};
+}
+
+gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err) {
+    gv_outfile out;
+    gv_status status = gv_outfile_begin(&out, path, err);
+    if (status != GV_OK) return status;
+    FILE *f = fopen(out.temporary, "wb");
+    int ok = f && fwrite(data, 1, size, f) == size;
+    int saved = errno;
+    if (f && fclose(f) != 0) ok = 0, saved = errno;
+    if (!ok) {
+        status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(saved));
+        gv_outfile_abandon(&out);
+        return status;
+    }
+    return gv_outfile_commit(&out, err);
+}
+
+static char *join(const char *a, const char *b, const char *c) {
+    size_t n = strlen(a) + strlen(b) + strlen(c) + 3;
+    char *p = malloc(n);
+    if (p) snprintf(p, n, "%s/%s%s%s", a, b, *b ? "/" : "", c);
+    return p;
+}
+
+char *gv_resource_find(const char *name, gv_error *err) {
+    static const char *const folders[] = {"", "../models", "../models/node_modules/@mediapipe/pose", "../share/gvhmr"};
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(exe, '/');
+    if (slash) *slash = 0;
+    const char *env = getenv("GVHMR_DATA");
+    char *p = env ? join(env, "", name) : NULL;
+    if (p && access(p, R_OK) == 0) return p;
+    free(p);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        p = join(exe, folders[i], name);
+        if (p && access(p, R_OK) == 0) return p;
+        free(p);
+    }
+    gv_fail(err, GV_ERR_MISSING,
+            "%s: not found in $GVHMR_DATA, %s, ../models, ../models/node_modules/@mediapipe/pose, ../share/gvhmr; "
+            "run `make setup`, or set GVHMR_DATA to the folder that holds it",
+            name, exe);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+// file.h - whole files in, whole files out, and where the program's own data lie.
+#pragma once
+#include "base/error.h"
+#include <stddef.h>
+#include <stdio.h>
+
+// Reads a whole regular file. *data is malloc'ed (free it), one NUL beyond size. Files over `limit` bytes
+// (0 = 1 GiB), directories and devices are refused.
+gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, size_t *size, gv_error *err);
+
+// A file that appears whole or not at all: write to `temporary` (same folder, same ending), then commit
+// renames it to `path`; abandon removes it. begin fails where the folder cannot be written.
+// commit and abandon release the strings; abandon accepts a zeroed struct.
+typedef struct gv_outfile {
+    char *path, *temporary;
+} gv_outfile;
+gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err);
+gv_status gv_outfile_commit(gv_outfile *out, gv_error *err); // flushes to disk, renames
+void gv_outfile_abandon(gv_outfile *out);
+
+// Writes bytes to a file, whole or not at all.
+gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);
+
+// Finds a data file of the program (model, weights, body) by name. Looked at in order: $GVHMR_DATA, the
+// executable's folder, ../models and ../models/node_modules/@mediapipe/pose beside it, and
+// ../share/gvhmr. Returns a malloc'ed path, or NULL with an error that lists the folders tried.
+char *gv_resource_find(const char *name, gv_error *err);

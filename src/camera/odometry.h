@@ -1,0 +1,31 @@
+// odometry.h - the camera's rotation from the picture alone.
+//
+// Corners followed by pyramidal Lucas-Kanade on a reduced grey picture, people left out; robust relative
+// rotations over short and long baselines; one consistent rotation per frame. Constant memory while frames
+// come in (tracks and keyframes of a sliding window), a few numbers per frame kept for the end.
+//
+//     gv_odometry *o = NULL;
+//     gv_odometry_create(&o, width, height, focal_px, &err);
+//     for each frame: gv_odometry_frame(o, rgb, stride, boxes, nboxes, &err);   // boxes: people, left out
+//     gv_odometry_finish(o, &camera, &err);
+#pragma once
+#include "base/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct gv_camera_path {
+    int frames;
+    float *R_w2c;       // [frames, 3, 3]; frame 0 is the identity
+    float *confidence;  // [frames] 0..1 of the rotation between this frame and the one before
+    bool is_static;     // measured: the camera never moved; then every R_w2c is exactly the identity
+    float focal_px;     // the focal length used
+} gv_camera_path;
+void gv_camera_path_free(gv_camera_path *c);
+
+typedef struct gv_odometry gv_odometry;
+// width, height of the frames that will come; focal length in px of that size; principal point in the middle.
+gv_status gv_odometry_create(gv_odometry **out, int width, int height, double focal_px, gv_error *err);
+void gv_odometry_destroy(gv_odometry *o); // accepts NULL
+gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, const float (*boxes)[4], int nboxes,
+                            gv_error *err);
+gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err);

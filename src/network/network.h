@@ -1,0 +1,42 @@
+// network.h - GVHMR's relative transformer, inference (SPEC.md 4.1-4.3 and 5).
+//
+// B = 1, L frames at 30 fps. Sizes (D, N) come from the tensors' shapes; the number of heads is in no
+// checkpoint (8 in the release; our own safetensors state it as metadata "num_heads").
+#pragma once
+#include "base/error.h"
+#include "formats/tensors.h"
+
+enum { GV_PRED_X = 151 };
+typedef enum gv_precision { GV_PRECISION_F32, GV_PRECISION_BF16 } gv_precision;
+
+typedef struct gv_network gv_network;
+// heads 0: from the file's metadata, else 8. Tensor names with and without the "pipeline.denoiser3d." prefix.
+gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_error *err);
+void gv_network_close(gv_network *n); // accepts NULL
+
+typedef struct gv_network_input {
+    int frames, length;      // L; valid frames (<= L)
+    const float *obs;        // [L, 17, 3] SPEC.md 4.1
+    const float *cliff;      // [L, 3] SPEC.md 4.2
+    const float *cam_angvel; // [L, 6] raw 6D; normalised inside
+    const float *f_imgseq;   // [L, 1024] or NULL (= zeros)
+} gv_network_input;
+
+typedef struct gv_network_output { // caller's buffers; any may be NULL
+    float *pred_context;       // [L, D]
+    float *pred_x;             // [L, 151] shape averaged
+    float *pred_cam;           // [L, 3] clamped
+    float *static_conf_logits; // [L, 6]
+} gv_network_output;
+
+int gv_network_width(const gv_network *n); // D
+gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err);
+
+// The names and shapes of all weights for given sizes, in the order of the released file: one table that
+// drives loading, saving, counting and the gradients.
+typedef struct gv_weight_spec {
+    char name[64]; // without prefix
+    int ndim;
+    int64_t shape[4];
+} gv_weight_spec;
+int gv_network_weight_table(gv_weight_spec *table, int max, int width, int layers, int with_images); // returns the count

@@ -1,0 +1,62 @@
+// blazepose.h - MediaPipe's BlazePose: person detector and 33-point landmark networks (SPEC-perception.md 7).
+//
+// One gv_blazepose holds the two networks; it is used by one thread at a time. Regions of interest are
+// rotated squares in pixels of the frame (pixel (a, b) covers [a, a+1) x [b, b+1)). Everything here is for one image at a
+// time and keeps no track: following people over time is people.h's business.
+#pragma once
+#include "base/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum gv_blaze_model { GV_BLAZE_LITE, GV_BLAZE_FULL, GV_BLAZE_HEAVY } gv_blaze_model;
+
+typedef struct gv_image { // RGB, 8 bits, borrowed
+    const uint8_t *rgb;
+    int width, height, stride;
+} gv_image;
+
+typedef struct gv_region {
+    float cx, cy, width, height; // px
+    float angle;                 // rad, clockwise on screen
+} gv_region;
+
+typedef struct gv_detection {
+    float score;          // 0..1
+    float x0, y0, x1, y1; // the detector's box (the face), px
+    float keypoint[4][2]; // px: 0 middle of the hips, 1 size and rotation of the whole body, 2, 3 upper body
+} gv_detection;
+
+enum { GV_BLAZE_POINTS = 33, GV_BLAZE_ALL_POINTS = 35 };
+typedef struct gv_landmarks {
+    float presence;                         // probability that the region shows a person
+    float point[GV_BLAZE_ALL_POINTS][5];    // x, y (px), z (px, smaller = nearer, 0 at the hips), visibility, presence
+    float world[GV_BLAZE_POINTS][3];        // m, origin between the hips, image axes (y down)
+} gv_landmarks;
+
+typedef struct gv_blazepose gv_blazepose;
+// folder NULL: the pinned package (gv_resource_find). threads 0 = OpenMP's default.
+gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char *folder, gv_error *err);
+void gv_blazepose_close(gv_blazepose *p); // accepts NULL
+
+// Runs the detector on a rectangle of the image (the whole of it: 0, 0, width, height), padded to a square.
+// Weighted suppression at IoU > overlap (0.3 in MediaPipe). Returns the number found, best first, at most max.
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
+                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err);
+
+gv_region gv_blaze_region(const float centre[2], const float top[2]); // SPEC-perception 7.6, times 1.25
+gv_region gv_blaze_region_of_detection(const gv_detection *d);
+
+// Runs the landmark network on n regions of one image.
+gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
+                                 gv_landmarks *out, gv_error *err);
+
+// One-euro filters of one person (SPEC-perception 7.8).
+typedef struct gv_blaze_smoother gv_blaze_smoother;
+gv_blaze_smoother *gv_blaze_smoother_create(void);
+void gv_blaze_smoother_destroy(gv_blaze_smoother *s);
+void gv_blaze_smoother_reset(gv_blaze_smoother *s);
+// Filters in place. time_us must be > 0. body false: only the auxiliary points 33, 34 (they always are).
+void gv_blaze_smoother_apply(gv_blaze_smoother *s, gv_landmarks *l, int64_t time_us, int width, int height, bool body);
+
+// COCO-17 x, y (px, pixel CENTRES at integers), confidence = visibility.
+void gv_blaze_to_coco17(float out[17][3], const gv_landmarks *l);

@@ -1,0 +1,85 @@
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "test.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static void errors_are_one_line(void **state) {
+    (void)state;
+    gv_error err = {0};
+    assert_int_equal(gv_fail(&err, GV_ERR_IO, "a\nb%d", 7), GV_ERR_IO);
+    assert_string_equal(err.text, "a?b7");
+    assert_int_equal(gv_wrap(&err, "%s", "file"), GV_ERR_IO);
+    assert_string_equal(err.text, "file: a?b7");
+    char big[4000];
+    memset(big, 'x', sizeof big);
+    big[sizeof big - 1] = 0;
+    gv_fail(&err, GV_ERR_IO, "%s", big);
+    assert_int_equal(strlen(err.text), sizeof err.text - 1);
+    assert_int_equal(gv_fail(NULL, GV_ERR_IO, "x"), GV_ERR_IO);
+}
+
+static void sizes_cannot_wrap(void **state) {
+    (void)state;
+    assert_null(gv_calloc2(SIZE_MAX / 2, 4));
+    assert_null(gv_calloc2(GV_ALLOC_LIMIT, 2));
+    void *p = gv_calloc2(0, 8);
+    assert_non_null(p);
+    free(p);
+}
+
+static void arena_reuses_memory(void **state) {
+    (void)state;
+    gv_arena *a = gv_arena_create(1024);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 1; i < 200; i++) {
+            unsigned char *p = gv_arena_alloc(a, (size_t)i, 3);
+            assert_non_null(p);
+            assert_int_equal((uintptr_t)p % 64, 0);
+            for (int k = 0; k < i * 3; k++) assert_int_equal(p[k], 0);
+            memset(p, 0xff, (size_t)i * 3);
+        }
+        gv_arena_reset(a);
+    }
+    assert_true(gv_arena_high_water(a) >= 199 * 200 / 2 * 3);
+    gv_arena_destroy(a);
+    gv_arena_destroy(NULL);
+}
+
+static void files_appear_whole_or_not_at_all(void **state) {
+    (void)state;
+    char dir[] = "/tmp/gvhmr-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char path[256];
+    snprintf(path, sizeof path, "%s/a.txt", dir);
+    gv_error err = {0};
+    gv_outfile out;
+    assert_int_equal(gv_outfile_begin(&out, path, &err), GV_OK);
+    assert_int_not_equal(access(path, F_OK), 0);
+    gv_outfile_abandon(&out);
+    assert_int_equal(gv_file_write(path, "hello", 5, &err), GV_OK);
+    unsigned char *data;
+    size_t size;
+    assert_int_equal(gv_file_read(path, 0, &data, &size, &err), GV_OK);
+    assert_int_equal(size, 5);
+    assert_string_equal((char *)data, "hello");
+    free(data);
+    assert_int_equal(gv_file_read(path, 4, &data, &size, &err), GV_ERR_FORMAT);
+    assert_int_equal(gv_file_read(dir, 0, &data, &size, &err), GV_ERR_IO);
+    assert_int_equal(gv_file_write("/nonexistent/a", "x", 1, &err), GV_ERR_IO);
+    assert_int_equal(gv_file_write(dir, "x", 1, &err), GV_ERR_IO);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); // nothing left behind
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_are_one_line),
+        cmocka_unit_test(sizes_cannot_wrap),
+        cmocka_unit_test(arena_reuses_memory),
+        cmocka_unit_test(files_appear_whole_or_not_at_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what a fresh Debian 12 lacks: build tools, libraries, the pinned models.
+# Does nothing, and needs no network, where everything is there already.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="gcc g++ make meson ninja-build pkg-config ffmpeg
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
+  libdnnl-dev libzip-dev libjansson-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
+
+missing=
+for p in $packages; do
+    case $p in
+    nodejs | npm) command -v "${p%js}" >/dev/null 2>&1 || missing="$missing $p" ;;
+    *) dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p" ;;
+    esac
+done
+if [ -n "$missing" ]; then
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
+fi
+if [ ! -f models/node_modules/@mediapipe/pose/pose_landmark_full.tflite ]; then
+    (cd models && npm ci --ignore-scripts --no-audit --no-fund)
+fi
