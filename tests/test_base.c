@@ -1,8 +1,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/queue.h"
 #include "test.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -74,12 +76,35 @@ static void files_appear_whole_or_not_at_all(void **state) {
     assert_int_equal(rmdir(dir), 0); // nothing left behind
 }
 
+static void *count_up(void *arg) {
+    gv_queue *q = arg;
+    for (int i = 0; i < 1000; i++)
+        if (!gv_queue_push(q, &i)) break;
+    gv_queue_close(q);
+    return NULL;
+}
+
+static void queue_keeps_order_and_ends(void **state) {
+    (void)state;
+    gv_queue *q = gv_queue_create(3, sizeof(int));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, count_up, q), 0);
+    int item, n = 0;
+    while (gv_queue_pop(q, &item)) assert_int_equal(item, n++);
+    assert_int_equal(n, 1000);
+    pthread_join(thread, NULL);
+    assert_false(gv_queue_push(q, &n));
+    gv_queue_destroy(q);
+    gv_queue_destroy(NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_one_line),
         cmocka_unit_test(sizes_cannot_wrap),
         cmocka_unit_test(arena_reuses_memory),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(queue_keeps_order_and_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
