@@ -3,6 +3,9 @@
 // Matrices are row-major [9] and act on column vectors: y = R x. Axis-angle [3] in radians. Quaternions
 // are (w, x, y, z). 6D is the first two ROWS of the matrix. Exactly PyTorch3D 0.7.6's semantics, including
 // its behaviour for matrices that are not orthonormal (SPEC.md 1.1). Nothing allocates or keeps state.
+//
+// The float functions compute in double and round once. The gv_rotd_ family is the same in double, for
+// chains of conversions (decoding, trajectory roll-out) whose rounding would otherwise add up.
 #pragma once
 
 void gv_rot_from_6d(float R[9], const float d6[6]);       // zero or parallel rows: as the formula, no NaN
@@ -22,3 +25,15 @@ void gv_mat3_apply(float y[3], const float A[9], const float x[3]);  // y must n
 void gv_mat3_apply_t(float y[3], const float A[9], const float x[3]);
 float gv_rot_angle(const float A[9], const float B[9]); // geodesic angle of A^T B, accurate near 0 and pi
 void gv_rot_orthonormalise(float R[9]);                 // nearest rotation (polar), det +1
+
+void gv_rotd_from_6d(double R[9], const double d6[6]);
+void gv_rotd_from_aa(double R[9], const double aa[3]);
+void gv_rotd_to_aa(double aa[3], const double R[9]);
+void gv_rotd_from_quat(double R[9], const double q[4]);
+void gv_rotd_to_quat(double q[4], const double R[9]);
+void gv_quatd_from_aa(double q[4], const double aa[3]);
+void gv_quatd_to_aa(double aa[3], const double q[4]);
+void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t);
+void gv_mat3d_mul(double C[9], const double A[9], const double B[9]);
+void gv_mat3d_mul_nt(double C[9], const double A[9], const double B[9]);
+void gv_mat3d_apply(double y[3], const double A[9], const double x[3]);
