@@ -259,18 +259,18 @@ static gv_status prepare_converter(gv_video *v, gv_error *err) {
     av_opt_set_int(v->sws, "dst_format", AV_PIX_FMT_RGB24, 0);
     av_opt_set_int(v->sws, "sws_flags", SWS_BICUBIC, 0);
     if (f->format == AV_PIX_FMT_YUV420P) av_opt_set_int(v->sws, "src_v_chr_pos", 128, 0); // MPEG-2 siting
+    int code = sws_init_context(v->sws, NULL, NULL);
+    if (code < 0) {
+        sws_freeContext(v->sws);
+        v->sws = NULL;
+        return fail_av(v, err, GV_ERR_FORMAT, "cannot convert its pixel format to RGB", code);
+    }
     int *from, *to, from_full, to_full, brightness, contrast, saturation;
     if (sws_getColorspaceDetails(v->sws, &from, &from_full, &to, &to_full, &brightness, &contrast, &saturation) >= 0) {
         bool known = f->colorspace >= 1 && f->colorspace <= 10 && f->colorspace != 8;
         const int *table = sws_getCoefficients(known ? (int)f->colorspace : AVCOL_SPC_BT470BG);
         if (f->color_range != AVCOL_RANGE_UNSPECIFIED) from_full = f->color_range == AVCOL_RANGE_JPEG;
         sws_setColorspaceDetails(v->sws, table, from_full, table, to_full, brightness, contrast, saturation);
-    }
-    int code = sws_init_context(v->sws, NULL, NULL);
-    if (code < 0) {
-        sws_freeContext(v->sws);
-        v->sws = NULL;
-        return fail_av(v, err, GV_ERR_FORMAT, "cannot convert its pixel format to RGB", code);
     }
     v->sws_source = s;
     return GV_OK;
