@@ -19,7 +19,7 @@ typedef enum gv_dtype {
     GV_F16, GV_BF16, GV_F32, GV_F64, GV_I8, GV_U8, GV_I16, GV_U16, GV_I32, GV_U32, GV_I64, GV_U64, GV_BOOL,
     GV_UNICODE, // '<Un': n UCS-4 characters
     GV_BYTES,   // '|Sn'
-    GV_OBJECT,  // pickled; not readable
+    GV_OBJECT,  // pickled, structured, complex or big-endian; not readable
 } gv_dtype;
 
 size_t gv_dtype_size(gv_dtype t);      // bytes per element; 0 for the last three
@@ -50,9 +50,12 @@ const char *gv_npz_path(const gv_npz *z);
 float *gv_npz_read_f32(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_error *err);
 double *gv_npz_read_f64(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_error *err);
 int32_t *gv_npz_read_i32(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_error *err);
+// One number (a scalar or an array of one) from lo to hi; *value stays as it is where the file has none.
+gv_status gv_npz_read_number(gv_npz *z, const char *name, double lo, double hi, double *value, gv_error *err);
 char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error *err); // one block; free() it
 
-// Writing: deflated, the file appears whole or not at all. Errors are remembered and reported by finish.
+// Writing: deflated; elements are copied by add. The file has no time stamps (same input, same bytes) and
+// appears whole or not at all. Errors are remembered and reported by finish.
 typedef struct gv_npz_writer gv_npz_writer;
 gv_status gv_npz_create(gv_npz_writer **out, const char *path, gv_error *err);
 void gv_npz_add(gv_npz_writer *w, const char *name, gv_dtype dtype, const void *data, const int64_t *shape, int ndim);
