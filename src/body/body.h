@@ -1,22 +1,31 @@
 // body.h - the parametric body: an SMPL-X file, or the built-in mannequin in the same schema.
 //
+//     gv_body *b = NULL;
+//     if (gv_body_open(&b, "SMPLX_NEUTRAL.npz", &err) != GV_OK) ...      // NULL instead of a path: the mannequin
+//     gv_body_rest_joints(S, b, betas, 22);
+//     gv_body_fk22(G, S, body_pose, global_orient);                      // skeleton alone
+//     gv_skin *s = gv_skin_create(b, betas);                             // surface, many frames
+//     gv_skin_pose(s, body_pose, global_orient, transl, vertices, normals);
+//
 // Rest pose: T-pose, y up, facing +z, the person's left on +x; metres. Joint tree: SMPL-X's 55, of which
-// the first 22 are the body. Evaluation after SPEC.md 3 and 13.
+// the first 22 are the body. Evaluation after SPEC.md 3 and 13. A body is read-only once opened: any number
+// of threads may evaluate it.
 #pragma once
 #include "base/error.h"
 #include <stdint.h>
 
-enum { GV_SMPLX_JOINTS = 55, GV_BETAS = 10 };
-extern const int gv_parents55[GV_SMPLX_JOINTS]; // -1 for the root; the first 22 are the body's
+enum { GV_SMPLX_JOINTS = 55, GV_BODY_JOINTS = 22, GV_BETAS = 10, GV_POSE_FEATURES = 54 * 9, GV_COCO17 = 17 };
+extern const int gv_parents55[GV_SMPLX_JOINTS];              // -1 for the root; the first 22 are the body's
+extern const char *const gv_joint_names55[GV_SMPLX_JOINTS];  // "pelvis", "left_hip", ...
 
 typedef struct gv_body {
     int vertices, triangles;
     float *v_template;   // [V, 3]
     float *shapedirs;    // [V, 3, 10]
-    float *posedirs;     // [V, 3, 486] or NULL where all zero (mannequin)
+    float *posedirs;     // [V, 3, 486] or NULL where the file has none or all are zero
     float *weights;      // [V, 55] skinning, rows sum to 1
     float *J_regressor;  // [55, V]
-    int32_t *faces;      // [F, 3]
+    int32_t *faces;      // [F, 3] counter-clockwise seen from outside
     float *J_template;   // [55, 3]
     float *J_shapedirs;  // [55, 3, 10]
     float hands_mean[90]; // 30 hand joints, axis-angle, left then right
@@ -25,7 +34,11 @@ typedef struct gv_body {
     float *bone_weight;  // [V, 4]
 } gv_body;
 
-// Accepts SMPL-X .npz files and the mannequin's. path NULL: the built-in mannequin.
+// Accepts SMPL-X .npz files and the mannequin's (the same members; coco17_regressor (17, V) besides).
+// path NULL: the built-in mannequin. Read: v_template, shapedirs (10 or more columns, the first 10 count),
+// posedirs (may be absent), J_regressor, weights, kintree_table, f, hands_meanl, hands_meanr; pickled and
+// other members are stepped over. A file with another joint tree, a missing or misshapen member, values that
+// are not finite or faces beyond the vertices is refused with one line.
 gv_status gv_body_open(gv_body **out, const char *path, gv_error *err);
 void gv_body_close(gv_body *b); // accepts NULL
 
@@ -37,15 +50,27 @@ void gv_body_rest_joints(float *S, const gv_body *b, const float betas[GV_BETAS]
 void gv_body_fk22(float *G, const float *S, const float body_pose[63], const float global_orient[3]);
 
 // Vertices [V, 3] and joints [55, 3] (either may be NULL) of one pose, hands at their mean pose, all
-// weights and pose correctives: the exact evaluation.
-gv_status gv_body_evaluate(const gv_body *b, const float betas[GV_BETAS], const float body_pose[63],
-                           const float global_orient[3], const float transl[3], float *vertices, float *joints,
-                           gv_error *err);
+// weights and pose correctives: the exact evaluation. transl NULL = 0.
+void gv_body_evaluate(const gv_body *b, const float betas[GV_BETAS], const float body_pose[63],
+                      const float global_orient[3], const float transl[3], float *vertices, float *joints);
 
-// The same for many frames of one person, for pictures: shape is applied once, four bones per vertex.
+// The same for many frames of one person, for pictures: shape and hands are applied once, four bones per
+// vertex, pose correctives of the 21 body joints. One skin per thread (it holds scratch).
 typedef struct gv_skin gv_skin;
 gv_skin *gv_skin_create(const gv_body *b, const float betas[GV_BETAS]); // NULL when memory is exhausted
-void gv_skin_destroy(gv_skin *s);
+void gv_skin_destroy(gv_skin *s);                                       // accepts NULL; the body must outlive the skin
 // vertices [V, 3] and normals [V, 3] (unit, area weighted; may be NULL) in the frame of the given root pose.
+// transl NULL = 0.
 void gv_skin_pose(gv_skin *s, const float body_pose[63], const float global_orient[3], const float transl[3],
                   float *vertices, float *normals);
+
+// A few points that are linear in the vertices (keypoints, markers), evaluated without touching the mesh:
+// each is a fixed point in the frames of the few joints that move its vertices. Pose correctives are left out.
+//
+//   regressor [n, V]   rows need not sum to 1 (b->coco17 for the 17 COCO keypoints)
+typedef struct gv_points gv_points;
+gv_points *gv_points_create(const gv_body *b, const float *regressor, int n); // NULL when memory is exhausted
+void gv_points_destroy(gv_points *p);                                         // accepts NULL
+// points [n, 3] and joints [55, 3] (either may be NULL) of one pose; transl NULL = 0. Cost: about 10 us.
+void gv_points_pose(const gv_points *p, const float betas[GV_BETAS], const float body_pose[63],
+                    const float global_orient[3], const float transl[3], float *points, float *joints);
