@@ -112,7 +112,7 @@ static char *join(const char *a, const char *b, const char *c) {
 }
 
 char *gv_resource_find(const char *name, gv_error *err) {
-    static const char *const folders[] = {"", "../models", "../models/node_modules/@mediapipe/pose", "../share/gvhmr"};
+    static const char *const folders[] = {"", "..", "../models", "../models/node_modules/@mediapipe/pose", "../share/gvhmr"};
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = 0;

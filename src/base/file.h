@@ -22,6 +22,6 @@ void gv_outfile_abandon(gv_outfile *out);
 gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);
 
 // Finds a data file of the program (model, weights, body) by name. Looked at in order: $GVHMR_DATA, the
-// executable's folder, ../models and ../models/node_modules/@mediapipe/pose beside it, and
+// executable's folder and the one above it, ../models and ../models/node_modules/@mediapipe/pose beside it, and
 // ../share/gvhmr. Returns a malloc'ed path, or NULL with an error that lists the folders tried.
 char *gv_resource_find(const char *name, gv_error *err);

@@ -1,0 +1,238 @@
+#include "body/body.h"
+#include "base/memory.h"
+#include "formats/npz.h"
+#include "test.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+// The reference's joints and vertices are float32 as recorded; float32 moves its joints by up to 5.5e-5 in
+// longer chains of operations (float32_noise.json: joints_c), plain evaluation by far less: coordinates of up
+// to 2.6 m are rounded to 1.2e-7, and about twenty roundings add up on the way.
+#define TOLERANCE 2e-6
+
+static float *need(gv_npz *z, const char *name) {
+    gv_error err = {0};
+    float *x = gv_npz_read_f32(z, name, NULL, -1, NULL, &err);
+    if (!x) fail_msg("%s", err.text);
+    return x;
+}
+
+typedef struct recorded {
+    gv_body *body;
+    float *pose, *betas, *orient, *transl, *skeleton, *joints, *verts;
+} recorded;
+
+static recorded load_recorded(void) {
+    recorded r;
+    gv_error err = {0};
+    if (gv_body_open(&r.body, need_shared("reference/motion/SMPLX_NEUTRAL.npz"), &err) != GV_OK) fail_msg("%s", err.text);
+    gv_npz *z;
+    assert_int_equal(gv_npz_open(&z, need_shared("reference/motion/exp_body_model.npz"), &err), GV_OK);
+    r.pose = need(z, "in_body_pose"), r.betas = need(z, "in_betas"), r.orient = need(z, "in_global_orient");
+    r.transl = need(z, "in_transl"), r.skeleton = need(z, "skeleton55"), r.joints = need(z, "joints55");
+    r.verts = need(z, "verts");
+    gv_npz_close(z);
+    return r;
+}
+
+static void free_recorded(recorded *r) {
+    float *all[] = {r->pose, r->betas, r->orient, r->transl, r->skeleton, r->joints, r->verts};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    gv_body_close(r->body);
+}
+
+static void agrees_with_the_reference(void **state) {
+    (void)state;
+    recorded r = load_recorded();
+    int V = r.body->vertices;
+    assert_int_equal(V, 10475);
+    assert_int_equal(r.body->triangles, 20908);
+    assert_non_null(r.body->posedirs);
+    float *verts = gv_calloc2((size_t)V * 3, sizeof *verts), S[55 * 3], joints[55 * 3], G[22 * 12];
+    for (int i = 0; i < 4; i++) {
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        gv_body_rest_joints(S, r.body, betas, 55);
+        assert_true(max_abs_diff(S, r.skeleton + 165 * i, 165) < TOLERANCE);
+        gv_body_evaluate(r.body, betas, pose, orient, transl, verts, joints);
+        double ej = max_abs_diff(joints, r.joints + 165 * i, 165);
+        double ev = max_abs_diff(verts, r.verts + (size_t)V * 3 * i, (size_t)V * 3);
+        printf("pose %d: joints %.2g m, vertices %.2g m\n", i, ej, ev);
+        assert_true(ej < TOLERANCE);
+        assert_true(ev < TOLERANCE);
+        gv_body_fk22(G, S, pose, orient);
+        for (int j = 0; j < 22; j++)
+            for (int c = 0; c < 3; c++)
+                assert_true(fabsf(G[12 * j + 4 * c + 3] + transl[c] - joints[3 * j + c]) < 1e-6f);
+    }
+    free(verts);
+    free_recorded(&r);
+}
+
+// The fast way keeps four bones and folds the hands' correctives into the shape: on this body, whose vertices
+// have at most four bones, it is the exact evaluation.
+static void fast_skinning_agrees_with_the_exact(void **state) {
+    (void)state;
+    recorded r = load_recorded();
+    gv_body *b = r.body;
+    int V = b->vertices;
+    float *exact = gv_calloc2((size_t)V * 3, sizeof(float)), *fast = gv_calloc2((size_t)V * 3, sizeof(float));
+    float *normals = gv_calloc2((size_t)V * 3, sizeof(float));
+    int few = 0;
+    for (int i = 0; i < 4; i++) {
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        gv_skin *s = gv_skin_create(b, betas);
+        gv_body_evaluate(b, betas, pose, orient, transl, exact, NULL);
+        gv_skin_pose(s, pose, orient, transl, fast, normals);
+        for (int v = 0; v < V; v++) {
+            int bones = 0;
+            for (int j = 0; j < 55; j++) bones += b->weights[55 * v + j] != 0;
+            if (bones <= 4) {
+                few++;
+                assert_true(max_abs_diff(exact + 3 * v, fast + 3 * v, 3) < 5e-6);
+            }
+            const float *n = normals + 3 * v;
+            assert_true(fabsf(n[0] * n[0] + n[1] * n[1] + n[2] * n[2] - 1) < 1e-5f);
+        }
+        gv_skin_destroy(s);
+    }
+    assert_true(few > V);
+    free(exact);
+    free(fast);
+    free(normals);
+    free_recorded(&r);
+}
+
+static void points_follow_the_surface(void **state) {
+    (void)state;
+    recorded r = load_recorded();
+    gv_body *b = r.body;
+    free(b->posedirs); // points leave the correctives out
+    b->posedirs = NULL;
+    int V = b->vertices;
+    float *regressor = gv_calloc2((size_t)V * 3, sizeof(float)), *verts = gv_calloc2((size_t)V * 3, sizeof(float));
+    regressor[17] = 1;
+    regressor[V + 9000] = 0.25f, regressor[V + 123] = 0.75f;
+    for (int v = 0; v < V; v++) regressor[2 * V + v] = 1.0f / (float)V;
+    gv_points *p = gv_points_create(b, regressor, 3);
+    for (int i = 0; i < 4; i++) {
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        float got[9], joints[165], want[9] = {0};
+        gv_points_pose(p, betas, pose, orient, transl, got, joints);
+        assert_true(max_abs_diff(joints, r.joints + 165 * i, 165) < TOLERANCE);
+        gv_body_evaluate(b, betas, pose, orient, transl, verts, NULL);
+        for (int c = 0; c < 3; c++) {
+            double mean = 0;
+            for (int v = 0; v < V; v++) mean += verts[3 * v + c];
+            want[c] = verts[3 * 17 + c];
+            want[3 + c] = 0.25f * verts[3 * 9000 + c] + 0.75f * verts[3 * 123 + c];
+            want[6 + c] = (float)(mean / V);
+        }
+        assert_true(max_abs_diff(got, want, 9) < 1e-5);
+    }
+    gv_points_destroy(p);
+    free(regressor);
+    free(verts);
+    free_recorded(&r);
+}
+
+// ------------------------------------------------------------------------------------------ broken files
+
+enum { MINI = 8 };
+typedef struct mini { // a body of eight vertices, of which a test breaks one thing
+    int joints, columns;
+    const char *leave_out;
+    int bad_parent, bad_face;
+    float bad_value, bad_weight;
+    bool tree_unsigned, zero_posedirs;
+} mini;
+
+static void write_mini(const char *path, mini m) {
+    gv_error err = {0};
+    gv_npz_writer *w;
+    assert_int_equal(gv_npz_create(&w, path, &err), GV_OK);
+    int J = m.joints ? m.joints : 55, K = m.columns ? m.columns : 10;
+    const char *skip_name = m.leave_out ? m.leave_out : "";
+#define ADD(name, ...)                                                                                                 \
+    if (strcmp(skip_name, name) != 0) gv_npz_add_f32(w, name, __VA_ARGS__)
+    float v[MINI * 3] = {0}, *shape = gv_calloc2((size_t)MINI * 3 * K, sizeof(float)), hands[45] = {0};
+    float *weights = gv_calloc2((size_t)MINI * J, sizeof(float)), *regressor = gv_calloc2((size_t)MINI * J, sizeof(float));
+    float *pose = gv_calloc2(MINI * 3 * 486, sizeof(float));
+    for (int i = 0; i < MINI; i++) v[3 * i] = (float)i, weights[i * J] = 1;
+    for (int j = 0; j < J; j++) regressor[j * MINI + j % MINI] = 1;
+    v[4] = m.bad_value;
+    weights[J + 1] = m.bad_weight;
+    ADD("v_template", v, 2, MINI, 3);
+    ADD("shapedirs", shape, 3, MINI, 3, K);
+    ADD("weights", weights, 2, MINI, J);
+    ADD("J_regressor", regressor, 2, J, MINI);
+    ADD("hands_meanl", hands, 1, 45);
+    ADD("hands_meanr", hands, 1, 45);
+    if (m.zero_posedirs) ADD("posedirs", pose, 3, MINI, 3, 486);
+    int64_t tree[2 * 55];
+    for (int j = 0; j < J; j++) tree[j] = gv_parents55[j], tree[J + j] = j;
+    if (m.tree_unsigned) tree[0] = 4294967295;
+    if (m.bad_parent) tree[m.bad_parent] = 0;
+    if (strcmp(skip_name, "kintree_table") != 0) gv_npz_add(w, "kintree_table", GV_I64, tree, (int64_t[]){2, J}, 2);
+    int32_t faces[6] = {0, 1, 2, 0, 2, 3};
+    if (m.bad_face) faces[4] = m.bad_face;
+    if (strcmp(skip_name, "f") != 0) gv_npz_add_i32(w, "f", faces, 2, 2, 3);
+    assert_int_equal(gv_npz_finish(w, &err), GV_OK);
+    free(shape);
+    free(weights);
+    free(regressor);
+    free(pose);
+}
+
+static void expect(const char *path, mini m, gv_status status, const char *says) {
+    write_mini(path, m);
+    gv_error err = {0};
+    gv_body *b;
+    gv_status got = gv_body_open(&b, path, &err);
+    if (got != status) fail_msg("status %d (%s), expected %d", got, err.text, status);
+    if (status == GV_OK) {
+        assert_int_equal(b->vertices, MINI);
+        assert_null(b->posedirs);
+        gv_body_close(b);
+    } else {
+        assert_null(b);
+        if (!strstr(err.text, says) || !strstr(err.text, path)) fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+    }
+}
+
+static void broken_files_are_refused(void **state) {
+    (void)state;
+    char dir[] = "/tmp/gvhmr-test-XXXXXX", path[256];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/body.npz", dir);
+    expect(path, (mini){0}, GV_OK, "");
+    expect(path, (mini){.columns = 400, .tree_unsigned = true, .zero_posedirs = true}, GV_OK, "");
+    expect(path, (mini){.columns = 9}, GV_ERR_FORMAT, "9 shape columns");
+    expect(path, (mini){.joints = 24}, GV_ERR_FORMAT, "24 joints");
+    expect(path, (mini){.bad_parent = 21}, GV_ERR_FORMAT, "joint tree");
+    expect(path, (mini){.bad_face = 8}, GV_ERR_FORMAT, "vertex 8 of 8");
+    expect(path, (mini){.bad_face = -1}, GV_ERR_FORMAT, "vertex -1");
+    expect(path, (mini){.bad_value = NAN}, GV_ERR_FORMAT, "v_template");
+    expect(path, (mini){.bad_weight = 0.5f}, GV_ERR_FORMAT, "weights");
+    const char *names[] = {"v_template", "shapedirs", "weights", "J_regressor", "kintree_table", "f", "hands_meanr"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        expect(path, (mini){.leave_out = names[i]}, GV_ERR_MISSING, names[i]);
+    unlink(path);
+    gv_error err = {0};
+    gv_body *b;
+    assert_int_equal(gv_body_open(&b, path, &err), GV_ERR_IO);
+    rmdir(dir);
+    gv_body_close(NULL);
+    gv_skin_destroy(NULL);
+    gv_points_destroy(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_the_reference),
+        cmocka_unit_test(fast_skinning_agrees_with_the_exact),
+        cmocka_unit_test(points_follow_the_surface),
+        cmocka_unit_test(broken_files_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
