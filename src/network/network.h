@@ -2,24 +2,31 @@
 //
 // B = 1, L frames at 30 fps. Sizes (D, N) come from the tensors' shapes; the number of heads is in no
 // checkpoint (8 in the release; our own safetensors state it as metadata "num_heads").
+// Time and memory are linear in L. The result is bit for bit the same on any number of threads.
 #pragma once
 #include "base/error.h"
 #include "formats/tensors.h"
 
-enum { GV_PRED_X = 151 };
-typedef enum gv_precision { GV_PRECISION_F32, GV_PRECISION_BF16 } gv_precision;
+enum { GV_PRED_X = 151, GV_IMAGE_FEATURE = 1024 };
+typedef enum gv_precision {
+    GV_PRECISION_F32,
+    GV_PRECISION_BF16, // the blocks' matrix products take bfloat16; sums, attention, norms, embedders and heads f32
+} gv_precision;
 
 typedef struct gv_network gv_network;
 // heads 0: from the file's metadata, else 8. Tensor names with and without the "pipeline.denoiser3d." prefix.
 gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_error *err);
+// The same from weights in memory: one pointer per line of gv_network_weight_table; they are copied.
+gv_status gv_network_create(gv_network **out, const float *const *weights, int width, int layers, int with_images,
+                            int heads, gv_precision precision, gv_error *err);
 void gv_network_close(gv_network *n); // accepts NULL
 
 typedef struct gv_network_input {
-    int frames, length;      // L; valid frames (<= L)
+    int frames, length;      // L; valid frames (<= L; less than L only where L <= 120, SPEC.md 16.8)
     const float *obs;        // [L, 17, 3] SPEC.md 4.1
     const float *cliff;      // [L, 3] SPEC.md 4.2
     const float *cam_angvel; // [L, 6] raw 6D; normalised inside
-    const float *f_imgseq;   // [L, 1024] or NULL (= zeros)
+    const float *f_imgseq;   // [L, 1024] or NULL (= zeros); ignored by a network without image embedder
 } gv_network_input;
 
 typedef struct gv_network_output { // caller's buffers; any may be NULL
@@ -27,9 +34,14 @@ typedef struct gv_network_output { // caller's buffers; any may be NULL
     float *pred_x;             // [L, 151] shape averaged
     float *pred_cam;           // [L, 3] clamped
     float *static_conf_logits; // [L, 6]
+    float *x_embed;            // [L, D] tokens before the first block
+    float *x_blocks;           // [N, L, D] after each block
 } gv_network_output;
 
-int gv_network_width(const gv_network *n); // D
+int gv_network_width(const gv_network *n);  // D
+int gv_network_layers(const gv_network *n); // N
+int gv_network_heads(const gv_network *n);
+int gv_network_has_images(const gv_network *n); // whether it has an image embedder
 gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err);
 
 // The names and shapes of all weights for given sizes, in the order of the released file: one table that

@@ -1,0 +1,24 @@
+// attention.h - rotary position embedding and attention within a window of 120 keys (SPEC.md 5.2).
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GV_WINDOW = 120 };
+
+// The keys that query i of L frames attends to: first *lo, *count of them (<= GV_WINDOW).
+// L <= 120: all `length` valid frames. Longer: exactly 120 (then length must be L).
+void gv_attention_window(int i, int frames, int length, int *lo, int *count);
+
+// cos and sin [frames, d/2] of fl32(t / 10000^(2i/d)); the angle is rounded to float32 as in the reference.
+void gv_rope_table(float *cosine, float *sine, int frames, int head_dim);
+
+// Rotates one row of queries or keys [heads, d] in place. Within each head the pair (2i, 2i+1) of the
+// reference lies at (i, d/2 + i): the network's rows of W_query and W_key are permuted so on loading.
+void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads, int head_dim);
+
+// Floats of scratch that gv_attention_block needs for blocks of `rows` queries.
+size_t gv_attention_scratch(int rows, int head_dim);
+
+// Queries first..last-1 of all heads. qkv [frames, 3, heads, d] after rotation; out [last - first, heads, d].
+void gv_attention_block(float *out, const float *qkv, int first, int last, int frames, int length, int heads,
+                        int head_dim, float *scratch);
