@@ -1,5 +1,7 @@
 // The relative transformer: its table of weights against the released file's, and its forward pass.
 #include "test.h"
+#include "network/attention.h"
+#include "network/inputs.h"
 #include "network/network.h"
 
 #include <jansson.h>
@@ -33,8 +35,103 @@ static void weight_table_is_the_released_one(void **s) {
     json_decref(file);
 }
 
+// The rotary angles are products of frame number and frequency rounded to float32 (SPEC.md 5.2).
+static void rotary_angles_are_rounded_as_in_the_reference(void **s) {
+    (void)s;
+    const float frequency[8] = {1.0f, 0.31622776f, 0.1f, 0.031622775f, 0.01f, 0.0031622779f, 0.001f, 0.0003162278f};
+    enum { FRAMES = 5000 };
+    float *cosine = malloc(FRAMES * 8 * sizeof *cosine), *sine = malloc(FRAMES * 8 * sizeof *sine);
+    gv_rope_table(cosine, sine, FRAMES, 16);
+    for (int t = 0; t < FRAMES; t += 7)
+        for (int i = 0; i < 8; i++) {
+            float angle = (float)t * frequency[i];
+            assert_true(fabs(cosine[8 * t + i] - cos(angle)) < 1e-7);
+            assert_true(fabs(sine[8 * t + i] - sin(angle)) < 1e-7);
+        }
+    free(cosine);
+    free(sine);
+}
+
+static void windows_hold_120_keys(void **s) {
+    (void)s;
+    int lo, count;
+    for (int i = 0; i < 500; i++) {
+        gv_attention_window(i, 500, 500, &lo, &count);
+        assert_int_equal(count, 120);
+        assert_int_equal(lo, i <= 60 ? 0 : i >= 440 ? 380 : i - 60);
+    }
+    gv_attention_window(3, 120, 120, &lo, &count);
+    assert_true(lo == 0 && count == 120);
+    gv_attention_window(90, 100, 80, &lo, &count); // padded: only valid keys, for padded queries too
+    assert_true(lo == 0 && count == 80);
+}
+
+// One head, by the formula in double, for clips below, at and above the window.
+static void attention_is_softmax_of_products(void **s) {
+    (void)s;
+    enum { D = 24, HEADS = 2, d = 12 };
+    const int lengths[] = {1, 7, 120, 121, 200};
+    for (int n = 0; n < 5; n++) {
+        int L = lengths[n];
+        float *qkv = malloc((size_t)L * 3 * D * sizeof *qkv), out[32 * D];
+        float *scratch = calloc(gv_attention_scratch(32, d), sizeof *scratch);
+        for (int i = 0; i < L * 3 * D; i++) qkv[i] = (float)sin(i * 0.7 + i % 13);
+        for (int first = 0; first < L; first += 32) {
+            int last = first + 32 < L ? first + 32 : L;
+            gv_attention_block(out, qkv, first, last, L, L, HEADS, d, scratch);
+            for (int i = first; i < last; i++)
+                for (int h = 0; h < HEADS; h++) {
+                    int lo, count;
+                    gv_attention_window(i, L, L, &lo, &count);
+                    double p[120], total = 0;
+                    for (int j = 0; j < count; j++) {
+                        double dot = 0;
+                        for (int c = 0; c < d; c++)
+                            dot += (double)qkv[i * 3 * D + h * d + c] * qkv[(lo + j) * 3 * D + D + h * d + c];
+                        total += p[j] = exp(dot / sqrt(d));
+                    }
+                    for (int c = 0; c < d; c++) {
+                        double v = 0;
+                        for (int j = 0; j < count; j++) v += p[j] / total * qkv[(lo + j) * 3 * D + 2 * D + h * d + c];
+                        assert_true(fabs(v - out[(i - first) * D + h * d + c]) < 2e-6);
+                    }
+                }
+        }
+        free(qkv);
+        free(scratch);
+    }
+}
+
+static void observation_borders_are_inside(void **s) {
+    (void)s;
+    float kp[17 * 3] = {0}, obs[17 * 3], box[3] = {100, 200, 50};
+    const float at[4][3] = {{75, 175, 0.9f}, {125, 225, 0.5f}, {74.9f, 200, 0.9f}, {100, 226, 0.9f}};
+    memcpy(kp, at, sizeof at);
+    gv_obs_from_keypoints(obs, kp, box, 1);
+    assert_true(obs[0] == -1 && obs[1] == -1 && obs[2] == 0.9f && gv_obs_visible(obs));
+    assert_true(obs[3] == 1 && obs[4] == 1 && obs[5] == 0.5f && !gv_obs_visible(obs + 3)); // 0.5 is invisible
+    assert_true(obs[8] == 0 && obs[11] == 0 && obs[10] == 1.04f);                         // kept, not clamped
+}
+
+static void camera_motion_of_short_clips(void **s) {
+    (void)s;
+    const float turn[9] = {0, 0, 1, 0, 1, 0, -1, 0, 0}, still[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    float R[18], A[12];
+    memcpy(R, still, sizeof still);
+    memcpy(R + 9, turn, sizeof turn);
+    gv_angvel_from_rotations(A, R, 2);
+    assert_true(max_abs_diff(A, turn, 6) == 0 && max_abs_diff(A + 6, turn, 6) == 0); // the last repeats
+    gv_angvel_from_rotations(A, turn, 1);
+    assert_true(max_abs_diff(A, still, 6) == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rotary_angles_are_rounded_as_in_the_reference),
+        cmocka_unit_test(windows_hold_120_keys),
+        cmocka_unit_test(attention_is_softmax_of_products),
+        cmocka_unit_test(observation_borders_are_inside),
+        cmocka_unit_test(camera_motion_of_short_clips),
         cmocka_unit_test(weight_table_is_the_released_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

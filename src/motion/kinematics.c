@@ -3,6 +3,7 @@
 #include "body/body.h"
 #include "geometry/rotation.h"
 #include "motion/lanes.h"
+#include "motion/smoothing.h"
 
 enum { BODY = 22, CHAIN = 5, SWEEPS = 2 };
 
@@ -30,7 +31,7 @@ void gv_fk_joints(double *joints, const double *rest, const double *body_pose, c
                   const double *transl, int frames) {
     lane3 offset[BODY];
     offsets(offset, rest);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < frames; t += GV_LANES) {
         lane_pose local[BODY], global[BODY];
         forward(local, global, offset, body_pose, orient, transl, t, frames);
@@ -188,7 +189,7 @@ void gv_ik_solve(double *solved, const double *rest, const double *body_pose, co
     lane3 offset[BODY];
     offsets(offset, rest);
     memcpy(solved, body_pose, (size_t)frames * 63 * sizeof *solved);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < frames; t += GV_LANES) {
         lane_pose local[BODY], global[BODY];
         forward(local, global, offset, body_pose, orient, transl, t, frames);

@@ -20,7 +20,7 @@ void gv_gaussian_smooth(double *x, int frames, int stride, int first, int channe
     double k[2 * MAX_RADIUS + 1];
     int r = make_kernel(k, sigma);
     for (int c = first; c < first + channels; c++) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
         for (int t = 0; t < frames; t++) {
             double sum = 0;
             for (int i = -r; i <= r; i++) {

@@ -3,6 +3,7 @@
 #include "geometry/rotation.h"
 #include "motion/kinematics.h"
 #include "motion/postprocess.h"
+#include "motion/smoothing.h"
 #include "motion/world.h"
 #include "network/statistics.h"
 
@@ -28,7 +29,7 @@ static void aa_from_6d(double aa[3], const double d6[6]) {
 
 // SPEC.md 6
 static void decode(gv_solution *s, const float *pred_x) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (s->frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < s->frames; t++) {
         double y[GV_PRED_X];
         for (int i = 0; i < GV_PRED_X; i++)

@@ -49,7 +49,7 @@ static void place_frame(double orient_w[3], double step[3], double yaw, const do
 void gv_compose_world(double *orient_w, double *transl_w, const double *orient_gv, const double *orient_c,
                       const double *velocity, const float *cam_angvel, int frames, double *scratch) {
     double *yaw = scratch;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < frames; t++)
         yaw[t] = view_yaw(orient_gv + 3 * (size_t)t, orient_c + 3 * (size_t)t, cam_angvel + 6 * (size_t)t);
     gv_gaussian_smooth(yaw, frames, 1, 0, 1, 3, scratch + frames);
@@ -59,7 +59,7 @@ void gv_compose_world(double *orient_w, double *transl_w, const double *orient_g
         if (t > 0) sum -= yaw[t];
         yaw[t] = fabs(remainder(sum, 2 * M_PI)) < NO_TURN ? 0 : sum;
     }
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < frames; t++)
         place_frame(orient_w + 3 * (size_t)t, transl_w + 3 * (size_t)t, yaw[t], orient_gv + 3 * (size_t)t, velocity + 3 * (size_t)t);
     double at[3] = {0};
