@@ -36,20 +36,31 @@ static void weight_table_is_the_released_one(void **s) {
 }
 
 // The rotary angles are products of frame number and frequency rounded to float32 (SPEC.md 5.2).
-static void rotary_angles_are_rounded_as_in_the_reference(void **s) {
-    (void)s;
-    const float frequency[8] = {1.0f, 0.31622776f, 0.1f, 0.031622775f, 0.01f, 0.0031622779f, 0.001f, 0.0003162278f};
+static void check_rope(json_t *constants, const char *key, int head_dim) {
     enum { FRAMES = 5000 };
-    float *cosine = malloc(FRAMES * 8 * sizeof *cosine), *sine = malloc(FRAMES * 8 * sizeof *sine);
-    gv_rope_table(cosine, sine, FRAMES, 16);
+    json_t *frequency = json_object_get(constants, key);
+    int half = head_dim / 2;
+    assert_int_equal(json_array_size(frequency), half);
+    float *cosine = malloc(sizeof(float) * FRAMES * (size_t)half), *sine = malloc(sizeof(float) * FRAMES * (size_t)half);
+    gv_rope_table(cosine, sine, FRAMES, head_dim);
     for (int t = 0; t < FRAMES; t += 7)
-        for (int i = 0; i < 8; i++) {
-            float angle = (float)t * frequency[i];
-            assert_true(fabs(cosine[8 * t + i] - cos(angle)) < 1e-7);
-            assert_true(fabs(sine[8 * t + i] - sin(angle)) < 1e-7);
+        for (int i = 0; i < half; i++) {
+            float angle = (float)t * (float)json_real_value(json_array_get(frequency, (size_t)i));
+            assert_true(fabs(cosine[half * t + i] - cos(angle)) < 1e-7);
+            assert_true(fabs(sine[half * t + i] - sin(angle)) < 1e-7);
         }
     free(cosine);
     free(sine);
+}
+
+static void rotary_angles_are_rounded_as_in_the_reference(void **s) {
+    (void)s;
+    const char *path = need_shared("gvhmr_constants.json");
+    json_t *constants = json_load_file(path, 0, NULL);
+    assert_non_null(constants);
+    check_rope(constants, "rope_inv_freq_head_dim_16", 16);
+    check_rope(constants, "rope_inv_freq_head_dim_64", 64);
+    json_decref(constants);
 }
 
 static void windows_hold_120_keys(void **s) {
