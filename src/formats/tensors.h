@@ -6,16 +6,19 @@
 //
 // Opening parses the directory only (a PyTorch pickle is walked by a small machine that builds plain
 // values and never executes anything); data are mapped and converted on demand. The file is untrusted.
-// Where the names come from in a checkpoint: SPEC-perception.md 2.5.
+//
+// Where the names come from in a checkpoint (SPEC-perception.md 2.5): the keys of its "state_dict"; else the
+// paths of the torch.nn object under "ema" or "model"; else, for a result file of the reference
+// (hmr4d_results.pt), "smpl_params_global.transl" and the like.
 #pragma once
 #include "formats/npz.h"
 
 typedef struct gv_tensor {
-    const char *name;
-    gv_dtype dtype;
+    const char *name; // lives as long as the file is open
+    gv_dtype dtype;   // as stored
     int ndim;
     int64_t shape[16];
-    int64_t count;
+    int64_t count; // product of shape
 } gv_tensor;
 
 typedef struct gv_tensors gv_tensors;
@@ -27,9 +30,13 @@ int gv_tensors_count(const gv_tensors *w);
 const gv_tensor *gv_tensors_at(const gv_tensors *w, int i); // in file order
 const gv_tensor *gv_tensors_find(const gv_tensors *w, const char *name);
 
-// Contiguous float32 copy, 64-byte aligned, free() it. shape [ndim] is what is expected, -1 any extent.
-// A missing tensor or another shape is an error that says which, found and expected.
+// Contiguous float32 copy, 64-byte aligned, free() it. shape [ndim] is what is expected, -1 any extent;
+// ndim < 0: any shape. A missing tensor or another shape is an error that says which, found and expected.
 float *gv_tensors_read_f32(gv_tensors *w, const char *name, const int64_t *shape, int ndim, gv_error *err);
+
+// Keys of a checkpoint's top level ("state_dict", "epoch", ...), at most 64; none for safetensors.
+int gv_tensors_key_count(const gv_tensors *w);
+const char *gv_tensors_key(const gv_tensors *w, int i);
 
 // A string of safetensors' __metadata__, or NULL.
 const char *gv_tensors_metadata(const gv_tensors *w, const char *key);
