@@ -1,0 +1,174 @@
+#include "nn/conv.h"
+
+#include "base/memory.h"
+#include <dnnl.h>
+#include <stdlib.h>
+
+struct gv_conv_engine {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+};
+
+enum { SRC, WEIGHTS, BIAS, DST, SCRATCH, ARGS };
+
+struct gv_conv {
+    gv_conv_engine *e;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t memory[ARGS];
+    size_t scratch;
+};
+
+int gv_conv_extent(const gv_conv_spec *s, int d) {
+    int size = (d ? s->w : s->h) + s->before[d] + s->after[d], window = s->dilation[d] * ((d ? s->kw : s->kh) - 1) + 1;
+    return size < window ? 0 : (size - window) / s->stride[d] + 1;
+}
+
+gv_conv_engine *gv_conv_engine_create(void) {
+    gv_conv_engine *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    if (dnnl_engine_create(&e->engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags) != dnnl_success) {
+        gv_conv_engine_destroy(e);
+        return NULL;
+    }
+    return e;
+}
+
+void gv_conv_engine_destroy(gv_conv_engine *e) {
+    if (!e) return;
+    if (e->stream) dnnl_stream_destroy(e->stream);
+    if (e->engine) dnnl_engine_destroy(e->engine);
+    free(e);
+}
+
+// Scratch is the caller's; the sum and the activation are done while the result is in registers.
+static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_spec *s) {
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t st = dnnl_primitive_attr_create(attr);
+    if (!st) st = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
+    if (!st) st = dnnl_post_ops_create(&ops);
+    if (!st && s->sum) st = dnnl_post_ops_append_sum(ops, 1.0f);
+    if (!st && s->act == GV_ACT_RELU) st = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
+    if (!st && s->act == GV_ACT_RELU6) st = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_clip, 0, 6);
+    if (!st) st = dnnl_primitive_attr_set_post_ops(*attr, ops);
+    if (ops) dnnl_post_ops_destroy(ops);
+    return st;
+}
+
+// The weights' extents and their layout in the model: [oc, kh, kw, c], depthwise [kh, kw, c].
+static dnnl_status_t weights_desc(dnnl_memory_desc_t *md, const gv_conv_spec *s, bool any) {
+    dnnl_dims_t full = {s->oc, s->c, s->kh, s->kw}, group = {s->c, 1, 1, s->kh, s->kw};
+    dnnl_format_tag_t tag = any ? dnnl_format_tag_any : s->depthwise ? dnnl_hwigo : dnnl_ohwi;
+    return dnnl_memory_desc_init_by_tag(md, s->depthwise ? 5 : 4, s->depthwise ? group : full, dnnl_f32, tag);
+}
+
+static dnnl_status_t describe(dnnl_primitive_desc_t *pd, gv_conv_engine *e, const gv_conv_spec *s) {
+    dnnl_dims_t in = {s->n, s->c, s->h, s->w}, bias = {s->oc};
+    dnnl_dims_t out = {s->n, s->oc, gv_conv_extent(s, 0), gv_conv_extent(s, 1)};
+    dnnl_dims_t stride = {s->stride[0], s->stride[1]}, dilation = {s->dilation[0] - 1, s->dilation[1] - 1};
+    dnnl_dims_t before = {s->before[0], s->before[1]}, after = {s->after[0], s->after[1]};
+    dnnl_memory_desc_t src, w, b, dst;
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t st = dnnl_memory_desc_init_by_tag(&src, 4, in, dnnl_f32, dnnl_nhwc);
+    if (!st) st = dnnl_memory_desc_init_by_tag(&dst, 4, out, dnnl_f32, dnnl_nhwc);
+    if (!st) st = dnnl_memory_desc_init_by_tag(&b, 1, bias, dnnl_f32, dnnl_x);
+    if (!st) st = weights_desc(&w, s, true);
+    if (!st)
+        st = dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &src, &w, &b,
+                                                        &dst, stride, dilation, before, after);
+    if (!st) st = make_attributes(&attr, s);
+    if (!st) st = dnnl_primitive_desc_create(pd, &desc, attr, e->engine, NULL);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    return st;
+}
+
+static dnnl_status_t reorder(gv_conv_engine *e, dnnl_memory_t from, dnnl_memory_t to) {
+    const dnnl_memory_desc_t *a, *b;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t p = NULL;
+    dnnl_status_t st = dnnl_memory_get_memory_desc(from, &a);
+    if (!st) st = dnnl_memory_get_memory_desc(to, &b);
+    if (!st) st = dnnl_reorder_primitive_desc_create(&pd, a, e->engine, b, e->engine, NULL);
+    if (!st) st = dnnl_primitive_create(&p, pd);
+    if (!st) st = dnnl_primitive_execute(p, e->stream, 2, (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+    if (!st) st = dnnl_stream_wait(e->stream);
+    if (p) dnnl_primitive_destroy(p);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return st;
+}
+
+// A copy of the model's weights in the layout that the primitive has chosen.
+static dnnl_status_t load_weights(gv_conv *c, const gv_conv_spec *s, dnnl_primitive_desc_t pd) {
+    dnnl_memory_desc_t plain;
+    dnnl_memory_t from = NULL;
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    dnnl_status_t st = weights_desc(&plain, s, false);
+    if (!st) st = dnnl_memory_create(&from, &plain, c->e->engine, (void *)s->weights);
+    if (!st) st = dnnl_memory_create(&c->memory[WEIGHTS], chosen, c->e->engine, DNNL_MEMORY_ALLOCATE);
+    if (!st) st = reorder(c->e, from, c->memory[WEIGHTS]);
+    if (from) dnnl_memory_destroy(from);
+    return st;
+}
+
+static dnnl_status_t load_bias(gv_conv *c, const gv_conv_spec *s, dnnl_primitive_desc_t pd) {
+    const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
+    void *p = NULL;
+    dnnl_status_t st = dnnl_memory_create(&c->memory[BIAS], md, c->e->engine, DNNL_MEMORY_ALLOCATE);
+    if (!st) st = dnnl_memory_get_data_handle(c->memory[BIAS], &p);
+    if (!st)
+        for (int i = 0; i < s->oc; i++) ((float *)p)[i] = s->bias ? s->bias[i] : 0;
+    return st;
+}
+
+static dnnl_status_t build(gv_conv *c, const gv_conv_spec *s) {
+    static const dnnl_query_t query[ARGS] = {[SRC] = dnnl_query_src_md, [DST] = dnnl_query_dst_md, [SCRATCH] = dnnl_query_scratchpad_md};
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t st = describe(&pd, c->e, s);
+    if (!st) st = dnnl_primitive_create(&c->primitive, pd);
+    if (!st) st = load_weights(c, s, pd);
+    if (!st) st = load_bias(c, s, pd);
+    for (int i = 0; i < ARGS && !st; i++)
+        if (query[i]) st = dnnl_memory_create(&c->memory[i], dnnl_primitive_desc_query_md(pd, query[i], 0), c->e->engine, DNNL_MEMORY_NONE);
+    if (!st) c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return st;
+}
+
+gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s, gv_error *err) {
+    *out = NULL;
+    gv_conv *c = calloc(1, sizeof *c);
+    if (!c) return gv_fail(err, GV_ERR_MEMORY, "no memory for a convolution");
+    c->e = e;
+    dnnl_status_t st = build(c, s);
+    if (st) {
+        gv_conv_destroy(c);
+        return gv_fail(err, st == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL,
+                       "oneDNN cannot make a %dx%d convolution of %dx%dx%d to %d channels (status %d)", s->kh, s->kw, s->h,
+                       s->w, s->c, s->oc, (int)st);
+    }
+    *out = c;
+    return GV_OK;
+}
+
+void gv_conv_destroy(gv_conv *c) {
+    if (!c) return;
+    for (int i = 0; i < ARGS; i++)
+        if (c->memory[i]) dnnl_memory_destroy(c->memory[i]);
+    if (c->primitive) dnnl_primitive_destroy(c->primitive);
+    free(c);
+}
+
+size_t gv_conv_scratch(const gv_conv *c) { return c->scratch; }
+
+gv_status gv_conv_run(gv_conv *c, const float *in, float *out, void *scratch, gv_error *err) {
+    static const int name[ARGS] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
+    dnnl_exec_arg_t args[ARGS];
+    dnnl_status_t st = dnnl_memory_set_data_handle(c->memory[SRC], (void *)in);
+    if (!st) st = dnnl_memory_set_data_handle(c->memory[DST], out);
+    if (!st) st = dnnl_memory_set_data_handle(c->memory[SCRATCH], c->scratch ? scratch : NULL);
+    for (int i = 0; i < ARGS; i++) args[i] = (dnnl_exec_arg_t){name[i], c->memory[i]};
+    if (!st) st = dnnl_primitive_execute(c->primitive, c->e->stream, ARGS, args);
+    if (!st) st = dnnl_stream_wait(c->e->stream);
+    return st ? gv_fail(err, GV_ERR_INTERNAL, "oneDNN: a convolution failed (status %d)", (int)st) : GV_OK;
+}

@@ -1,0 +1,40 @@
+// conv.h - 2D convolutions, plain and depthwise, with bias, sum and activation in one pass (oneDNN).
+//
+//     gv_conv_engine *e = gv_conv_engine_create();
+//     gv_conv_spec s = {.n = 1, .h = 56, .w = 56, .c = 24, .oc = 144, .kh = 1, .kw = 1, .stride = {1, 1},
+//                       .dilation = {1, 1}, .weights = w, .bias = b, .act = GV_ACT_RELU6};
+//     gv_conv *c = NULL;
+//     gv_conv_create(&c, e, &s, &err);
+//     gv_conv_run(c, in, out, scratch, &err);          // scratch: gv_conv_scratch(c) bytes
+//
+// Images are [n, height, width, channels], float32. Primitives are made for the number of threads OpenMP has
+// when they are created; run them with the same.
+#pragma once
+#include "formats/tflite.h"
+
+typedef struct gv_conv_spec {
+    int n, h, w, c;      // input
+    int oc;              // output channels; depthwise: c
+    int kh, kw;
+    int stride[2], dilation[2]; // height, width; 1 = dense
+    int before[2], after[2];    // zeros around the input: top, left; bottom, right
+    bool depthwise;
+    bool sum;            // out = act(conv + what is in out already)
+    gv_activation act;
+    const float *weights; // [oc, kh, kw, c], depthwise [kh, kw, c]; copied
+    const float *bias;    // [oc] or NULL; copied
+} gv_conv_spec;
+
+// Output extent along d (0 height, 1 width); < 1 where the window does not fit.
+int gv_conv_extent(const gv_conv_spec *s, int d);
+
+typedef struct gv_conv_engine gv_conv_engine;
+gv_conv_engine *gv_conv_engine_create(void); // NULL: out of memory
+void gv_conv_engine_destroy(gv_conv_engine *e); // after its convolutions; accepts NULL
+
+typedef struct gv_conv gv_conv;
+gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s, gv_error *err);
+void gv_conv_destroy(gv_conv *c); // accepts NULL
+size_t gv_conv_scratch(const gv_conv *c); // bytes, 64-byte aligned, may be shared between convolutions
+// in [n, h, w, c], out [n, oh, ow, oc]; they do not overlap.
+gv_status gv_conv_run(gv_conv *c, const float *in, float *out, void *scratch, gv_error *err);
