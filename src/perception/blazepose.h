@@ -34,29 +34,35 @@ typedef struct gv_landmarks {
 } gv_landmarks;
 
 typedef struct gv_blazepose gv_blazepose;
-// folder NULL: the pinned package (gv_resource_find). threads 0 = OpenMP's default.
+// Reads the detector (pose_solution_packed_assets.data, which is a tflite file) and one landmark network from `folder`; NULL: the pinned package
+// (gv_resource_find). The threads used are OpenMP's, as many as when it is opened.
 gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char *folder, gv_error *err);
 void gv_blazepose_close(gv_blazepose *p); // accepts NULL
 
-// Runs the detector on a rectangle of the image (the whole of it: 0, 0, width, height), padded to a square.
-// Weighted suppression at IoU > overlap (0.3 in MediaPipe). Returns the number found, best first, at most max.
+// Runs the detector on a rectangle of the image (the whole of it: 0, 0, width, height), padded to a square
+// about its centre. The padding shows the image where there is image, and black beyond it. Weighted suppression
+// at IoU > overlap (0.3 in MediaPipe). Gives `*count` detections, best first, at most max. A rectangle that is
+// not finite or not positive is GV_ERR_ARGUMENT.
 gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
                               float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err);
 
 gv_region gv_blaze_region(const float centre[2], const float top[2]); // SPEC-perception 7.6, times 1.25
 gv_region gv_blaze_region_of_detection(const gv_detection *d);
+gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l); // from the auxiliary points: for the next frame
 
-// Runs the landmark network on n regions of one image.
+// Runs the landmark network on n regions of one image; beyond the image its edge is repeated. A region that
+// is not finite or not positive shows nobody: all zeros.
 gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
                                  gv_landmarks *out, gv_error *err);
 
 // One-euro filters of one person (SPEC-perception 7.8).
 typedef struct gv_blaze_smoother gv_blaze_smoother;
-gv_blaze_smoother *gv_blaze_smoother_create(void);
+gv_blaze_smoother *gv_blaze_smoother_create(void); // NULL: out of memory
 void gv_blaze_smoother_destroy(gv_blaze_smoother *s);
 void gv_blaze_smoother_reset(gv_blaze_smoother *s);
-// Filters in place. time_us must be > 0. body false: only the auxiliary points 33, 34 (they always are).
-void gv_blaze_smoother_apply(gv_blaze_smoother *s, gv_landmarks *l, int64_t time_us, int width, int height, bool body);
+// Filters in place. time_us must be > 0 and increase; a time that does not leaves the coordinates as they are.
+// body false: only the auxiliary points 33, 34 (they always are). Presence is not filtered.
+void gv_blaze_smoother_apply(gv_blaze_smoother *s, gv_landmarks *l, int64_t time_us, bool body);
 
 // COCO-17 x, y (px, pixel CENTRES at integers), confidence = visibility.
 void gv_blaze_to_coco17(float out[17][3], const gv_landmarks *l);

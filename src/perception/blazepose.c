@@ -1,0 +1,163 @@
+#include "perception/blazepose.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/tflite.h"
+#include "nn/convnet.h"
+#include "perception/blaze_decode.h"
+#include "perception/blaze_sample.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DETECTOR_SIZE = 224, CROP_SIZE = 256 };
+
+struct gv_blazepose {
+    gv_convnet *detector, *landmarks;
+    gv_detection *candidates; // [GV_BLAZE_ANCHORS]
+};
+
+static char *model_path(const char *folder, const char *name, gv_error *err) {
+    if (!folder) return gv_resource_find(name, err);
+    size_t n = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(n);
+    if (!path) {
+        gv_fail(err, GV_ERR_MEMORY, "no memory for a path");
+        return NULL;
+    }
+    snprintf(path, n, "%s/%s", folder, name);
+    return path;
+}
+
+// What a network must look like: a square picture in, `n` outputs of these many numbers at these positions.
+typedef struct interface {
+    int size, n;
+    int position[4];
+    int64_t count[4];
+} interface;
+
+static gv_status check_interface(const gv_tflite *g, const interface *f, gv_error *err) {
+    const int *in = g->tensors[g->inputs[0]].shape;
+    if (in[1] != f->size || in[2] != f->size || in[3] != 3)
+        return gv_fail(err, GV_ERR_FORMAT, "input [%d, %d, %d], expected [%d, %d, 3]", in[1], in[2], in[3], f->size, f->size);
+    for (int i = 0; i < f->n; i++) {
+        int at = f->position[i];
+        int64_t count = at < g->noutputs ? g->tensors[g->outputs[at]].count : 0;
+        if (count != f->count[i])
+            return gv_fail(err, GV_ERR_FORMAT, "output %d has %lld numbers, expected %lld", at, (long long)count, (long long)f->count[i]);
+    }
+    return GV_OK;
+}
+
+static gv_status open_network(gv_convnet **out, const char *path, const interface *f, gv_error *err) {
+    gv_tflite *g = NULL;
+    gv_status s = gv_tflite_open(&g, path, err);
+    if (s != GV_OK) return s;
+    s = check_interface(g, f, err);
+    if (s == GV_OK) s = gv_convnet_create(out, g, f->position, f->n, 1, err);
+    if (s != GV_OK) gv_wrap(err, "%s", path);
+    gv_tflite_close(g);
+    return s;
+}
+
+gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char *folder, gv_error *err) {
+    static const char *const names[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
+    static const interface detector = {DETECTOR_SIZE, 2, {0, 1}, {GV_BLAZE_ANCHORS * 12, GV_BLAZE_ANCHORS}};
+    static const interface landmarks = { // landmarks, presence, heatmap, world; the mask (2) is not needed
+        CROP_SIZE, 4, {0, 1, 3, 4},
+        {GV_BLAZE_RAW_POINTS * 5, 1, GV_BLAZE_HEATMAP * GV_BLAZE_HEATMAP * GV_BLAZE_RAW_POINTS, GV_BLAZE_RAW_POINTS * 3}};
+    *out = NULL;
+    gv_status s = GV_ERR_MISSING;
+    char *first = model_path(folder, "pose_solution_packed_assets.data", err), *second = NULL;
+    if (first) second = model_path(folder, names[model], err);
+    gv_blazepose *p = calloc(1, sizeof *p);
+    if (p) p->candidates = gv_calloc2(GV_BLAZE_ANCHORS, sizeof *p->candidates);
+    if (!first || !second) goto done;
+    if (!p || !p->candidates) {
+        s = gv_fail(err, GV_ERR_MEMORY, "no memory for BlazePose");
+        goto done;
+    }
+    s = open_network(&p->detector, first, &detector, err);
+    if (s == GV_OK) s = open_network(&p->landmarks, second, &landmarks, err);
+done:
+    if (s == GV_OK)
+        *out = p;
+    else
+        gv_blazepose_close(p);
+    free(first);
+    free(second);
+    return s;
+}
+
+void gv_blazepose_close(gv_blazepose *p) {
+    if (!p) return;
+    gv_convnet_destroy(p->detector);
+    gv_convnet_destroy(p->landmarks);
+    free(p->candidates);
+    free(p);
+}
+
+static bool usable(const gv_region *r) {
+    return isfinite(r->cx) && isfinite(r->cy) && isfinite(r->angle) && r->width > 0 && r->height > 0 && r->width < 1e6f &&
+           r->height < 1e6f && fabsf(r->cx) < 1e6f && fabsf(r->cy) < 1e6f;
+}
+
+static void square_to_image(gv_detection *d, const gv_region *r) {
+    float left = r->cx - r->width / 2, top = r->cy - r->height / 2;
+    d->x0 = left + d->x0 * r->width, d->x1 = left + d->x1 * r->width;
+    d->y0 = top + d->y0 * r->height, d->y1 = top + d->y1 * r->height;
+    for (int k = 0; k < 4; k++) {
+        d->keypoint[k][0] = left + d->keypoint[k][0] * r->width;
+        d->keypoint[k][1] = top + d->keypoint[k][1] * r->height;
+    }
+}
+
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
+                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err) {
+    *count = 0;
+    float side = fmaxf(width, height);
+    gv_region square = {x + width / 2, y + height / 2, side, side, 0};
+    if (!(width > 0 && height > 0) || !usable(&square))
+        return gv_fail(err, GV_ERR_ARGUMENT, "detection in the rectangle %g, %g of %g x %g px", (double)x, (double)y,
+                       (double)width, (double)height);
+    gv_blaze_sample(gv_convnet_input(p->detector), DETECTOR_SIZE, image, &square, -1, 1, false);
+    gv_status s = gv_convnet_run(p->detector, err);
+    if (s != GV_OK) return s;
+    int n = gv_blaze_decode_detections(p->candidates, gv_convnet_output(p->detector, 0), gv_convnet_output(p->detector, 1), min_score);
+    n = gv_blaze_suppress(p->candidates, n, overlap);
+    *count = n < max ? n : max;
+    for (int i = 0; i < *count; i++) {
+        out[i] = p->candidates[i];
+        square_to_image(&out[i], &square);
+    }
+    return GV_OK;
+}
+
+gv_region gv_blaze_region(const float centre[2], const float top[2]) {
+    double dx = (double)top[0] - centre[0], dy = (double)top[1] - centre[1];
+    double angle = M_PI / 2 - atan2(-dy, dx);
+    angle -= 2 * M_PI * floor((angle + M_PI) / (2 * M_PI));
+    float side = (float)(1.25 * 2 * hypot(dx, dy));
+    return (gv_region){centre[0], centre[1], side, side, (float)angle};
+}
+
+gv_region gv_blaze_region_of_detection(const gv_detection *d) { return gv_blaze_region(d->keypoint[0], d->keypoint[1]); }
+
+gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l) {
+    return gv_blaze_region(l->point[GV_BLAZE_POINTS], l->point[GV_BLAZE_POINTS + 1]);
+}
+
+gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
+                                 gv_landmarks *out, gv_error *err) {
+    memset(out, 0, (size_t)n * sizeof *out);
+    for (int i = 0; i < n; i++) {
+        if (!usable(&regions[i])) continue;
+        gv_blaze_sample(gv_convnet_input(p->landmarks), CROP_SIZE, image, &regions[i], 0, 1, true);
+        gv_status s = gv_convnet_run(p->landmarks, err);
+        if (s != GV_OK) return s;
+        gv_blaze_decode_landmarks(&out[i], gv_convnet_output(p->landmarks, 0), gv_convnet_output(p->landmarks, 2),
+                                  gv_convnet_output(p->landmarks, 3), &regions[i]);
+        out[i].presence = gv_convnet_output(p->landmarks, 1)[0];
+    }
+    return GV_OK;
+}
