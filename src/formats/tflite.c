@@ -311,7 +311,7 @@ static bool node_options(reader *r, size_t o, gv_tflite_node *n) {
     case GV_TFLITE_DEPTH_TO_SPACE: n->block = field_i32(r, o, 0, 0, "options"); break;
     default: break;
     }
-    n->activation = (gv_activation)activation;
+    n->activation = (gv_tflite_activation)activation;
     return known && (activation == GV_ACT_NONE || activation == GV_ACT_RELU || activation == GV_ACT_RELU6);
 }
 

@@ -39,7 +39,7 @@ typedef enum gv_tflite_code { // BuiltinOperator of the schema
     GV_TFLITE_DENSIFY = 124,
 } gv_tflite_code;
 
-typedef enum gv_activation { GV_ACT_NONE = 0, GV_ACT_RELU = 1, GV_ACT_RELU6 = 3 } gv_activation;
+typedef enum gv_tflite_activation { GV_ACT_NONE = 0, GV_ACT_RELU = 1, GV_ACT_RELU6 = 3 } gv_tflite_activation;
 
 typedef struct gv_tflite_tensor {
     int ndim;                  // 0..4
@@ -57,7 +57,7 @@ typedef struct gv_tflite_node {
     // Options; pairs are height, width. Only what the operator has is set.
     bool same;                         // padding SAME (else VALID)
     int stride[2], dilation[2], filter[2];
-    gv_activation activation;          // comes last
+    gv_tflite_activation activation;          // comes last
     int axis;                          // CONCATENATION
     int block;                         // DEPTH_TO_SPACE
     bool align_corners, half_pixel;    // RESIZE_BILINEAR

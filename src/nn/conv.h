@@ -20,7 +20,7 @@ typedef struct gv_conv_spec {
     int before[2], after[2];    // zeros around the input: top, left; bottom, right
     bool depthwise;
     bool sum;            // out = act(conv + what is in out already)
-    gv_activation act;
+    gv_tflite_activation act;
     const float *weights; // [oc, kh, kw, c], depthwise [kh, kw, c]; copied
     const float *bias;    // [oc] or NULL; copied
 } gv_conv_spec;

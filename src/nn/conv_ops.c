@@ -3,20 +3,20 @@
 #include <math.h>
 #include <string.h>
 
-static inline float activate(float v, gv_activation act) {
+static inline float activate(float v, gv_tflite_activation act) {
     if (act == GV_ACT_NONE) return v;
     v = v > 0 ? v : 0;
     return act == GV_ACT_RELU6 && v > 6 ? 6 : v;
 }
 
-static void add_range(float *out, const float *a, const float *b, int64_t n, gv_activation act) {
+static void add_range(float *out, const float *a, const float *b, int64_t n, gv_tflite_activation act) {
     if (act == GV_ACT_NONE)
         for (int64_t i = 0; i < n; i++) out[i] = a[i] + b[i];
     else
         for (int64_t i = 0; i < n; i++) out[i] = activate(a[i] + b[i], act);
 }
 
-void gv_op_add(float *out, const float *a, const float *b, int64_t n, gv_activation act) {
+void gv_op_add(float *out, const float *a, const float *b, int64_t n, gv_tflite_activation act) {
     enum { CHUNK = 8192 };
     int64_t chunks = (n + CHUNK - 1) / CHUNK;
 #pragma omp parallel for if (chunks > 2)
@@ -44,7 +44,7 @@ void gv_op_pad(float *out, const float *in, int n, int h, int w, int c, const in
     }
 }
 
-void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv_activation act) {
+void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act) {
     int oh = h / 2, ow = w / 2;
 #pragma omp parallel for
     for (int64_t row = 0; row < (int64_t)n * oh; row++) {
@@ -61,7 +61,7 @@ void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv
 }
 
 // One output row: `near` has weight 3/4, `far` 1/4.
-static void resize2_row(float *out, const float *near, const float *far, int w, int c, gv_activation act) {
+static void resize2_row(float *out, const float *near, const float *far, int w, int c, gv_tflite_activation act) {
     for (int x = 0; x < 2 * w; x++) {
         int64_t i = x / 2, j = x & 1 ? i + 1 : i - 1; // 3/4 and 1/4 columns
         j = j < 0 ? 0 : j >= w ? w - 1 : j;
@@ -72,7 +72,7 @@ static void resize2_row(float *out, const float *near, const float *far, int w, 
     }
 }
 
-void gv_op_resize2(float *out, const float *in, int n, int h, int w, int c, gv_activation act) {
+void gv_op_resize2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act) {
     int64_t row_in = (int64_t)w * c, row_out = 2 * row_in;
 #pragma omp parallel for
     for (int64_t row = 0; row < (int64_t)n * 2 * h; row++) {

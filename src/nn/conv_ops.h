@@ -6,15 +6,15 @@
 #include "formats/tflite.h"
 
 // out = activation(a + b), n numbers; out may be a or b.
-void gv_op_add(float *out, const float *a, const float *b, int64_t n, gv_activation act);
+void gv_op_add(float *out, const float *a, const float *b, int64_t n, gv_tflite_activation act);
 void gv_op_logistic(float *out, const float *in, int64_t n); // 1 / (1 + exp(-x)); out may be in
 // Zeros around: pads[d] = before and after for n, height, width, channels (those of n are 0). in [n, h, w, c].
 void gv_op_pad(float *out, const float *in, int n, int h, int w, int c, const int pads[4][2]);
 // Window 2x2, stride 2, no padding. in [n, h, w, c], out [n, h / 2, w / 2, c].
-void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv_activation act);
+void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act);
 // Bilinear to twice the size with half-pixel centres: source = (i + 0.5) / 2 - 0.5, edges repeated, so the
 // weights are 1/4 and 3/4. in [n, h, w, c], out [n, 2h, 2w, c].
-void gv_op_resize2(float *out, const float *in, int n, int h, int w, int c, gv_activation act);
+void gv_op_resize2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act);
 // out[2y + a, 2x + b, k] = in[y, x, (2a + b) C + k] for block 2. in [n, h, w, c], out [n, h B, w B, C = c / B^2].
 void gv_op_depth_to_space(float *out, const float *in, int n, int h, int w, int c, int block);
 // Joins `parts` blocks of size[i] numbers in each of `outer` rows: out [outer, sum of sizes].
