@@ -9,7 +9,7 @@
 #include <string.h>
 
 // Source: SMPL-X's joint order (smplx package, joint_names), the first 22.
-const char *const gv_joint_names[GV_BODY_JOINTS] = {
+const char *const gv_joint_names[GV_MOTION_JOINTS] = {
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
     "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
@@ -31,8 +31,8 @@ static const field fields[] = {
     FIELD("transl", transl, true, 3),
     FIELD("global_orient_incam", global_orient_incam, true, 3),
     FIELD("transl_incam", transl_incam, true, 3),
-    FIELD("joints_world", joints_world, true, GV_BODY_JOINTS, 3),
-    FIELD("joints_incam", joints_incam, true, GV_BODY_JOINTS, 3),
+    FIELD("joints_world", joints_world, true, GV_MOTION_JOINTS, 3),
+    FIELD("joints_incam", joints_incam, true, GV_MOTION_JOINTS, 3),
     FIELD("static_prob", static_prob, false, GV_STATIC_JOINTS),
     FIELD("K_fullimg", K, false, 3, 3),
     FIELD("R_w2c", R_w2c, false, 3, 3),
@@ -149,9 +149,9 @@ static gv_status check_names(gv_npz *z, gv_error *err) {
     gv_status status = GV_OK;
     char **names = gv_npz_read_strings(z, "joint_names", &n, err);
     if (!names) return err->status;
-    if (n != GV_BODY_JOINTS)
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld joint names, expected %d", gv_npz_path(z), (long long)n, GV_BODY_JOINTS);
-    for (int i = 0; i < GV_BODY_JOINTS && status == GV_OK; i++)
+    if (n != GV_MOTION_JOINTS)
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld joint names, expected %d", gv_npz_path(z), (long long)n, GV_MOTION_JOINTS);
+    for (int i = 0; i < GV_MOTION_JOINTS && status == GV_OK; i++)
         if (strcmp(names[i], gv_joint_names[i]))
             status = gv_fail(err, GV_ERR_FORMAT, "%s: joint %d is \"%.40s\", expected \"%s\"", gv_npz_path(z), i, names[i], gv_joint_names[i]);
     free(names);
@@ -229,7 +229,7 @@ gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err) {
         int64_t shape[3] = {m->frames, f->shape[0], f->shape[1]};
         gv_npz_add(w, f->name, GV_F32, const_slot(m, f), shape, f->ndim + 1);
     }
-    gv_npz_add_strings(w, "joint_names", gv_joint_names, GV_BODY_JOINTS);
+    gv_npz_add_strings(w, "joint_names", gv_joint_names, GV_MOTION_JOINTS);
     gv_npz_add_i32(w, "frame_index", m->frame_index, 1, m->frames);
     gv_npz_add(w, "time_sec", GV_F64, m->time_sec, (int64_t[]){m->frames}, 1);
     gv_npz_add_f64_scalar(w, "fps", m->fps);

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include <stdint.h>
 
-enum { GV_BODY_JOINTS = 22, GV_STATIC_JOINTS = 6 };
-extern const char *const gv_joint_names[GV_BODY_JOINTS]; // SMPL-X order: "pelvis", "left_hip", ...
+enum { GV_MOTION_JOINTS = 22, GV_STATIC_JOINTS = 6 };
+extern const char *const gv_joint_names[GV_MOTION_JOINTS]; // SMPL-X order: "pelvis", "left_hip", ...
 
 typedef struct gv_named_array { // an extra float32 array, stored as it is (network raw output: "net/pred_x")
     char name[48];

@@ -20,7 +20,6 @@ enum {
     MAX_TENSOR_NAME = 4096,
     EXPANSION = 64,         // a stride of 0 may repeat elements, but not without bound
     SMALL = 1 << 16,        // elements that are always allowed
-    PIECE = 1 << 18,        // elements converted by one thread at a time
 };
 
 static gv_status map_file(gv_tensors *w, const char *path, gv_error *err) {
@@ -222,16 +221,6 @@ static bool is_contiguous(const gv_tensor *t, const gv_tensor_place *p) {
     return true;
 }
 
-static void read_contiguous(float *dst, const unsigned char *src, gv_dtype type, int64_t count) {
-    int64_t pieces = (count + PIECE - 1) / PIECE;
-    size_t width = gv_dtype_size(type);
-#pragma omp parallel for schedule(static) if (pieces > 1)
-    for (int64_t i = 0; i < pieces; i++) {
-        int64_t from = i * PIECE, n = count - from < PIECE ? count - from : PIECE;
-        gv_elements_to_f32(dst + from, src + (size_t)from * width, type, (size_t)n);
-    }
-}
-
 // Any strides: a counter over the indices walks along the storage.
 static void read_strided(float *dst, const unsigned char *src, const gv_tensor *t, const gv_tensor_place *p) {
     int64_t index[16] = {0}, at = p->offset;
@@ -272,7 +261,7 @@ float *gv_tensors_read_f32(gv_tensors *w, const char *name, const int64_t *shape
         return NULL;
     }
     if (t->count && is_contiguous(t, p))
-        read_contiguous(data, p->data + (size_t)p->offset * gv_dtype_size(t->dtype), t->dtype, t->count);
+        gv_elements_to_f32(data, p->data + (size_t)p->offset * gv_dtype_size(t->dtype), t->dtype, (size_t)t->count);
     else
         read_strided(data, p->data, t, p);
     return data;
