@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const gv_command commands[] = {
+    {"predict", "observations of one person to motion", gv_cmd_predict},
     {0},
 };
 

@@ -8,10 +8,15 @@
 
 typedef struct gv_predict_options {
     bool static_camera; // post-processing for a static camera (SPEC.md 9.2), else 9.1
-    bool verbose;       // store every stage as extra arrays "net/..."
+    bool verbose;       // store every stage as extra arrays "net/...", at the network's rate
 } gv_predict_options;
 
+typedef struct gv_predict_times { // seconds spent
+    double network, solver;
+} gv_predict_times;
+
 // Observations at any frame rate: resampled to 30 fps (uniform), solved, and given back at their own times.
-// At 30 fps nothing is resampled.
+// At 30 fps (timebase.h says what counts as such) nothing is resampled. `times` may be NULL.
+// On success *out is allocated and the caller's to free.
 gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const gv_observations *obs,
-                     const gv_predict_options *opt, gv_error *err);
+                     const gv_predict_options *opt, gv_predict_times *times, gv_error *err);

@@ -1,0 +1,101 @@
+// predict: observations of one person to motion, the reference's method exactly.
+#include "cli.h"
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "pipeline/predict.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct options {
+    const char *input, *output, *model, *body;
+    long heads, threads;
+    bool bf16, quiet;
+    gv_predict_options predict;
+} options;
+
+static void help(void) {
+    puts("usage: gvhmr predict OBS.npz -o MOTION.npz [options]\n\n"
+         "Recovers one person's motion from observations (boxes, 2D keypoints, camera), in the camera and in a\n"
+         "world whose y is up.\n\n"
+         "  -o, --output FILE     the motion (.npz)\n"
+         "      --model FILE      weights: GVHMR's checkpoint or our safetensors [gvhmr-compact.safetensors]\n"
+         "      --body-model FILE SMPL-X body model, .npz [the built-in mannequin]\n"
+         "      --static-camera   the camera stands still: hold the motion to where the camera sees it\n"
+         "      --heads N         attention heads of a checkpoint [8; our own files state theirs]\n"
+         "      --bf16            bfloat16 matrix products: faster, slightly less smooth (bench/README.md)\n"
+         "      --verbose         also store every intermediate result, as net/...\n"
+         "      --threads N       [all cores]\n"
+         "      --quiet           no summary line\n\n"
+         "example: gvhmr predict person-1.obs.npz -o person-1.npz --static-camera");
+}
+
+// Returns 0 to go on, else the exit status + 1.
+static int parse(options *o, int argc, char **argv) {
+    enum { MODEL = 256, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS, QUIET };
+    static const struct option table[] = {
+        {"output", required_argument, NULL, 'o'},  {"model", required_argument, NULL, MODEL},   {"body-model", required_argument, NULL, BODY},
+        {"static-camera", no_argument, NULL, STATIC}, {"heads", required_argument, NULL, HEADS}, {"bf16", no_argument, NULL, BF16},
+        {"verbose", no_argument, NULL, VERBOSE},   {"threads", required_argument, NULL, THREADS}, {"quiet", no_argument, NULL, QUIET},
+        {"help", no_argument, NULL, 'h'},          {0}};
+    for (int c; (c = getopt_long(argc, argv, "o:h", table, NULL)) != -1;) switch (c) {
+        case 'o': o->output = optarg; break;
+        case MODEL: o->model = optarg; break;
+        case BODY: o->body = optarg; break;
+        case STATIC: o->predict.static_camera = true; break;
+        case BF16: o->bf16 = true; break;
+        case VERBOSE: o->predict.verbose = true; break;
+        case QUIET: o->quiet = true; break;
+        case HEADS:
+            if (!gv_cli_int("predict", "--heads", optarg, 1, 512, &o->heads)) return 3;
+            break;
+        case THREADS:
+            if (!gv_cli_int("predict", "--threads", optarg, 1, 1024, &o->threads)) return 3;
+            break;
+        case 'h': help(); return 1;
+        default: return 3; // getopt has said what is wrong
+        }
+    if (argc - optind != 1) return 1 + gv_cli_usage("predict", "expected one observation file, found %d", argc - optind);
+    if (!o->output) return 1 + gv_cli_usage("predict", "-o MOTION.npz is missing");
+    o->input = argv[optind];
+    return 0;
+}
+
+static gv_status predict(const options *o, gv_error *err) {
+    gv_observations obs = {0};
+    gv_motion motion = {0};
+    gv_network *net = NULL;
+    gv_body *body = NULL;
+    gv_predict_times times = {0};
+    char *found = NULL;
+    double start = gv_now(), opened = start;
+    gv_status s = gv_observations_load(&obs, o->input, err);
+    if (!s && !o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
+    if (!s) s = gv_network_open(&net, o->model ? o->model : found, (int)o->heads, o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
+    if (!s) s = gv_body_open(&body, o->body, err);
+    if (!s) {
+        opened = gv_now();
+        if ((s = gv_predict(&motion, net, body, &obs, &o->predict, &times, err))) gv_wrap(err, "%s", o->input);
+    }
+    if (!s) s = gv_motion_save(&motion, o->output, err);
+    if (!s && !o->quiet)
+        fprintf(stderr, "%d frames: start %.2f s, network %.3f s, motion %.3f s, all %.2f s\n", obs.frames, opened - start,
+                times.network, times.solver, gv_now() - start);
+    free(found);
+    gv_motion_free(&motion);
+    gv_body_close(body);
+    gv_network_close(net);
+    gv_observations_free(&obs);
+    return s;
+}
+
+int gv_cmd_predict(int argc, char **argv) {
+    options o = {0};
+    int stop = parse(&o, argc, argv);
+    if (stop) return stop - 1;
+    if (o.threads) omp_set_num_threads((int)o.threads);
+    gv_error err = {0};
+    return predict(&o, &err) ? gv_cli_fail(&err) : 0;
+}

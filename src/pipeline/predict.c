@@ -1,0 +1,218 @@
+#include "pipeline/predict.h"
+
+#include "base/memory.h"
+#include "base/progress.h"
+#include "motion/kinematics.h"
+#include "motion/solver.h"
+#include "network/inputs.h"
+#include "pipeline/timebase.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Everything between observations at 30 fps and the motion; arrays live in the arena.
+typedef struct stages {
+    gv_arena *arena;
+    int frames, width, layers;
+    float *obs, *cliff, *angvel; // network input
+    gv_network_output net;
+    gv_solution solution;
+} stages;
+
+static float *take(stages *s, size_t per_frame) {
+    return gv_arena_alloc(s->arena, (size_t)s->frames, per_frame * sizeof(float));
+}
+
+static gv_status allocate(stages *s, const gv_network *net, int frames, bool verbose, gv_error *err) {
+    *s = (stages){.arena = gv_arena_create(0), .frames = frames, .width = gv_network_width(net), .layers = gv_network_layers(net)};
+    if (!s->arena) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
+    size_t D = (size_t)s->width;
+    s->obs = take(s, 51);
+    s->cliff = take(s, 3);
+    s->angvel = take(s, 6);
+    s->net.pred_x = take(s, GV_PRED_X);
+    s->net.pred_cam = take(s, 3);
+    s->net.static_conf_logits = take(s, 6);
+    bool ok = s->obs && s->cliff && s->angvel && s->net.pred_x && s->net.pred_cam && s->net.static_conf_logits;
+    if (ok && verbose) {
+        s->net.pred_context = take(s, D);
+        s->net.x_embed = take(s, D);
+        s->net.x_blocks = take(s, D * (size_t)s->layers);
+        ok = s->net.pred_context && s->net.x_embed && s->net.x_blocks;
+    }
+    return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
+}
+
+// A network's output that is not finite would poison every frame; weights with NaN are the likely cause.
+static gv_status check_finite(const stages *s, gv_error *err) {
+    for (size_t i = 0; i < (size_t)s->frames * GV_PRED_X; i++)
+        if (!isfinite(s->net.pred_x[i]))
+            return gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite in frame %d: are its weights?", (int)(i / GV_PRED_X));
+    return GV_OK;
+}
+
+static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
+                            const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
+    gv_obs_from_keypoints(s->obs, o->kp2d, o->bbx_xys, o->frames);
+    gv_cliff_from_boxes(s->cliff, o->bbx_xys, o->K, o->frames);
+    if (o->frames > 1 && o->cam_angvel) memcpy(s->angvel, o->cam_angvel, (size_t)o->frames * 6 * sizeof *s->angvel);
+    else if (o->frames > 1) gv_angvel_from_rotations(s->angvel, o->R_w2c, o->frames);
+    else gv_angvel_from_rotations(s->angvel, NULL, 1);
+    const gv_network_input in = {.frames = o->frames, .length = o->length, .obs = s->obs, .cliff = s->cliff,
+                                 .cam_angvel = s->angvel, .f_imgseq = o->f_imgseq};
+    double start = gv_now();
+    gv_status status = gv_network_run(net, &in, &s->net, err);
+    if (!status) status = check_finite(s, err);
+    double middle = gv_now();
+    const gv_solver_input solve = {.frames = o->frames, .length = o->length, .pred_x = s->net.pred_x,
+                                   .pred_cam = s->net.pred_cam, .static_conf_logits = s->net.static_conf_logits,
+                                   .bbx_xys = o->bbx_xys, .K = o->K, .cam_angvel = s->angvel, .body = body,
+                                   .static_camera = opt->static_camera};
+    if (!status) status = gv_solve(&s->solution, s->arena, &solve, err);
+    if (times) *times = (gv_predict_times){middle - start, gv_now() - middle};
+    return status;
+}
+
+static void narrow(float *out, const double *in, size_t count) {
+    for (size_t i = 0; i < count; i++) out[i] = (float)in[i];
+}
+
+static void store_parameters(gv_motion *m, const stages *s) {
+    const gv_solution *r = &s->solution;
+    size_t L = (size_t)s->frames;
+    narrow(m->betas, r->betas, 10);
+    narrow(m->body_pose, r->final_pose, 63 * L);
+    narrow(m->global_orient, r->orient_w, 3 * L);
+    narrow(m->transl, r->transl, 3 * L);
+    narrow(m->global_orient_incam, r->orient_c, 3 * L);
+    narrow(m->transl_incam, r->transl_c, 3 * L);
+    for (size_t i = 0; i < 6 * L; i++) m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
+}
+
+static void copy_observed(gv_motion *m, const gv_observations *o) {
+    size_t L = (size_t)o->frames;
+    memcpy(m->K, o->K, 9 * L * sizeof *m->K);
+    memcpy(m->bbx_xys, o->bbx_xys, 3 * L * sizeof *m->bbx_xys);
+    memcpy(m->kp2d, o->kp2d, 51 * L * sizeof *m->kp2d);
+    memcpy(m->frame_index, o->frame_index, L * sizeof *m->frame_index);
+    memcpy(m->time_sec, o->time_sec, L * sizeof *m->time_sec);
+    gv_timebase_camera(m->R_w2c, o);
+    m->fps = o->fps;
+    m->width = o->width;
+    m->height = o->height;
+}
+
+// Joints of the stored parameters, in the world and in the camera.
+static gv_status fill_joints(gv_motion *m, const gv_body *body, gv_error *err) {
+    size_t L = (size_t)m->frames;
+    float rest_f[66];
+    double rest[66], *work = gv_calloc2(L, (63 + 3 + 3 + 66) * sizeof *work);
+    if (!work) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the joints of %d frames", m->frames);
+    double *pose = work, *orient = pose + 63 * L, *transl = orient + 3 * L, *joints = transl + 3 * L;
+    gv_body_rest_joints(rest_f, body, m->betas, 22);
+    for (int i = 0; i < 66; i++) rest[i] = rest_f[i];
+    for (size_t i = 0; i < 63 * L; i++) pose[i] = m->body_pose[i];
+    for (int camera = 0; camera < 2; camera++) {
+        const float *o = camera ? m->global_orient_incam : m->global_orient, *t = camera ? m->transl_incam : m->transl;
+        for (size_t i = 0; i < 3 * L; i++) orient[i] = o[i], transl[i] = t[i];
+        gv_fk_joints(joints, rest, pose, orient, transl, m->frames);
+        narrow(camera ? m->joints_incam : m->joints_world, joints, 66 * L);
+    }
+    free(work);
+    return GV_OK;
+}
+
+// ---- --verbose: every stage by the name it has in the recorded reference data -----------------------------
+
+static float *extra(gv_motion *m, const char *name, int ndim, const int shape[3]) {
+    char full[48];
+    snprintf(full, sizeof full, "net/%s", name);
+    return gv_motion_extra(m, full, ndim, shape);
+}
+
+static bool add_floats(gv_motion *m, const char *name, const float *data, int frames, int b, int c) {
+    float *p = extra(m, name, c ? 3 : 2, (int[3]){frames, b, c});
+    if (p) memcpy(p, data, (size_t)frames * b * (c ? c : 1) * sizeof *p);
+    return p;
+}
+
+static bool add_doubles(gv_motion *m, const char *name, const double *data, int frames, int b, int c) {
+    float *p = extra(m, name, c ? 3 : 2, (int[3]){frames, b, c});
+    if (p) narrow(p, data, (size_t)frames * b * (c ? c : 1));
+    return p;
+}
+
+static bool add_inputs(gv_motion *m, const stages *s) {
+    int L = s->frames;
+    float *visible = extra(m, "visible", 2, (int[3]){L, 17}), *angvel = extra(m, "f_cam_angvel", 2, (int[3]){L, 6});
+    if (!visible || !angvel) return false;
+    for (size_t i = 0; i < 17 * (size_t)L; i++) visible[i] = gv_obs_visible(s->obs + 3 * i);
+    gv_angvel_normalise(angvel, s->angvel, L);
+    return add_floats(m, "obs", s->obs, L, 17, 3) && add_floats(m, "f_cliffcam", s->cliff, L, 3, 0);
+}
+
+static bool add_network(gv_motion *m, const stages *s) {
+    int L = s->frames;
+    bool ok = add_floats(m, "x_embed", s->net.x_embed, L, s->width, 0);
+    for (int i = 0; i < s->layers && ok; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "x_block_%02d", i);
+        ok = add_floats(m, name, s->net.x_blocks + (size_t)i * L * s->width, L, s->width, 0);
+    }
+    return ok && add_floats(m, "pred_context", s->net.pred_context, L, s->width, 0) &&
+           add_floats(m, "pred_x", s->net.pred_x, L, GV_PRED_X, 0) && add_floats(m, "pred_cam", s->net.pred_cam, L, 3, 0) &&
+           add_floats(m, "static_conf_logits", s->net.static_conf_logits, L, 6, 0);
+}
+
+static bool add_solution(gv_motion *m, const stages *s) {
+    const gv_solution *r = &s->solution;
+    int L = s->frames;
+    float *betas = extra(m, "betas", 2, (int[3]){L, 10});
+    if (!betas) return false;
+    for (int t = 0; t < L; t++) narrow(betas + 10 * (size_t)t, r->betas, 10);
+    return add_doubles(m, "body_pose", r->body_pose, L, 63, 0) && add_doubles(m, "global_orient_c", r->orient_c, L, 3, 0) &&
+           add_doubles(m, "global_orient_gv", r->orient_gv, L, 3, 0) && add_doubles(m, "local_transl_vel", r->velocity, L, 3, 0) &&
+           add_doubles(m, "transl_c", r->transl_c, L, 3, 0) && add_doubles(m, "global_orient_w", r->orient_w, L, 3, 0) &&
+           add_doubles(m, "transl_w", r->transl_w, L, 3, 0) && add_doubles(m, "joints_w", r->joints_w, L, 22, 3) &&
+           add_doubles(m, "joints_c", r->joints_c, L, 22, 3) && add_doubles(m, "ik_target", r->ik_target, L, 6, 3);
+}
+
+// ---- the whole ---------------------------------------------------------------------------------------------
+
+static gv_status store_at_own_times(gv_motion *out, const stages *s, const gv_observations *at30, gv_error *err) {
+    gv_motion solved;
+    gv_status status = gv_motion_alloc(&solved, s->frames, err);
+    if (status) return status;
+    store_parameters(&solved, s);
+    memcpy(solved.time_sec, at30->time_sec, (size_t)s->frames * sizeof *solved.time_sec);
+    gv_timebase_restore(out, &solved);
+    gv_motion_free(&solved);
+    return GV_OK;
+}
+
+gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const gv_observations *obs,
+                     const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
+    bool as_is = gv_timebase_is_30fps(obs);
+    gv_observations resampled = {0};
+    stages s = {0};
+    *out = (gv_motion){0};
+    gv_status status = as_is ? GV_OK : gv_timebase_resample(&resampled, obs, err);
+    const gv_observations *at30 = as_is ? obs : &resampled;
+    if (!status) status = allocate(&s, net, at30->frames, opt->verbose, err);
+    if (!status) status = run_stages(&s, net, body, at30, opt, times, err);
+    if (!status) status = gv_motion_alloc(out, obs->frames, err);
+    if (!status) {
+        copy_observed(out, obs);
+        if (as_is) store_parameters(out, &s);
+        else status = store_at_own_times(out, &s, at30, err);
+    }
+    if (!status) status = fill_joints(out, body, err);
+    if (!status && opt->verbose && !(add_inputs(out, &s) && add_network(out, &s) && add_solution(out, &s)))
+        status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the network's stages of %d frames", s.frames);
+    if (status) gv_motion_free(out);
+    gv_arena_destroy(s.arena);
+    gv_observations_free(&resampled);
+    return status;
+}

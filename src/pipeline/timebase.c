@@ -1,0 +1,135 @@
+#include "pipeline/timebase.h"
+
+#include "base/memory.h"
+#include "geometry/rotation.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double RATE = 30, RATE_TOLERANCE = 0.002, JITTER_TOLERANCE = 0.1;
+enum { KEYPOINTS = 17, FEATURE = 1024, SLOWEST = 60 }; // SLOWEST: network frames per video frame, i.e. 0.5 fps
+
+bool gv_timebase_is_30fps(const gv_observations *o) {
+    if (o->frames < 2) return true;
+    double step = (o->time_sec[o->frames - 1] - o->time_sec[0]) / (o->frames - 1);
+    if (!(fabs(1 / (step * RATE) - 1) <= RATE_TOLERANCE)) return false;
+    for (int t = 0; t < o->frames; t++)
+        if (!(fabs(o->time_sec[t] - o->time_sec[0] - t * step) <= JITTER_TOLERANCE * step)) return false;
+    return true;
+}
+
+// Where a time lies among increasing times: between frames at and at + 1, `after` of the way. Walks on from
+// the previous answer. Clamped at the ends; on a frame's own time `after` is 0.
+typedef struct place {
+    int at;
+    double after;
+} place;
+
+static place locate(const double *times, int frames, double time, int from) {
+    int i = from;
+    while (i + 1 < frames && times[i + 1] <= time) i++;
+    if (i + 1 >= frames) return (place){frames - 1, 0};
+    double after = (time - times[i]) / (times[i + 1] - times[i]);
+    return (place){i, after < 1e-6 ? 0 : after};
+}
+
+static void mix(float *out, const float *in, place p, int width) {
+    const float *a = in + (size_t)p.at * width, *b = p.after > 0 ? a + width : a;
+    for (int i = 0; i < width; i++) out[i] = (float)(a[i] + p.after * ((double)b[i] - a[i]));
+}
+
+static void mix_keypoints(float *out, const float *in, place p) {
+    const float *a = in + (size_t)p.at * KEYPOINTS * 3, *b = p.after > 0 ? a + KEYPOINTS * 3 : a;
+    mix(out, in, p, KEYPOINTS * 3);
+    for (int j = 2; j < KEYPOINTS * 3; j += 3) out[j] = a[j] < b[j] ? a[j] : b[j];
+}
+
+static void mix_matrix(float *out, const float *in, place p) {
+    float a[4], b[4], q[4];
+    if (p.after == 0) {
+        memcpy(out, in + 9 * (size_t)p.at, 9 * sizeof *out);
+        return;
+    }
+    gv_rot_to_quat(a, in + 9 * (size_t)p.at);
+    gv_rot_to_quat(b, in + 9 * ((size_t)p.at + 1));
+    gv_quat_slerp(q, a, b, (float)p.after);
+    gv_rot_from_quat(out, q);
+}
+
+static void mix_axis_angle(float *out, const float *in, place p, int stride) {
+    float a[4], b[4], q[4];
+    const float *first = in + (size_t)p.at * stride;
+    if (p.after == 0) {
+        memcpy(out, first, 3 * sizeof *out);
+        return;
+    }
+    gv_quat_from_aa(a, first);
+    gv_quat_from_aa(b, first + stride);
+    gv_quat_slerp(q, a, b, (float)p.after);
+    if (q[0] < 0)
+        for (int i = 0; i < 4; i++) q[i] = -q[i];
+    gv_quat_to_aa(out, q);
+}
+
+// R_0 = I, R_{t+1} = A_t R_t from the camera's motion between frames, where no rotations are given.
+static void integrate_rotations(float *R, const float *cam_angvel, int frames) {
+    memcpy(R, (float[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, 9 * sizeof *R);
+    for (int t = 0; t + 1 < frames; t++) {
+        float A[9];
+        gv_rot_from_6d(A, cam_angvel + 6 * (size_t)t);
+        gv_mat3_mul(R + 9 * ((size_t)t + 1), A, R + 9 * (size_t)t);
+    }
+}
+
+void gv_timebase_camera(float *R_w2c, const gv_observations *o) {
+    if (o->R_w2c) memcpy(R_w2c, o->R_w2c, (size_t)o->frames * 9 * sizeof *R_w2c);
+    else integrate_rotations(R_w2c, o->cam_angvel, o->frames);
+}
+
+gv_status gv_timebase_resample(gv_observations *out, const gv_observations *in, gv_error *err) {
+    *out = (gv_observations){0};
+    double span = in->time_sec[in->frames - 1] - in->time_sec[0];
+    if (in->length != in->frames)
+        return gv_fail(err, GV_ERR_ARGUMENT, "padded observations (%d of %d frames valid) must be at 30 fps", in->length, in->frames);
+    if (!(span * RATE <= (double)SLOWEST * in->frames))
+        return gv_fail(err, GV_ERR_FORMAT, "%d frames last %g s: less than a frame every 2 s cannot be resampled", in->frames, span);
+    int frames = (int)ceil(span * RATE - 1e-6) + 1;
+    float *camera = gv_calloc2((size_t)in->frames, 9 * sizeof *camera);
+    gv_status s = camera ? gv_observations_alloc(out, frames, err) : gv_fail(err, GV_ERR_MEMORY, "out of memory for %d frames", frames);
+    if (!s && in->f_imgseq && !(out->f_imgseq = gv_calloc2((size_t)frames, FEATURE * sizeof *out->f_imgseq)))
+        s = gv_fail(err, GV_ERR_MEMORY, "out of memory for the image features of %d frames", frames);
+    if (s) goto done;
+    gv_timebase_camera(camera, in);
+    out->width = in->width;
+    out->height = in->height;
+    place p = {0};
+    for (int k = 0; k < frames; k++) {
+        out->time_sec[k] = in->time_sec[0] + k / RATE;
+        p = locate(in->time_sec, in->frames, out->time_sec[k] + 1e-9, p.at);
+        mix(out->bbx_xys + 3 * (size_t)k, in->bbx_xys, p, 3);
+        mix_keypoints(out->kp2d + KEYPOINTS * 3 * (size_t)k, in->kp2d, p);
+        mix(out->K + 9 * (size_t)k, in->K, p, 9);
+        mix_matrix(out->R_w2c + 9 * (size_t)k, camera, p);
+        if (in->f_imgseq) mix(out->f_imgseq + FEATURE * (size_t)k, in->f_imgseq, p, FEATURE);
+    }
+done:
+    free(camera);
+    if (s) gv_observations_free(out);
+    return s;
+}
+
+void gv_timebase_restore(gv_motion *m, const gv_motion *solved) {
+    place p = {0};
+    memcpy(m->betas, solved->betas, sizeof m->betas);
+    for (int t = 0; t < m->frames; t++) {
+        size_t i = (size_t)t;
+        p = locate(solved->time_sec, solved->frames, m->time_sec[t] + 1e-9, p.at);
+        for (int j = 0; j < 63; j += 3) mix_axis_angle(m->body_pose + 63 * i + j, solved->body_pose + j, p, 63);
+        mix_axis_angle(m->global_orient + 3 * i, solved->global_orient, p, 3);
+        mix_axis_angle(m->global_orient_incam + 3 * i, solved->global_orient_incam, p, 3);
+        mix(m->transl + 3 * i, solved->transl, p, 3);
+        mix(m->transl_incam + 3 * i, solved->transl_incam, p, 3);
+        mix(m->static_prob + 6 * i, solved->static_prob, p, 6);
+    }
+}
