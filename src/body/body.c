@@ -273,7 +273,7 @@ static void chain(float *G, const float *S, int j, const float R[9]) {
 }
 
 void gv_body_fk22(float *G, const float *S, const float body_pose[63], const float global_orient[3]) {
-    for (int j = 0; j < 22; j++) {
+    for (int j = 0; j < GV_BODY_JOINTS; j++) {
         float R[9];
         gv_rot_from_aa(R, j ? body_pose + 3 * (j - 1) : global_orient);
         chain(G, S, j, R);
