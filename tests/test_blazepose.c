@@ -47,47 +47,48 @@ static float *read_f32(gv_npz *z, const char *name, int64_t count) {
 
 // ---- Raw network outputs ----------------------------------------------------------------------------
 
-static gv_convnet *open_net(const char *file, const int *outputs, int n, int batch) {
+static gv_convnet *open_net(const char *file, const int *outputs, int n, int workers) {
     gv_error err = {0};
     gv_tflite *g = NULL;
     gv_convnet *net = NULL;
     char *path = gv_resource_find(file, &err);
     assert_non_null(path);
     ok(gv_tflite_open(&g, path, &err), &err);
-    ok(gv_convnet_create(&net, g, outputs, n, batch, &err), &err);
+    ok(gv_convnet_create(&net, g, outputs, n, workers, &err), &err);
     gv_tflite_close(g);
     free(path);
     return net;
 }
 
-// Compares output o of the images in one batch with rows of an array of the archive, relative to its range.
-static void compare_output(gv_convnet *net, int o, gv_npz *z, const char *name, int from, int images) {
+// Compares output o of a worker with one row of an array of the archive, relative to the array's range.
+static void compare_output(gv_convnet *net, int worker, int o, gv_npz *z, const char *name, int row) {
     const gv_array *a = gv_npz_find(z, name);
     assert_non_null(a);
     int64_t n = gv_convnet_output_count(net, o), rows = a->shape[0];
+    if (row >= rows) return;
     float *expected = read_f32(z, name, rows * n);
     double range = 0;
     for (int64_t i = 0; i < rows * n; i++) range = fmax(range, fabs((double)expected[i]));
-    for (int i = 0; i < images && from + i < rows; i++) {
-        double e = max_abs_diff(expected + (from + i) * n, gv_convnet_output(net, o) + i * n, (size_t)n) / range;
-        if (!(e < 1e-5)) fail_msg("%s, image %d: relative error %g", name, from + i, e);
-    }
+    double e = max_abs_diff(expected + row * n, gv_convnet_output(net, worker, o), (size_t)n) / range;
+    if (!(e < 1e-5)) fail_msg("%s, image %d: relative error %g", name, row, e);
     free(expected);
 }
 
-// Float32 noise of the reference itself is 3e-6 to 2e-5 of the range (noise.json).
-static void check_net(const char *file, const int *outputs, int n, const char *npz, const char *const *names, float lo, int batch) {
+// Float32 noise of the reference itself is 3e-6 to 2e-5 of the range (noise.json). Workers take turns, and the
+// results of one are looked at after the next has run: they must not share memory.
+static void check_net(const char *file, const int *outputs, int n, const char *npz, const char *const *names, float lo) {
+    enum { IMAGES = 5, WORKERS = 2 };
     gv_npz *z = open_npz(npz);
-    gv_convnet *net = open_net(file, outputs, n, batch);
+    gv_convnet *net = open_net(file, outputs, n, WORKERS);
     gv_error err = {0};
     const int *shape = gv_convnet_input_shape(net);
     int64_t size = (int64_t)shape[0] * shape[1] * shape[2];
-    float *input = read_f32(z, "input", 5 * size);
-    for (int from = 0; from + batch <= 5; from += batch) {
-        float *in = gv_convnet_input(net);
-        for (int64_t i = 0; i < batch * size; i++) in[i] = input[from * size + i] / 255 * (1 - lo) + lo;
-        ok(gv_convnet_run(net, &err), &err);
-        for (int o = 0; o < n; o++) compare_output(net, o, z, names[o], from, batch);
+    float *input = read_f32(z, "input", IMAGES * size);
+    for (int i = 0; i <= IMAGES; i++) {
+        float *in = gv_convnet_input(net, i % WORKERS);
+        for (int64_t k = 0; i < IMAGES && k < size; k++) in[k] = input[i * size + k] / 255 * (1 - lo) + lo;
+        if (i < IMAGES) ok(gv_convnet_run(net, i % WORKERS, &err), &err);
+        for (int o = 0; o < n && i > 0; o++) compare_output(net, (i - 1) % WORKERS, o, z, names[o], i - 1);
     }
     free(input);
     gv_convnet_destroy(net);
@@ -98,8 +99,7 @@ static void test_detector_network(void **state) {
     (void)state;
     need_models();
     const char *npz = need_shared("reference/perception/blaze-detector.npz");
-    for (int batch = 1; batch <= 5; batch += 2)
-        check_net("pose_solution_packed_assets.data", (int[]){0, 1}, 2, npz, (const char *[]){"Identity", "Identity_1"}, -1, batch);
+    check_net("pose_solution_packed_assets.data", (int[]){0, 1}, 2, npz, (const char *[]){"Identity", "Identity_1"}, -1);
 }
 
 static void check_landmark_net(int m) {
@@ -109,7 +109,7 @@ static void check_landmark_net(int m) {
     snprintf(file, sizeof file, "pose_landmark_%s.tflite", model_name[m]);
     const int outputs[4] = {0, 1, 3, 4};
     for (int o = 0; o < 4; o++) snprintf(names[o], sizeof names[o], outputs[o] ? "%s_Identity_%d" : "%s_Identity", model_name[m], outputs[o]);
-    check_net(file, outputs, 4, npz, (const char *[]){names[0], names[1], names[2], names[3]}, 0, m == 1 ? 2 : 1);
+    check_net(file, outputs, 4, npz, (const char *[]){names[0], names[1], names[2], names[3]}, 0);
 }
 
 static void test_lite_network(void **state) { (void)state, check_landmark_net(0); }
@@ -124,14 +124,14 @@ static void test_other_outputs(void **state) {
     gv_convnet *net = open_net("pose_landmark_lite.tflite", (int[]){2}, 1, 1);
     gv_error err = {0};
     float *input = read_f32(z, "input", 5 * 256 * 256 * 3), *expected = read_f32(z, "lite_Identity_2_every8", 5 * 32 * 32);
-    for (int i = 0; i < 256 * 256 * 3; i++) gv_convnet_input(net)[i] = input[i] / 255;
-    ok(gv_convnet_run(net, &err), &err);
+    for (int i = 0; i < 256 * 256 * 3; i++) gv_convnet_input(net, 0)[i] = input[i] / 255;
+    ok(gv_convnet_run(net, 0, &err), &err);
     assert_int_equal(gv_convnet_output_count(net, 0), 256 * 256);
     double worst = 0, range = 0;
     for (int y = 0; y < 32; y++)
         for (int x = 0; x < 32; x++) {
             float e = expected[y * 32 + x];
-            worst = fmax(worst, fabs((double)gv_convnet_output(net, 0)[y * 8 * 256 + x * 8] - e));
+            worst = fmax(worst, fabs((double)gv_convnet_output(net, 0, 0)[y * 8 * 256 + x * 8] - e));
             range = fmax(range, fabs((double)e));
         }
     assert_true(worst < 1e-5 * range);
@@ -252,6 +252,36 @@ static void test_pictures(void **state) {
         gv_blazepose_close(p);
     }
     gv_npz_close(z);
+}
+
+// Tiles at once, one per thread, are the same bit for bit as one by one with all threads.
+static void test_tiles(void **state) {
+    (void)state;
+    enum { N = 5, MAX = 4 };
+    need_models();
+    need_shared("reference/perception/images/tennis000.png");
+    picture pic = open_picture("tennis000");
+    gv_error err = {0};
+    gv_blazepose *p = NULL;
+    ok(gv_blazepose_open(&p, GV_BLAZE_LITE, NULL, &err), &err);
+    gv_tile t[N] = {{0, 0, 812, 720}, {100, 100, 600, 600}, {-50, 0, 700, 720}, {600, 500, 200, 200}, {0, 0, 812, 300}};
+    gv_detection all[N][MAX], one[MAX];
+    int counts[N], count, total = 0;
+    ok(gv_blazepose_detect_tiles(p, &pic.image, t, N, 0.2f, 0.3f, all[0], MAX, counts, &err), &err);
+    for (int i = 0; i < N; i++) {
+        ok(gv_blazepose_detect(p, &pic.image, t[i].x, t[i].y, t[i].width, t[i].height, 0.2f, 0.3f, one, MAX, &count, &err), &err);
+        assert_int_equal(count, counts[i]);
+        assert_memory_equal(one, all[i], (size_t)count * sizeof *one);
+        total += count;
+    }
+    assert_true(counts[0] >= 1 && counts[1] >= 1 && total >= 3);
+    // The same person at the same place whatever the tile.
+    for (int k = 0; k < 2; k++) assert_true(fabsf(all[0][0].keypoint[0][k] - all[1][0].keypoint[0][k]) < 20);
+    t[3].width = NAN;
+    assert_int_equal(gv_blazepose_detect_tiles(p, &pic.image, t, N, 0.2f, 0.3f, all[0], MAX, counts, &err), GV_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "rectangle"));
+    gv_blazepose_close(p);
+    gv_video_close(pic.video);
 }
 
 // Several regions at once are the same as one by one, a region without area shows nobody, and a picture
@@ -486,8 +516,9 @@ int main(void) {
         cmocka_unit_test(test_detector_network), cmocka_unit_test(test_lite_network),
         cmocka_unit_test(test_full_network),     cmocka_unit_test(test_heavy_network),
         cmocka_unit_test(test_other_outputs),    cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_regions),          cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_smoothing),        cmocka_unit_test(test_smoothing_border_cases),
+        cmocka_unit_test(test_tiles),            cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_smoothing),
+        cmocka_unit_test(test_smoothing_border_cases),
         cmocka_unit_test(test_video),            cmocka_unit_test(test_coco),
         cmocka_unit_test(test_missing_model),    cmocka_unit_test(test_wrong_model),
     };

@@ -6,15 +6,17 @@
 
 struct gv_conv_engine {
     dnnl_engine_t engine;
-    dnnl_stream_t stream;
+    int workers;
+    dnnl_stream_t *streams; // [workers]
 };
 
-enum { SRC, WEIGHTS, BIAS, DST, SCRATCH, ARGS };
+enum { SRC, DST, SCRATCH, PLACES };
 
 struct gv_conv {
     gv_conv_engine *e;
     dnnl_primitive_t primitive;
-    dnnl_memory_t memory[ARGS];
+    dnnl_memory_t weights, bias;
+    dnnl_memory_t (*places)[PLACES]; // [workers]
     size_t scratch;
 };
 
@@ -23,23 +25,29 @@ int gv_conv_extent(const gv_conv_spec *s, int d) {
     return size < window ? 0 : (size - window) / s->stride[d] + 1;
 }
 
-gv_conv_engine *gv_conv_engine_create(void) {
+gv_conv_engine *gv_conv_engine_create(int workers) {
     gv_conv_engine *e = calloc(1, sizeof *e);
     if (!e) return NULL;
-    if (dnnl_engine_create(&e->engine, dnnl_cpu, 0) != dnnl_success ||
-        dnnl_stream_create(&e->stream, e->engine, dnnl_stream_default_flags) != dnnl_success) {
-        gv_conv_engine_destroy(e);
-        return NULL;
-    }
-    return e;
+    e->workers = workers;
+    e->streams = gv_calloc2((size_t)workers, sizeof(dnnl_stream_t));
+    bool made = e->streams && dnnl_engine_create(&e->engine, dnnl_cpu, 0) == dnnl_success;
+    for (int i = 0; i < workers && made; i++)
+        made = dnnl_stream_create(&e->streams[i], e->engine, dnnl_stream_default_flags) == dnnl_success;
+    if (made) return e;
+    gv_conv_engine_destroy(e);
+    return NULL;
 }
 
 void gv_conv_engine_destroy(gv_conv_engine *e) {
     if (!e) return;
-    if (e->stream) dnnl_stream_destroy(e->stream);
+    for (int i = 0; i < e->workers && e->streams; i++)
+        if (e->streams[i]) dnnl_stream_destroy(e->streams[i]);
     if (e->engine) dnnl_engine_destroy(e->engine);
+    free(e->streams);
     free(e);
 }
+
+int gv_conv_engine_workers(const gv_conv_engine *e) { return e->workers; }
 
 // Scratch is the caller's; the sum and the activation are done while the result is in registers.
 static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_spec *s) {
@@ -91,8 +99,8 @@ static dnnl_status_t reorder(gv_conv_engine *e, dnnl_memory_t from, dnnl_memory_
     if (!st) st = dnnl_memory_get_memory_desc(to, &b);
     if (!st) st = dnnl_reorder_primitive_desc_create(&pd, a, e->engine, b, e->engine, NULL);
     if (!st) st = dnnl_primitive_create(&p, pd);
-    if (!st) st = dnnl_primitive_execute(p, e->stream, 2, (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
-    if (!st) st = dnnl_stream_wait(e->stream);
+    if (!st) st = dnnl_primitive_execute(p, e->streams[0], 2, (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+    if (!st) st = dnnl_stream_wait(e->streams[0]);
     if (p) dnnl_primitive_destroy(p);
     if (pd) dnnl_primitive_desc_destroy(pd);
     return st;
@@ -105,8 +113,8 @@ static dnnl_status_t load_weights(gv_conv *c, const gv_conv_spec *s, dnnl_primit
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
     dnnl_status_t st = weights_desc(&plain, s, false);
     if (!st) st = dnnl_memory_create(&from, &plain, c->e->engine, (void *)s->weights);
-    if (!st) st = dnnl_memory_create(&c->memory[WEIGHTS], chosen, c->e->engine, DNNL_MEMORY_ALLOCATE);
-    if (!st) st = reorder(c->e, from, c->memory[WEIGHTS]);
+    if (!st) st = dnnl_memory_create(&c->weights, chosen, c->e->engine, DNNL_MEMORY_ALLOCATE);
+    if (!st) st = reorder(c->e, from, c->weights);
     if (from) dnnl_memory_destroy(from);
     return st;
 }
@@ -114,22 +122,32 @@ static dnnl_status_t load_weights(gv_conv *c, const gv_conv_spec *s, dnnl_primit
 static dnnl_status_t load_bias(gv_conv *c, const gv_conv_spec *s, dnnl_primitive_desc_t pd) {
     const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
     void *p = NULL;
-    dnnl_status_t st = dnnl_memory_create(&c->memory[BIAS], md, c->e->engine, DNNL_MEMORY_ALLOCATE);
-    if (!st) st = dnnl_memory_get_data_handle(c->memory[BIAS], &p);
+    dnnl_status_t st = dnnl_memory_create(&c->bias, md, c->e->engine, DNNL_MEMORY_ALLOCATE);
+    if (!st) st = dnnl_memory_get_data_handle(c->bias, &p);
     if (!st)
         for (int i = 0; i < s->oc; i++) ((float *)p)[i] = s->bias ? s->bias[i] : 0;
     return st;
 }
 
+// Each worker's handles of input, output and scratch.
+static dnnl_status_t make_places(gv_conv *c, dnnl_primitive_desc_t pd) {
+    static const dnnl_query_t query[PLACES] = {dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_scratchpad_md};
+    c->places = gv_calloc2((size_t)c->e->workers, sizeof *c->places);
+    if (!c->places) return dnnl_out_of_memory;
+    dnnl_status_t st = dnnl_success;
+    for (int w = 0; w < c->e->workers; w++)
+        for (int i = 0; i < PLACES && !st; i++)
+            st = dnnl_memory_create(&c->places[w][i], dnnl_primitive_desc_query_md(pd, query[i], 0), c->e->engine, DNNL_MEMORY_NONE);
+    return st;
+}
+
 static dnnl_status_t build(gv_conv *c, const gv_conv_spec *s) {
-    static const dnnl_query_t query[ARGS] = {[SRC] = dnnl_query_src_md, [DST] = dnnl_query_dst_md, [SCRATCH] = dnnl_query_scratchpad_md};
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t st = describe(&pd, c->e, s);
     if (!st) st = dnnl_primitive_create(&c->primitive, pd);
     if (!st) st = load_weights(c, s, pd);
     if (!st) st = load_bias(c, s, pd);
-    for (int i = 0; i < ARGS && !st; i++)
-        if (query[i]) st = dnnl_memory_create(&c->memory[i], dnnl_primitive_desc_query_md(pd, query[i], 0), c->e->engine, DNNL_MEMORY_NONE);
+    if (!st) st = make_places(c, pd);
     if (!st) c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
     if (pd) dnnl_primitive_desc_destroy(pd);
     return st;
@@ -153,22 +171,27 @@ gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s
 
 void gv_conv_destroy(gv_conv *c) {
     if (!c) return;
-    for (int i = 0; i < ARGS; i++)
-        if (c->memory[i]) dnnl_memory_destroy(c->memory[i]);
+    for (int w = 0; w < c->e->workers && c->places; w++)
+        for (int i = 0; i < PLACES; i++)
+            if (c->places[w][i]) dnnl_memory_destroy(c->places[w][i]);
+    if (c->weights) dnnl_memory_destroy(c->weights);
+    if (c->bias) dnnl_memory_destroy(c->bias);
     if (c->primitive) dnnl_primitive_destroy(c->primitive);
+    free(c->places);
     free(c);
 }
 
 size_t gv_conv_scratch(const gv_conv *c) { return c->scratch; }
 
-gv_status gv_conv_run(gv_conv *c, const float *in, float *out, void *scratch, gv_error *err) {
-    static const int name[ARGS] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD};
-    dnnl_exec_arg_t args[ARGS];
-    dnnl_status_t st = dnnl_memory_set_data_handle(c->memory[SRC], (void *)in);
-    if (!st) st = dnnl_memory_set_data_handle(c->memory[DST], out);
-    if (!st) st = dnnl_memory_set_data_handle(c->memory[SCRATCH], c->scratch ? scratch : NULL);
-    for (int i = 0; i < ARGS; i++) args[i] = (dnnl_exec_arg_t){name[i], c->memory[i]};
-    if (!st) st = dnnl_primitive_execute(c->primitive, c->e->stream, ARGS, args);
-    if (!st) st = dnnl_stream_wait(c->e->stream);
+gv_status gv_conv_run(gv_conv *c, int worker, const float *in, float *out, void *scratch, gv_error *err) {
+    dnnl_memory_t *p = c->places[worker];
+    dnnl_stream_t stream = c->e->streams[worker];
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, p[SRC]}, {DNNL_ARG_WEIGHTS, c->weights}, {DNNL_ARG_BIAS, c->bias},
+                              {DNNL_ARG_DST, p[DST]}, {DNNL_ARG_SCRATCHPAD, p[SCRATCH]}};
+    dnnl_status_t st = dnnl_memory_set_data_handle(p[SRC], (void *)in);
+    if (!st) st = dnnl_memory_set_data_handle(p[DST], out);
+    if (!st) st = dnnl_memory_set_data_handle(p[SCRATCH], c->scratch ? scratch : NULL);
+    if (!st) st = dnnl_primitive_execute(c->primitive, stream, sizeof args / sizeof *args, args);
+    if (!st) st = dnnl_stream_wait(stream);
     return st ? gv_fail(err, GV_ERR_INTERNAL, "oneDNN: a convolution failed (status %d)", (int)st) : GV_OK;
 }

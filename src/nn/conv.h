@@ -1,14 +1,16 @@
 // conv.h - 2D convolutions, plain and depthwise, with bias, sum and activation in one pass (oneDNN).
 //
-//     gv_conv_engine *e = gv_conv_engine_create();
+//     gv_conv_engine *e = gv_conv_engine_create(1);                  // one worker
 //     gv_conv_spec s = {.n = 1, .h = 56, .w = 56, .c = 24, .oc = 144, .kh = 1, .kw = 1, .stride = {1, 1},
 //                       .dilation = {1, 1}, .weights = w, .bias = b, .act = GV_ACT_RELU6};
 //     gv_conv *c = NULL;
 //     gv_conv_create(&c, e, &s, &err);
-//     gv_conv_run(c, in, out, scratch, &err);          // scratch: gv_conv_scratch(c) bytes
+//     gv_conv_run(c, 0, in, out, scratch, &err);       // scratch: gv_conv_scratch(c) bytes
 //
-// Images are [n, height, width, channels], float32. Primitives are made for the number of threads OpenMP has
-// when they are created; run them with the same.
+// Images are [n, height, width, channels], float32. Weights are shared by all workers of an engine. Calls of
+// different workers may run at the same time: inside a parallel region each runs on its own thread alone,
+// outside of one a call uses the threads that OpenMP has, as many as when the convolution was created. Each
+// number is summed by one thread in an order that does not depend on how many there are.
 #pragma once
 #include "formats/tflite.h"
 
@@ -29,7 +31,8 @@ typedef struct gv_conv_spec {
 int gv_conv_extent(const gv_conv_spec *s, int d);
 
 typedef struct gv_conv_engine gv_conv_engine;
-gv_conv_engine *gv_conv_engine_create(void); // NULL: out of memory
+gv_conv_engine *gv_conv_engine_create(int workers); // NULL: out of memory
+int gv_conv_engine_workers(const gv_conv_engine *e);
 void gv_conv_engine_destroy(gv_conv_engine *e); // after its convolutions; accepts NULL
 
 typedef struct gv_conv gv_conv;
@@ -37,4 +40,4 @@ gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s
 void gv_conv_destroy(gv_conv *c); // accepts NULL
 size_t gv_conv_scratch(const gv_conv *c); // bytes, 64-byte aligned, may be shared between convolutions
 // in [n, h, w, c], out [n, oh, ow, oc]; they do not overlap.
-gv_status gv_conv_run(gv_conv *c, const float *in, float *out, void *scratch, gv_error *err);
+gv_status gv_conv_run(gv_conv *c, int worker, const float *in, float *out, void *scratch, gv_error *err);

@@ -30,25 +30,25 @@ void gv_op_logistic(float *out, const float *in, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] = 1.0f / (1.0f + expf(-in[i]));
 }
 
-void gv_op_pad(float *out, const float *in, int n, int h, int w, int c, const int pads[4][2]) {
+void gv_op_pad(float *out, const float *in, int h, int w, int c, const int pads[4][2]) {
     int oh = h + pads[1][0] + pads[1][1], ow = w + pads[2][0] + pads[2][1], oc = c + pads[3][0] + pads[3][1];
 #pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)n * oh; row++) {
-        int64_t image = row / oh, y = row % oh - pads[1][0];
+    for (int64_t row = 0; row < oh; row++) {
+        int64_t y = row - pads[1][0];
         float *o = out + row * ow * oc;
         memset(o, 0, (size_t)ow * (size_t)oc * sizeof *o);
         if (y < 0 || y >= h) continue;
-        const float *i = in + (image * h + y) * w * c;
+        const float *i = in + y * w * c;
         for (int x = 0; x < w; x++)
             memcpy(o + (int64_t)(x + pads[2][0]) * oc + pads[3][0], i + (int64_t)x * c, (size_t)c * sizeof *o);
     }
 }
 
-void gv_op_max_pool2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act) {
+void gv_op_max_pool2(float *out, const float *in, int h, int w, int c, gv_tflite_activation act) {
     int oh = h / 2, ow = w / 2;
 #pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)n * oh; row++) {
-        const float *top = in + (row / oh * h + row % oh * 2) * w * c, *bottom = top + (int64_t)w * c;
+    for (int64_t row = 0; row < oh; row++) {
+        const float *top = in + row * 2 * w * c, *bottom = top + (int64_t)w * c;
         for (int x = 0; x < ow; x++) {
             const float *a = top + 2 * (int64_t)x * c, *b = bottom + 2 * (int64_t)x * c;
             float *o = out + (row * ow + x) * c;
@@ -72,21 +72,20 @@ static void resize2_row(float *out, const float *near, const float *far, int w, 
     }
 }
 
-void gv_op_resize2(float *out, const float *in, int n, int h, int w, int c, gv_tflite_activation act) {
+void gv_op_resize2(float *out, const float *in, int h, int w, int c, gv_tflite_activation act) {
     int64_t row_in = (int64_t)w * c, row_out = 2 * row_in;
 #pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)n * 2 * h; row++) {
-        int y = (int)(row % (2 * h)), i = y / 2, j = y & 1 ? i + 1 : i - 1;
+    for (int y = 0; y < 2 * h; y++) {
+        int i = y / 2, j = y & 1 ? i + 1 : i - 1; // 3/4 and 1/4 rows
         j = j < 0 ? 0 : j >= h ? h - 1 : j;
-        const float *image = in + row / (2 * h) * h * row_in;
-        resize2_row(out + row * row_out, image + i * row_in, image + j * row_in, w, c, act);
+        resize2_row(out + y * row_out, in + i * row_in, in + j * row_in, w, c, act);
     }
 }
 
-void gv_op_depth_to_space(float *out, const float *in, int n, int h, int w, int c, int block) {
+void gv_op_depth_to_space(float *out, const float *in, int h, int w, int c, int block) {
     int oc = c / (block * block);
 #pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)n * h; row++)
+    for (int64_t row = 0; row < h; row++)
         for (int a = 0; a < block; a++)
             for (int x = 0; x < w; x++) {
                 const float *i = in + (row * w + x) * c + (int64_t)a * block * oc;

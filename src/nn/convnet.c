@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_NUMBERS = 1 << 28 }; // that a worker's memory may have
+
 // A computed tensor. Tensors that are the same numbers in the same place (a reshape, a sum written over its
 // summand) share one value: `root` leads to it.
 typedef struct value {
@@ -30,14 +32,14 @@ typedef struct step {
 } step;
 
 struct gv_convnet {
-    int batch, noutputs, nsteps, nvalues;
+    int workers, noutputs, nsteps, nvalues;
     gv_tflite_tensor *tensors; // shapes; no data
     gv_tflite_node *nodes;
     value *values;
     step *steps;
     int *outputs, input;
-    float *memory;
-    int64_t numbers; // in memory, without scratch
+    float **memory;  // [workers]
+    int64_t numbers; // in one worker's memory, without scratch
     size_t scratch;  // bytes, behind the numbers
     gv_conv_engine *engine;
     gv_arena *arena;
@@ -189,7 +191,7 @@ static gv_status conv_spec(builder *b, int index, gv_conv_spec *s) {
     int c = in->shape[3], oc = depthwise ? c : w->shape[0];
     if (!w->f32 || w->ndim != 4 || w->shape[3] != c || (depthwise && w->shape[0] != 1) || (bias && (!bias->f32 || bias->count != oc)))
         return bad_shape(b, n, "constant weights and bias that fit the channels");
-    *s = (gv_conv_spec){.n = b->net->batch, .h = in->shape[1], .w = in->shape[2], .c = c, .oc = oc, .kh = w->shape[1], .kw = w->shape[2],
+    *s = (gv_conv_spec){.n = 1, .h = in->shape[1], .w = in->shape[2], .c = c, .oc = oc, .kh = w->shape[1], .kw = w->shape[2],
                         .stride = {n->stride[0], n->stride[1]}, .dilation = {n->dilation[0], n->dilation[1]},
                         .depthwise = depthwise, .act = n->activation, .weights = w->f32, .bias = bias ? bias->f32 : NULL};
     const int32_t *p = pad < 0 ? NULL : paddings(g, &g->nodes[pad]);
@@ -330,7 +332,7 @@ static void find_lifetimes(gv_convnet *net) {
 }
 
 static int64_t place_size(const gv_convnet *net, int t) {
-    return (net->tensors[t].count * net->batch + 15) & ~(int64_t)15; // whole cache lines
+    return (net->tensors[t].count + 15) & ~(int64_t)15; // whole cache lines
 }
 
 // The lowest place where value t fits among those placed already that are alive with it.
@@ -367,28 +369,35 @@ static gv_status plan_memory(gv_convnet *net, gv_error *err) {
         if (end > net->numbers) net->numbers = end;
     }
     free(order);
-    net->memory = gv_calloc2((size_t)net->numbers * sizeof(float) + net->scratch, 1);
-    return net->memory ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers", (long long)net->numbers);
+    if (net->numbers > MAX_NUMBERS)
+        return gv_fail(err, GV_ERR_MEMORY, "the network needs memory for %lld numbers, expected at most %d", (long long)net->numbers, MAX_NUMBERS);
+    for (int w = 0; w < net->workers; w++)
+        if (!(net->memory[w] = gv_calloc2(gv_convnet_bytes(net), 1)))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers", (long long)net->numbers);
+    return GV_OK;
 }
 
-static float *place(const gv_convnet *net, int t) { return net->memory + net->values[root_of(net, t)].offset; }
+static float *place(const gv_convnet *net, int worker, int t) {
+    return net->memory[worker] + net->values[root_of(net, t)].offset;
+}
 
 // ---- Creating and running -----------------------------------------------------------------------------
 
 static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, const int *outputs, int noutputs) {
     size_t t = (size_t)g->ntensors, n = (size_t)g->nnodes;
     net->arena = gv_arena_create(0);
-    net->engine = gv_conv_engine_create();
+    net->engine = gv_conv_engine_create(net->workers);
     if (!net->arena || !net->engine) return gv_fail(b->err, GV_ERR_MEMORY, "no memory for a network");
     net->tensors = gv_arena_alloc(net->arena, t, sizeof *net->tensors);
     net->nodes = gv_arena_alloc(net->arena, n, sizeof *net->nodes);
     net->values = gv_arena_alloc(net->arena, t, sizeof *net->values);
     net->steps = gv_arena_alloc(net->arena, n, sizeof *net->steps);
     net->outputs = gv_arena_alloc(net->arena, (size_t)noutputs, sizeof *net->outputs);
+    net->memory = gv_arena_alloc(net->arena, (size_t)net->workers, sizeof *net->memory);
     b->needed = gv_arena_alloc(net->arena, n, sizeof *b->needed);
     b->done = gv_arena_alloc(net->arena, n, sizeof *b->done);
     b->fused = gv_arena_alloc(net->arena, n, sizeof *b->fused);
-    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !b->needed || !b->done || !b->fused)
+    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !net->memory || !b->needed || !b->done || !b->fused)
         return gv_fail(b->err, GV_ERR_MEMORY, "no memory for a network");
     memcpy(net->tensors, g->tensors, t * sizeof *net->tensors);
     memcpy(net->nodes, g->nodes, n * sizeof *net->nodes);
@@ -406,9 +415,9 @@ static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, con
     return GV_OK;
 }
 
-gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs, int batch, gv_error *err) {
+gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs, int workers, gv_error *err) {
     *out = NULL;
-    assert(noutputs > 0 && batch > 0);
+    assert(noutputs > 0 && workers > 0);
     if (g->ninputs != 1 || !is_image(&g->tensors[g->inputs[0]]))
         return gv_fail(err, GV_ERR_FORMAT, "the graph has %d inputs, expected one image", g->ninputs);
     for (int i = 0; i < noutputs; i++)
@@ -416,7 +425,7 @@ gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *out
             return gv_fail(err, GV_ERR_FORMAT, "the graph has %d outputs, expected a computed one at %d", g->noutputs, outputs[i]);
     gv_convnet *net = calloc(1, sizeof *net);
     if (!net) return gv_fail(err, GV_ERR_MEMORY, "no memory for a network");
-    net->batch = batch;
+    net->workers = workers;
     builder b = {.g = g, .net = net, .err = err};
     gv_status s = copy_graph(net, &b, g, outputs, noutputs);
     if (s == GV_OK) s = build_steps(&b);
@@ -431,52 +440,50 @@ gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *out
 void gv_convnet_destroy(gv_convnet *net) {
     if (!net) return;
     for (int i = 0; net->steps && i < net->nsteps; i++) gv_conv_destroy(net->steps[i].conv);
+    for (int w = 0; net->memory && w < net->workers; w++) free(net->memory[w]);
     gv_conv_engine_destroy(net->engine);
     gv_arena_destroy(net->arena);
-    free(net->memory);
     free(net);
 }
 
-static void run_concatenation(gv_convnet *net, const step *s) {
+static void run_concatenation(gv_convnet *net, int worker, const step *s) {
     const float *in[GV_TFLITE_INPUTS];
-    int64_t size[GV_TFLITE_INPUTS], outer = net->batch;
-    const gv_tflite_tensor *o = &net->tensors[s->dst];
-    for (int d = 0; d < s->node->axis; d++) outer *= o->shape[d];
+    int64_t size[GV_TFLITE_INPUTS], outer = 1;
+    for (int d = 0; d < s->node->axis; d++) outer *= net->tensors[s->dst].shape[d];
     for (int k = 0; k < s->node->inputs; k++) {
-        in[k] = place(net, s->src[k]);
-        size[k] = net->tensors[s->src[k]].count * net->batch / outer;
+        in[k] = place(net, worker, s->src[k]);
+        size[k] = net->tensors[s->src[k]].count / outer;
     }
-    gv_op_concatenate(place(net, s->dst), in, size, s->node->inputs, outer);
+    gv_op_concatenate(place(net, worker, s->dst), in, size, s->node->inputs, outer);
 }
 
-static gv_status run_step(gv_convnet *net, const step *s, gv_error *err) {
+static gv_status run_step(gv_convnet *net, int worker, const step *s, gv_error *err) {
     const gv_tflite_node *n = s->node;
     const gv_tflite_tensor *i = &net->tensors[s->src[0]];
     int h = i->shape[1], w = i->shape[2], c = i->shape[3];
-    float *out = place(net, s->dst);
-    const float *in = place(net, s->src[0]);
+    float *out = place(net, worker, s->dst);
+    const float *in = place(net, worker, s->src[0]);
     switch (n->code) {
-    case GV_TFLITE_ADD: gv_op_add(out, in, place(net, s->src[1]), i->count * net->batch, n->activation); break;
-    case GV_TFLITE_LOGISTIC: gv_op_logistic(out, in, i->count * net->batch); break;
-    case GV_TFLITE_MAX_POOL_2D: gv_op_max_pool2(out, in, net->batch, h, w, c, n->activation); break;
-    case GV_TFLITE_RESIZE_BILINEAR: gv_op_resize2(out, in, net->batch, h, w, c, n->activation); break;
-    case GV_TFLITE_DEPTH_TO_SPACE: gv_op_depth_to_space(out, in, net->batch, h, w, c, n->block); break;
-    case GV_TFLITE_PAD: gv_op_pad(out, in, net->batch, h, w, c, s->pads); break;
-    case GV_TFLITE_CONCATENATION: run_concatenation(net, s); break;
-    default: return gv_conv_run(s->conv, in, out, net->memory + net->numbers, err);
+    case GV_TFLITE_ADD: gv_op_add(out, in, place(net, worker, s->src[1]), i->count, n->activation); break;
+    case GV_TFLITE_LOGISTIC: gv_op_logistic(out, in, i->count); break;
+    case GV_TFLITE_MAX_POOL_2D: gv_op_max_pool2(out, in, h, w, c, n->activation); break;
+    case GV_TFLITE_RESIZE_BILINEAR: gv_op_resize2(out, in, h, w, c, n->activation); break;
+    case GV_TFLITE_DEPTH_TO_SPACE: gv_op_depth_to_space(out, in, h, w, c, n->block); break;
+    case GV_TFLITE_PAD: gv_op_pad(out, in, h, w, c, s->pads); break;
+    case GV_TFLITE_CONCATENATION: run_concatenation(net, worker, s); break;
+    default: return gv_conv_run(s->conv, worker, in, out, net->memory[worker] + net->numbers, err);
     }
     return GV_OK;
 }
 
-gv_status gv_convnet_run(gv_convnet *net, gv_error *err) {
+gv_status gv_convnet_run(gv_convnet *net, int worker, gv_error *err) {
     gv_status s = GV_OK;
-    for (int i = 0; i < net->nsteps && s == GV_OK; i++) s = run_step(net, &net->steps[i], err);
+    for (int i = 0; i < net->nsteps && s == GV_OK; i++) s = run_step(net, worker, &net->steps[i], err);
     return s;
 }
 
-int gv_convnet_batch(const gv_convnet *net) { return net->batch; }
 const int *gv_convnet_input_shape(const gv_convnet *net) { return net->tensors[net->input].shape + 1; }
-float *gv_convnet_input(gv_convnet *net) { return place(net, net->input); }
-const float *gv_convnet_output(const gv_convnet *net, int i) { return place(net, net->outputs[i]); }
 int64_t gv_convnet_output_count(const gv_convnet *net, int i) { return net->tensors[net->outputs[i]].count; }
 size_t gv_convnet_bytes(const gv_convnet *net) { return (size_t)net->numbers * sizeof(float) + net->scratch; }
+float *gv_convnet_input(gv_convnet *net, int worker) { return place(net, worker, net->input); }
+const float *gv_convnet_output(const gv_convnet *net, int worker, int i) { return place(net, worker, net->outputs[i]); }

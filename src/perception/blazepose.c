@@ -7,14 +7,16 @@
 #include "perception/blaze_decode.h"
 #include "perception/blaze_sample.h"
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DETECTOR_SIZE = 224, CROP_SIZE = 256 };
 
 struct gv_blazepose {
+    int workers;
     gv_convnet *detector, *landmarks;
-    gv_detection *candidates; // [GV_BLAZE_ANCHORS]
+    gv_detection *candidates; // [workers, GV_BLAZE_ANCHORS]
 };
 
 static char *model_path(const char *folder, const char *name, gv_error *err) {
@@ -49,12 +51,12 @@ static gv_status check_interface(const gv_tflite *g, const interface *f, gv_erro
     return GV_OK;
 }
 
-static gv_status open_network(gv_convnet **out, const char *path, const interface *f, gv_error *err) {
+static gv_status open_network(gv_convnet **out, const char *path, const interface *f, int workers, gv_error *err) {
     gv_tflite *g = NULL;
     gv_status s = gv_tflite_open(&g, path, err);
     if (s != GV_OK) return s;
     s = check_interface(g, f, err);
-    if (s == GV_OK) s = gv_convnet_create(out, g, f->position, f->n, 1, err);
+    if (s == GV_OK) s = gv_convnet_create(out, g, f->position, f->n, workers, err);
     if (s != GV_OK) gv_wrap(err, "%s", path);
     gv_tflite_close(g);
     return s;
@@ -71,14 +73,15 @@ gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char
     char *first = model_path(folder, "pose_solution_packed_assets.data", err), *second = NULL;
     if (first) second = model_path(folder, names[model], err);
     gv_blazepose *p = calloc(1, sizeof *p);
-    if (p) p->candidates = gv_calloc2(GV_BLAZE_ANCHORS, sizeof *p->candidates);
+    if (p) p->workers = omp_get_max_threads();
+    if (p) p->candidates = gv_calloc2((size_t)p->workers * GV_BLAZE_ANCHORS, sizeof *p->candidates);
     if (!first || !second) goto done;
     if (!p || !p->candidates) {
         s = gv_fail(err, GV_ERR_MEMORY, "no memory for BlazePose");
         goto done;
     }
-    s = open_network(&p->detector, first, &detector, err);
-    if (s == GV_OK) s = open_network(&p->landmarks, second, &landmarks, err);
+    s = open_network(&p->detector, first, &detector, p->workers, err);
+    if (s == GV_OK) s = open_network(&p->landmarks, second, &landmarks, p->workers, err);
 done:
     if (s == GV_OK)
         *out = p;
@@ -112,26 +115,100 @@ static void square_to_image(gv_detection *d, const gv_region *r) {
     }
 }
 
-gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
-                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err) {
-    *count = 0;
-    float side = fmaxf(width, height);
-    gv_region square = {x + width / 2, y + height / 2, side, side, 0};
-    if (!(width > 0 && height > 0) || !usable(&square))
-        return gv_fail(err, GV_ERR_ARGUMENT, "detection in the rectangle %g, %g of %g x %g px", (double)x, (double)y,
-                       (double)width, (double)height);
-    gv_blaze_sample(gv_convnet_input(p->detector), DETECTOR_SIZE, image, &square, -1, 1, false);
-    gv_status s = gv_convnet_run(p->detector, err);
+// ---- Work on several regions ------------------------------------------------------------------------
+
+typedef gv_status job(void *context, int i, int worker, gv_error *err);
+
+// Two jobs and more run one per thread; a single one, or one that is left over, has all threads for itself.
+static gv_status run_jobs(const gv_blazepose *p, int n, job *run, void *context, gv_error *err) {
+    int together = n % p->workers == 1 ? n - 1 : n;
+    gv_status status = GV_OK;
+#pragma omp parallel for schedule(dynamic) num_threads(p->workers) if (together > 1)
+    for (int i = 0; i < together; i++) {
+        gv_error e = {0};
+        gv_status s = run(context, i, omp_get_thread_num(), &e);
+#pragma omp critical(gv_blazepose_error)
+        if (s != GV_OK) status = gv_fail(err, s, "%s", e.text);
+    }
+    for (int i = together; i < n && status == GV_OK; i++) status = run(context, i, 0, err);
+    return status;
+}
+
+typedef struct detect_context {
+    gv_blazepose *p;
+    const gv_image *image;
+    const gv_tile *tiles;
+    float min_score, overlap;
+    gv_detection *out;
+    int max, *count;
+} detect_context;
+
+static gv_status detect_tile(void *context, int i, int worker, gv_error *err) {
+    detect_context *c = context;
+    gv_convnet *net = c->p->detector;
+    const gv_tile *t = &c->tiles[i];
+    float side = fmaxf(t->width, t->height);
+    gv_region square = {t->x + t->width / 2, t->y + t->height / 2, side, side, 0};
+    c->count[i] = 0;
+    if (!(t->width > 0 && t->height > 0) || !usable(&square))
+        return gv_fail(err, GV_ERR_ARGUMENT, "detection in the rectangle %g, %g of %g x %g px", (double)t->x, (double)t->y,
+                       (double)t->width, (double)t->height);
+    gv_blaze_sample(gv_convnet_input(net, worker), DETECTOR_SIZE, c->image, &square, -1, 1, false);
+    gv_status s = gv_convnet_run(net, worker, err);
     if (s != GV_OK) return s;
-    int n = gv_blaze_decode_detections(p->candidates, gv_convnet_output(p->detector, 0), gv_convnet_output(p->detector, 1), min_score);
-    n = gv_blaze_suppress(p->candidates, n, overlap);
-    *count = n < max ? n : max;
-    for (int i = 0; i < *count; i++) {
-        out[i] = p->candidates[i];
-        square_to_image(&out[i], &square);
+    gv_detection *found = c->p->candidates + (int64_t)worker * GV_BLAZE_ANCHORS, *out = c->out + (int64_t)i * c->max;
+    int n = gv_blaze_decode_detections(found, gv_convnet_output(net, worker, 0), gv_convnet_output(net, worker, 1), c->min_score);
+    n = gv_blaze_suppress(found, n, c->overlap);
+    c->count[i] = n < c->max ? n : c->max;
+    for (int k = 0; k < c->count[i]; k++) {
+        out[k] = found[k];
+        square_to_image(&out[k], &square);
     }
     return GV_OK;
 }
+
+gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, const gv_tile *tiles, int n, float min_score,
+                                    float overlap, gv_detection *out, int max, int *count, gv_error *err) {
+    detect_context c = {p, image, tiles, min_score, overlap, out, max, count};
+    return run_jobs(p, n, detect_tile, &c, err);
+}
+
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
+                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err) {
+    return gv_blazepose_detect_tiles(p, image, &(gv_tile){x, y, width, height}, 1, min_score, overlap, out, max, count, err);
+}
+
+typedef struct landmark_context {
+    gv_blazepose *p;
+    const gv_image *image;
+    const gv_region *regions;
+    gv_landmarks *out;
+} landmark_context;
+
+static gv_status find_landmarks(void *context, int i, int worker, gv_error *err) {
+    landmark_context *c = context;
+    gv_convnet *net = c->p->landmarks;
+    const gv_region *r = &c->regions[i];
+    gv_landmarks *out = &c->out[i];
+    memset(out, 0, sizeof *out);
+    if (!usable(r)) return GV_OK;
+    gv_blaze_sample(gv_convnet_input(net, worker), CROP_SIZE, c->image, r, 0, 1, true);
+    gv_status s = gv_convnet_run(net, worker, err);
+    if (s != GV_OK) return s;
+    const float *output[4];
+    for (int k = 0; k < 4; k++) output[k] = gv_convnet_output(net, worker, k);
+    gv_blaze_decode_landmarks(out, output[0], output[2], output[3], r);
+    out->presence = output[1][0];
+    return GV_OK;
+}
+
+gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
+                                 gv_landmarks *out, gv_error *err) {
+    landmark_context c = {p, image, regions, out};
+    return run_jobs(p, n, find_landmarks, &c, err);
+}
+
+// ---- Regions ----------------------------------------------------------------------------------------
 
 gv_region gv_blaze_region(const float centre[2], const float top[2]) {
     double dx = (double)top[0] - centre[0], dy = (double)top[1] - centre[1];
@@ -145,19 +222,4 @@ gv_region gv_blaze_region_of_detection(const gv_detection *d) { return gv_blaze_
 
 gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l) {
     return gv_blaze_region(l->point[GV_BLAZE_POINTS], l->point[GV_BLAZE_POINTS + 1]);
-}
-
-gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
-                                 gv_landmarks *out, gv_error *err) {
-    memset(out, 0, (size_t)n * sizeof *out);
-    for (int i = 0; i < n; i++) {
-        if (!usable(&regions[i])) continue;
-        gv_blaze_sample(gv_convnet_input(p->landmarks), CROP_SIZE, image, &regions[i], 0, 1, true);
-        gv_status s = gv_convnet_run(p->landmarks, err);
-        if (s != GV_OK) return s;
-        gv_blaze_decode_landmarks(&out[i], gv_convnet_output(p->landmarks, 0), gv_convnet_output(p->landmarks, 2),
-                                  gv_convnet_output(p->landmarks, 3), &regions[i]);
-        out[i].presence = gv_convnet_output(p->landmarks, 1)[0];
-    }
-    return GV_OK;
 }

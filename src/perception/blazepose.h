@@ -39,10 +39,17 @@ typedef struct gv_blazepose gv_blazepose;
 gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char *folder, gv_error *err);
 void gv_blazepose_close(gv_blazepose *p); // accepts NULL
 
-// Runs the detector on a rectangle of the image (the whole of it: 0, 0, width, height), padded to a square
-// about its centre. The padding shows the image where there is image, and black beyond it. Weighted suppression
-// at IoU > overlap (0.3 in MediaPipe). Gives `*count` detections, best first, at most max. A rectangle that is
-// not finite or not positive is GV_ERR_ARGUMENT.
+// Runs the detector on n rectangles (tiles) of one image, each by itself. A rectangle is padded to a square
+// about its centre; the padding shows the image where there is image, and black beyond it. Weighted suppression
+// at IoU > overlap (0.3 in MediaPipe; 1 = none). Tile i gives count[i] detections at out[i * max], best
+// first, at most max. A rectangle that is not finite or not positive is GV_ERR_ARGUMENT.
+// Cost per tile: see bench/bench_blazepose; two tiles and more are shared out among the threads, which is
+// faster than one call each.
+typedef struct gv_tile {
+    float x, y, width, height; // px; the whole image: 0, 0, width, height
+} gv_tile;
+gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, const gv_tile *tiles, int n, float min_score,
+                                    float overlap, gv_detection *out, int max, int *count, gv_error *err);
 gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
                               float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err);
 
@@ -50,7 +57,7 @@ gv_region gv_blaze_region(const float centre[2], const float top[2]); // SPEC-pe
 gv_region gv_blaze_region_of_detection(const gv_detection *d);
 gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l); // from the auxiliary points: for the next frame
 
-// Runs the landmark network on n regions of one image; beyond the image its edge is repeated. A region that
+// Runs the landmark network on n regions of one image, several at a time; beyond the image its edge is repeated. A region that
 // is not finite or not positive shows nobody: all zeros.
 gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
                                  gv_landmarks *out, gv_error *err);
