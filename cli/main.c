@@ -6,6 +6,7 @@
 
 static const gv_command commands[] = {
     {"predict", "observations of one person to motion", gv_cmd_predict},
+    {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
     {0},
 };
 

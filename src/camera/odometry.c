@@ -1,0 +1,507 @@
+#include "camera/odometry.h"
+
+#include "base/memory.h"
+#include "camera/picture.h"
+#include "camera/relative.h"
+#include "camera/rotation_graph.h"
+#include "camera/stillness.h"
+#include "camera/tracks.h"
+#include "camera/window.h"
+#include "geometry/linalg.h"
+#include "geometry/so3.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RING = 72,          // frames whose tracks are remembered
+    SPAN = 5,           // frames between keyframes
+    LEAST_TRACKS = 10,  // fewer survivors: the frame is not linked
+    TAIL = 22,          // frames at the end of the video that one window solves one by one
+    MAX_BOXES = 64,
+    HOLD = 8,           // frames that a lost picture is kept to link over a flash or an occlusion
+    LARGEST_SIDE = 32768,
+};
+static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
+static const double NOISE_PX = 0.05;               // least error of a track, reduced px
+static const float BOX_MARGIN = 0.06f;
+static const double SYSTEMATIC = 3e-5;             // rad: what no number of tracks averages out of an edge
+
+typedef struct record { // one frame's tracks, ascending ids
+    long frame;
+    int count;
+    int32_t id[GV_TRACKS_MAX];
+    float x[GV_TRACKS_MAX], y[GV_TRACKS_MAX];
+    double chain[9]; // rotation from the frame before that was linked
+} record;
+
+typedef struct keyframe {
+    long frame;
+    bool cut;       // not linked to the keyframe before
+    bool has_next;
+    double next[9]; // rotation from here to the next keyframe by the window that solved the frames between
+} keyframe;
+
+typedef struct frame_result {
+    bool solved;
+    float R[9]; // from the keyframe at or before it; valid when solved
+    float confidence;
+} frame_result;
+
+typedef struct view { // a picture with its tracks
+    gv_picture picture;
+    gv_tracks tracks;
+    bool valid;
+} view;
+
+struct gv_odometry {
+    gv_reducer reducer;
+    double cx, cy, focal_px, unit; // unit: normalised size of one reduced px
+    view slot[3], *held, *fresh, *spare; // held: last linked; fresh: a start of something new after a loss
+    int lost;                      // frames since `held` was seen
+    long fresh_frame;
+    int keyframe_tracks;           // tracks of the last keyframe
+    bool finishing;
+    int32_t next_id;
+    long frames;
+    record *ring; // [RING]
+    gv_stillness stillness;
+    gv_window *window;
+    keyframe *keyframes;
+    frame_result *results;
+    gv_graph_edge *edges;
+    long nkeyframes, nedges, done; // done: keyframes whose window is solved
+    size_t cap_keyframes, cap_results, cap_edges;
+};
+
+// --- life ----------------------------------------------------------------------------------------------
+
+gv_status gv_odometry_create(gv_odometry **out, int width, int height, double focal_px, gv_error *err) {
+    *out = NULL;
+    if (width < 1 || height < 1 || width > LARGEST_SIDE || height > LARGEST_SIDE)
+        return gv_fail(err, GV_ERR_ARGUMENT, "frames of %d x %d pixels, expected 1 to %d", width, height, LARGEST_SIDE);
+    if (!(focal_px > 0) || !isfinite(focal_px))
+        return gv_fail(err, GV_ERR_ARGUMENT, "focal length %g px, expected a positive number", focal_px);
+    gv_odometry *o = gv_calloc2(1, sizeof *o);
+    if (!o) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's state");
+    o->cx = width / 2., o->cy = height / 2., o->focal_px = focal_px;
+    gv_status s = gv_reducer_init(&o->reducer, width, height, err);
+    for (int i = 0; s == GV_OK && i < 3; i++) {
+        s = gv_picture_alloc(&o->slot[i].picture, o->reducer.reduced_width, o->reducer.reduced_height, err);
+        if (s == GV_OK) s = gv_tracks_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
+    }
+    if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
+    o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
+    o->unit = 0.5 * (o->reducer.scale_x + o->reducer.scale_y) / focal_px;
+    o->ring = gv_calloc2(RING, sizeof *o->ring);
+    o->window = gv_calloc2(1, sizeof *o->window);
+    if (s == GV_OK && (!o->ring || !o->window)) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    if (s != GV_OK) {
+        gv_odometry_destroy(o);
+        return s;
+    }
+    *out = o;
+    return GV_OK;
+}
+
+void gv_odometry_destroy(gv_odometry *o) {
+    if (!o) return;
+    for (int i = 0; i < 3; i++) gv_picture_free(&o->slot[i].picture), gv_tracks_free(&o->slot[i].tracks);
+    gv_reducer_free(&o->reducer);
+    gv_stillness_free(&o->stillness);
+    free(o->ring), free(o->window), free(o->keyframes), free(o->results), free(o->edges);
+    free(o);
+}
+
+void gv_camera_path_free(gv_camera_path *c) {
+    free(c->R_w2c);
+    free(c->confidence);
+    *c = (gv_camera_path){0};
+}
+
+// Makes room for one more item.
+static bool grow(void **items, size_t *capacity, size_t count, size_t size) {
+    if (count < *capacity) return true;
+    size_t want = *capacity ? *capacity * 2 : 256;
+    void *p = gv_calloc2(want, size);
+    if (!p) return false;
+    if (*items) memcpy(p, *items, count * size);
+    free(*items);
+    *items = p, *capacity = want;
+    return true;
+}
+
+// --- one keyframe's window -----------------------------------------------------------------------------
+
+static record *record_of(gv_odometry *o, long frame) {
+    record *r = &o->ring[frame % RING];
+    return r->frame == frame && frame < o->frames ? r : NULL;
+}
+
+static void normalised(const gv_odometry *o, const record *r, int i, double out[2]) {
+    out[0] = (r->x[i] * o->reducer.scale_x - o->cx) / o->focal_px;
+    out[1] = (r->y[i] * o->reducer.scale_y - o->cy) / o->focal_px;
+}
+
+// Number of tracks that two frames share (both lists ascend).
+static int shared_tracks(const record *a, const record *b) {
+    int n = 0;
+    for (int i = 0, j = 0; i < a->count && j < b->count;)
+        if (a->id[i] == b->id[j]) n++, i++, j++;
+        else if (a->id[i] < b->id[j]) i++;
+        else j++;
+    return n;
+}
+
+static void observe(const gv_odometry *o, const record *anchor, const record *r, gv_window_pose *pose) {
+    for (int i = 0; i < GV_WINDOW_POINTS; i++) pose->obs[i][0] = pose->obs[i][1] = NAN;
+    for (int i = 0, j = 0; i < anchor->count && j < r->count;)
+        if (anchor->id[i] == r->id[j]) normalised(o, r, j++, pose->obs[i++]);
+        else if (anchor->id[i] < r->id[j]) i++;
+        else j++;
+}
+
+typedef struct window_plan { // what the poses of a window are
+    long frame[GV_WINDOW_POSES], span[GV_WINDOW_POSES]; // frame, and the keyframe at or before it
+    bool key[GV_WINDOW_POSES];
+} window_plan;
+
+// The frame after the last one that keyframe k's shot is known to have.
+static long shot_end(const gv_odometry *o, long k) {
+    for (long n = k + 1; n < o->nkeyframes; n++)
+        if (o->keyframes[n].cut) return o->keyframes[n].frame;
+    return o->finishing ? o->frames : o->frames + TAIL + 1; // more may come
+}
+
+// The frames up to the next keyframe one by one, then keyframes at growing distance. Near the end of a shot
+// the last window that is long enough takes every frame that is left, so that these see a baseline.
+static void fill_window(gv_odometry *o, long k, window_plan *plan) {
+    gv_window *w = o->window;
+    const record *anchor = record_of(o, o->keyframes[k].frame);
+    w->poses = 0, w->points = anchor->count;
+    for (int i = 0; i < anchor->count; i++) normalised(o, anchor, i, w->a[i]);
+    bool tail = shot_end(o, k) - anchor->frame <= TAIL;
+    int first_shared = 0;
+    size_t next_lag = 0;
+    long node = k;
+    double R[9], C[9];
+    gv_so3_identity(R);
+    for (long f = anchor->frame + 1; f < o->frames && f - anchor->frame < RING && w->poses < GV_WINDOW_POSES; f++) {
+        const record *r = record_of(o, f);
+        if (!r || !r->count) continue;
+        bool key = node + 1 < o->nkeyframes && o->keyframes[node + 1].frame == f;
+        if (key && o->keyframes[node + 1].cut) return;
+        node += key;
+        gv_so3_mul(C, r->chain, R), memcpy(R, C, sizeof R);
+        bool dense = tail || node == k || (node == k + 1 && key), wanted = false;
+        if (key && next_lag < sizeof lags / sizeof *lags && node - k >= lags[next_lag]) wanted = true, next_lag++;
+        int shared = shared_tracks(anchor, r);
+        if (shared > first_shared) first_shared = shared;
+        if (!(dense || wanted) || shared < LEAST_TRACKS || (!dense && (shared < 20 || shared < 0.2 * first_shared))) continue;
+        observe(o, anchor, r, &w->pose[w->poses]);
+        memcpy(w->pose[w->poses].R, R, sizeof R);
+        plan->frame[w->poses] = f, plan->span[w->poses] = node, plan->key[w->poses++] = key;
+    }
+}
+
+// Covariance = inverse information plus what never averages out.
+static void temper(double out[9], const double info[9]) {
+    double C[9];
+    memset(out, 0, 9 * sizeof *out);
+    if (!gv_inverse_sym3(C, info)) return;
+    for (int i = 0; i < 3; i++) C[4 * i] += SYSTEMATIC * SYSTEMATIC;
+    gv_inverse_sym3(out, C);
+}
+
+static double pose_confidence(const gv_window_pose *p) {
+    double C[9];
+    if (p->seen < LEAST_TRACKS || !gv_inverse_sym3(C, p->info)) return 0;
+    double sd_deg = sqrt((C[0] + C[4] + C[8]) / 3) * 57.29578, share = (double)p->inliers / p->seen;
+    return fmin(1, p->inliers / 40.) * fmin(1, 1.5 * share) / (1 + sd_deg * sd_deg / (0.1 * 0.1));
+}
+
+// Hands the window's rotations to the frames between keyframes, each relative to its own keyframe, unless an
+// earlier window did; and to the keyframes the step to the next one.
+static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
+    const gv_window *w = o->window;
+    double at[9]; // from the anchor to the keyframe of the span
+    long at_node = k;
+    gv_so3_identity(at);
+    for (int j = 0; j < w->poses; j++) {
+        const gv_window_pose *p = &w->pose[j];
+        double confidence = pose_confidence(p), R[9];
+        frame_result *r = &o->results[plan->frame[j]];
+        gv_so3_mul_nt(R, p->R, at);
+        if (plan->key[j]) {
+            keyframe *from = &o->keyframes[at_node];
+            if (plan->span[j] == at_node + 1 && !from->has_next && confidence > 0) {
+                memcpy(from->next, R, sizeof R);
+                from->has_next = true, r->confidence = (float)confidence;
+            }
+            memcpy(at, p->R, sizeof at), at_node = plan->span[j];
+        } else if (plan->span[j] == at_node && !r->solved && confidence > 0) {
+            for (int i = 0; i < 9; i++) r->R[i] = (float)R[i];
+            r->solved = true, r->confidence = (float)confidence;
+        }
+    }
+}
+
+static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
+    window_plan plan;
+    if (!record_of(o, o->keyframes[k].frame)) return GV_OK;
+    fill_window(o, k, &plan);
+    gv_window *w = o->window;
+    if (!w->poses) return GV_OK;
+    gv_status s = gv_window_solve(w, NOISE_PX * o->unit, (unsigned)k + 1, err);
+    if (s != GV_OK) return s;
+    keep_frames(o, k, &plan);
+    for (int j = 0; j < w->poses; j++) {
+        const gv_window_pose *p = &w->pose[j];
+        if (!plan.key[j] || pose_confidence(p) <= 0) continue;
+        if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->nedges);
+        gv_graph_edge *e = &o->edges[o->nedges++];
+        *e = (gv_graph_edge){.from = (int)k, .to = (int)plan.span[j]};
+        memcpy(e->R, p->R, sizeof e->R);
+        temper(e->info, p->info);
+    }
+    return GV_OK;
+}
+
+// Solves windows of keyframes that are about to leave the ring, or all of them.
+static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
+    gv_status s = GV_OK;
+    while (s == GV_OK && o->done < o->nkeyframes &&
+           (all || o->frames - o->keyframes[o->done].frame >= RING - 1))
+        s = solve_keyframe(o, o->done++, err);
+    return s;
+}
+
+// --- frames --------------------------------------------------------------------------------------------
+
+static void remember(gv_odometry *o, const gv_tracks *t, const double chain[9]) {
+    record *r = &o->ring[o->frames % RING];
+    r->frame = o->frames, r->count = t ? t->count : 0;
+    for (int i = 0; i < r->count; i++) r->id[i] = t->track[i].id, r->x[i] = t->track[i].x, r->y[i] = t->track[i].y;
+    memcpy(r->chain, chain, sizeof r->chain);
+}
+
+static gv_status add_keyframe(gv_odometry *o, long frame, bool cut, int tracks, gv_error *err) {
+    if (!grow((void **)&o->keyframes, &o->cap_keyframes, o->nkeyframes, sizeof *o->keyframes))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld keyframes", o->nkeyframes);
+    o->keyframes[o->nkeyframes++] = (keyframe){.frame = frame, .cut = cut};
+    o->keyframe_tracks = tracks;
+    return GV_OK;
+}
+
+static void swap(view **a, view **b) {
+    view *t = *a;
+    *a = *b, *b = t;
+}
+
+// Rotation between the two lists of the same tracks by their ids; `to` is the shorter.
+static void chain_rotation(const gv_odometry *o, const gv_tracks *from, const gv_tracks *to, double R[9]) {
+    gv_match m[GV_TRACKS_MAX];
+    int n = 0;
+    for (int i = 0, j = 0; i < from->count && j < to->count;) {
+        if (from->track[i].id != to->track[j].id) {
+            i++;
+            continue;
+        }
+        m[n].a[0] = (from->track[i].x * o->reducer.scale_x - o->cx) / o->focal_px;
+        m[n].a[1] = (from->track[i].y * o->reducer.scale_y - o->cy) / o->focal_px;
+        m[n].b[0] = (to->track[j].x * o->reducer.scale_x - o->cx) / o->focal_px;
+        m[n++].b[1] = (to->track[j].y * o->reducer.scale_y - o->cy) / o->focal_px;
+        i++, j++;
+    }
+    gv_so3_identity(R);
+    if (n >= 3) gv_relative_rotation(R, m, n, 0.5 * o->unit, (uint32_t)o->frames + 1);
+}
+
+// People's boxes on the reduced picture, grown for what a box cuts off (arms, shadows, a frame's delay).
+static void grow_boxes(const gv_odometry *o, const float (*boxes)[4], int n, float (*out)[4]) {
+    for (int i = 0; i < n; i++) {
+        float mx = BOX_MARGIN * (boxes[i][2] - boxes[i][0]), my = BOX_MARGIN * (boxes[i][3] - boxes[i][1]);
+        out[i][0] = (boxes[i][0] - mx) / (float)o->reducer.scale_x, out[i][2] = (boxes[i][2] + mx) / (float)o->reducer.scale_x;
+        out[i][1] = (boxes[i][1] - my) / (float)o->reducer.scale_y, out[i][3] = (boxes[i][3] + my) / (float)o->reducer.scale_y;
+    }
+}
+
+// Follows the tracks of `from` into the spare view's picture; true when enough survive.
+static bool link(gv_odometry *o, view *from, const float (*boxes)[4], int nboxes) {
+    if (!from->valid) return false;
+    gv_tracks_follow(&from->tracks, &from->picture, &o->spare->picture, boxes, nboxes, &o->spare->tracks);
+    int least = from->tracks.count / 8;
+    return o->spare->tracks.count >= (least > LEAST_TRACKS ? least : LEAST_TRACKS);
+}
+
+static void detect(gv_odometry *o, view *v, const float (*boxes)[4], int nboxes) {
+    v->tracks.next_id = o->next_id;
+    gv_tracks_detect(&v->tracks, &v->picture, boxes, nboxes);
+    o->next_id = v->tracks.next_id;
+}
+
+// The frame in `spare` continues `from` and becomes `held`. A keyframe when it is time or tracks run out.
+static gv_status accept(gv_odometry *o, view *from, const float (*boxes)[4], int nboxes, gv_error *err) {
+    view *v = o->spare;
+    double chain[9];
+    chain_rotation(o, &from->tracks, &v->tracks, chain);
+    long since = o->frames - o->keyframes[o->nkeyframes - 1].frame;
+    if (since >= SPAN || (since >= 2 && v->tracks.count < 0.6 * o->keyframe_tracks)) {
+        detect(o, v, boxes, nboxes);
+        gv_status s = add_keyframe(o, o->frames, false, v->tracks.count, err);
+        if (s != GV_OK) return s;
+    }
+    remember(o, &v->tracks, chain);
+    gv_stillness_frame(&o->stillness, &v->picture, &v->tracks, boxes, nboxes);
+    v->valid = true, o->fresh->valid = false, o->lost = 0;
+    swap(&o->spare, &o->held);
+    return GV_OK;
+}
+
+// Nothing continues into the frame in `spare`: it may be the start of something new.
+static void begin_afresh(gv_odometry *o, const float (*boxes)[4], int nboxes) {
+    view *v = o->spare;
+    double identity[9];
+    gv_so3_identity(identity);
+    v->tracks.count = 0;
+    detect(o, v, boxes, nboxes);
+    v->valid = v->tracks.count >= LEAST_TRACKS;
+    remember(o, &v->tracks, identity);
+    o->fresh_frame = o->frames;
+    swap(&o->spare, &o->fresh);
+    if (++o->lost > HOLD) o->held->valid = false;
+}
+
+gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, const float (*boxes)[4], int nboxes,
+                            gv_error *err) {
+    float grown[MAX_BOXES][4];
+    nboxes = nboxes < MAX_BOXES ? nboxes : MAX_BOXES;
+    grow_boxes(o, boxes, nboxes, grown);
+    boxes = (const float(*)[4])grown;
+    if (!grow((void **)&o->results, &o->cap_results, o->frames, sizeof *o->results))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld frames", o->frames);
+    memset(&o->results[o->frames], 0, sizeof *o->results);
+    gv_status s = solve_due(o, false, err);
+    if (s != GV_OK) return s;
+    gv_picture_fill(&o->spare->picture, &o->reducer, rgb, stride);
+    if (link(o, o->held, boxes, nboxes)) {
+        s = accept(o, o->held, boxes, nboxes, err);
+    } else if (link(o, o->fresh, boxes, nboxes)) {
+        s = add_keyframe(o, o->fresh_frame, true, o->fresh->tracks.count, err);
+        gv_stillness_restart(&o->stillness);
+        if (s == GV_OK) gv_stillness_frame(&o->stillness, &o->fresh->picture, &o->fresh->tracks, boxes, nboxes);
+        if (s == GV_OK) s = accept(o, o->fresh, boxes, nboxes, err);
+    } else {
+        begin_afresh(o, boxes, nboxes);
+    }
+    o->frames++;
+    return s;
+}
+
+// --- the end -------------------------------------------------------------------------------------------
+
+// The best guess across a cut is that the camera points where it did: at the last frame before that is known.
+static void across_cut(const gv_odometry *o, long k, double R[9]) {
+    gv_so3_identity(R);
+    for (long f = o->keyframes[k].frame - 1; f > o->keyframes[k - 1].frame; f--)
+        if (o->results[f].solved) {
+            for (int i = 0; i < 9; i++) R[i] = o->results[f].R[i];
+            gv_so3_orthonormalise(R);
+            return;
+        }
+}
+
+// Rotations of all keyframes: chained over neighbours, then averaged over every edge.
+static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
+    long n = o->nkeyframes;
+    if (n) gv_so3_identity(node[0]);
+    for (long k = 1; k < n; k++) {
+        keyframe *before = &o->keyframes[k - 1];
+        gv_graph_edge e = {.from = (int)k - 1, .to = (int)k, .info = {[0] = 1, [4] = 1, [8] = 1}};
+        if (before->has_next) memcpy(e.R, before->next, sizeof e.R);
+        else across_cut(o, k, e.R);
+        gv_so3_mul(node[k], e.R, node[k - 1]);
+        if (before->has_next) continue; // its window gave the edge
+        if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->nedges);
+        o->edges[o->nedges++] = e; // weak: 1 rad
+    }
+    return gv_rotation_graph_solve(node, (int)n, o->edges, o->nedges, err);
+}
+
+// Frames of keyframe k's span; what the average changed at the next keyframe is spread over them evenly.
+static void place_span(gv_odometry *o, long k, double (*node)[9], double (*R)[9], bool *known) {
+    const keyframe *a = &o->keyframes[k];
+    long end = k + 1 < o->nkeyframes ? o->keyframes[k + 1].frame : o->frames;
+    double change[3] = {0}, predicted[9], D[9];
+    if (a->has_next && k + 1 < o->nkeyframes) {
+        gv_so3_mul(predicted, a->next, node[k]);
+        gv_so3_mul_nt(D, node[k + 1], predicted);
+        gv_so3_log(change, D);
+    }
+    memcpy(R[a->frame], node[k], sizeof *R), known[a->frame] = true;
+    for (long f = a->frame + 1; f < end; f++) {
+        const frame_result *r = &o->results[f];
+        if (!r->solved) continue;
+        double s = (double)(f - a->frame) / (double)(end - a->frame), w[3] = {s * change[0], s * change[1], s * change[2]}, Q[9];
+        for (int i = 0; i < 9; i++) Q[i] = r->R[i];
+        gv_so3_orthonormalise(Q);
+        gv_so3_mul(R[f], Q, node[k]);
+        gv_so3_update(R[f], w), known[f] = true;
+    }
+}
+
+// Frames without a rotation of their own lie evenly between their known neighbours.
+static void fill_gaps(double (*R)[9], const bool *known, long n) {
+    long last = -1;
+    for (long f = 0; f <= n; f++) {
+        if (f < n && !known[f]) continue;
+        for (long g = last + 1; g < f; g++) {
+            if (last < 0 && f == n) gv_so3_identity(R[g]);
+            else if (last < 0) memcpy(R[g], R[f], sizeof *R);
+            else if (f == n) memcpy(R[g], R[last], sizeof *R);
+            else gv_so3_interpolate(R[g], R[last], R[f], (double)(g - last) / (double)(f - last));
+        }
+        last = f;
+    }
+}
+
+static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out) {
+    for (long f = 0; f < o->frames; f++) {
+        double Q[9];
+        gv_so3_mul_nt(Q, R[f], R[0]);
+        if (out->is_static || f == 0) gv_so3_identity(Q);
+        for (int i = 0; i < 9; i++) out->R_w2c[9 * f + i] = (float)Q[i];
+        out->confidence[f] = out->is_static ? 1 : o->results[f].confidence;
+    }
+    if (o->frames > 1) out->confidence[0] = out->confidence[1]; // the first frame has no step of its own
+    else out->confidence[0] = 1;
+}
+
+gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err) {
+    *out = (gv_camera_path){0};
+    if (!o->frames) return gv_fail(err, GV_ERR_EMPTY, "no frame to find the camera's rotation in");
+    long n = o->frames;
+    double (*node)[9] = gv_calloc2(o->nkeyframes, sizeof *node), (*R)[9] = gv_calloc2(n, sizeof *R);
+    bool *known = gv_calloc2(n, 1);
+    out->R_w2c = gv_calloc2(n, 9 * sizeof(float)), out->confidence = gv_calloc2(n, sizeof(float));
+    gv_status s = GV_OK;
+    if (!node || !R || !known || !out->R_w2c || !out->confidence) {
+        s = gv_fail(err, GV_ERR_MEMORY, "no memory for the rotations of %ld frames", n);
+        goto done;
+    }
+    o->finishing = true;
+    if ((s = solve_due(o, true, err)) != GV_OK) goto done;
+    if (o->nkeyframes && (s = solve_graph(o, node, err)) != GV_OK) goto done;
+    for (long k = 0; k < o->nkeyframes; k++) place_span(o, k, node, R, known);
+    fill_gaps(R, known, n);
+    out->frames = (int)n, out->focal_px = (float)o->focal_px;
+    out->is_static = gv_stillness_verdict(&o->stillness);
+    write_path(o, R, out);
+done:
+    free(node), free(R), free(known);
+    if (s != GV_OK) gv_camera_path_free(out);
+    return s;
+}

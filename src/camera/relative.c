@@ -1,0 +1,235 @@
+#include "camera/relative.h"
+
+#include "geometry/linalg.h"
+#include "geometry/so3.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROTATION_DRAWS = 80, MOTION_DRAWS = 240, MOTION_POINTS = 5, MOTION_STEPS = 6 };
+
+static uint32_t draw(uint32_t *state, uint32_t n) { // xorshift32
+    uint32_t x = *state;
+    x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+    *state = x;
+    return (uint32_t)(((uint64_t)x * n) >> 32);
+}
+
+static void direction(double v[3], const double a[2]) { v[0] = a[0], v[1] = a[1], v[2] = 1; }
+
+// --- rotation alone ------------------------------------------------------------------------------------
+
+static double rotation_error2(const double R[9], const gv_match *m) {
+    double v[3], p[3];
+    direction(v, m->a);
+    gv_so3_apply(p, R, v);
+    if (!(p[2] > 0.05)) return INFINITY;
+    double dx = p[0] / p[2] - m->b[0], dy = p[1] / p[2] - m->b[1];
+    return dx * dx + dy * dy;
+}
+
+static double rotation_cost(const double R[9], const gv_match *m, int n, double limit2, double best) {
+    double cost = 0;
+    for (int i = 0; i < n && cost < best; i++) cost += fmin(rotation_error2(R, m + i), limit2);
+    return cost;
+}
+
+// Right-handed frame from two directions: columns e1 = v, e2 = normal of (v, w), e3 = e1 x e2.
+static bool frame_of_two(double F[9], const double a[2], const double b[2]) {
+    double v[3], w[3], n[3], k[3];
+    direction(v, a), direction(w, b);
+    gv_normalise3(v), gv_normalise3(w);
+    gv_cross3(n, v, w);
+    if (!(gv_normalise3(n) > 1e-3)) return false;
+    gv_cross3(k, v, n);
+    for (int i = 0; i < 3; i++) F[3 * i] = v[i], F[3 * i + 1] = n[i], F[3 * i + 2] = k[i];
+    return true;
+}
+
+// Gauss-Newton on every match with Geman-McClure weights.
+static void refine_rotation(double R[9], const gv_match *m, int n, double scale) {
+    for (int it = 0; it < 8; it++) {
+        double H[9] = {0}, g[3] = {0};
+        for (int i = 0; i < n; i++) {
+            double v[3], p[3];
+            direction(v, m[i].a);
+            gv_so3_apply(p, R, v);
+            if (!(p[2] > 0.05)) continue;
+            double u = p[0] / p[2], w = p[1] / p[2], rx = u - m[i].b[0], ry = w - m[i].b[1];
+            double k = 1 / (1 + (rx * rx + ry * ry) / (scale * scale));
+            k *= k;
+            double jx[3] = {-u * w, 1 + u * u, -w}, jy[3] = {-1 - w * w, u * w, u}; // d(u, w) / d(rotation vector)
+            for (int r = 0; r < 3; r++) {
+                g[r] -= k * (jx[r] * rx + jy[r] * ry);
+                for (int c = 0; c < 3; c++) H[3 * r + c] += k * (jx[r] * jx[c] + jy[r] * jy[c]);
+            }
+        }
+        for (int r = 0; r < 3; r++) H[4 * r] += 1e-12;
+        if (!gv_cholesky(H, 3)) return;
+        gv_cholesky_solve(H, 3, g);
+        gv_so3_update(R, g);
+        if (gv_dot3(g, g) < 1e-18) return;
+    }
+}
+
+int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, uint32_t seed) {
+    uint32_t state = seed * 2654435761u + 12345u;
+    if (!state) state = 1;
+    double limit2 = 9 * sigma * sigma, best = INFINITY, identity[9];
+    best = rotation_cost(R, m, n, limit2, best);
+    gv_so3_identity(identity);
+    double c = rotation_cost(identity, m, n, limit2, best);
+    if (c < best) best = c, memcpy(R, identity, sizeof identity);
+    for (int d = 0; n >= 2 && d < ROTATION_DRAWS; d++) {
+        int i = (int)draw(&state, n), j = (int)draw(&state, n);
+        double A[9], B[9], C[9];
+        if (i == j || !frame_of_two(A, m[i].a, m[j].a) || !frame_of_two(B, m[i].b, m[j].b)) continue;
+        gv_so3_mul_nt(C, B, A);
+        c = rotation_cost(C, m, n, limit2, best);
+        if (c < best) best = c, memcpy(R, C, sizeof C);
+    }
+    if (n >= 3) {
+        refine_rotation(R, m, n, 6 * sigma);
+        refine_rotation(R, m, n, 3 * sigma);
+    }
+    int inliers = 0;
+    for (int i = 0; i < n; i++) inliers += rotation_error2(R, m + i) < limit2;
+    return inliers;
+}
+
+// --- rotation and translation --------------------------------------------------------------------------
+
+typedef struct epipolar {
+    double r, grad_w[3], grad_t[3]; // normalised residual b . (t x R a) / s, its derivatives with s held fixed
+} epipolar;
+
+static epipolar epipolar_of(const double R[9], const double t[3], const gv_match *m) {
+    double a[3], b[3], p[3], lb[3], bt[3], la[3];
+    direction(a, m->a), direction(b, m->b);
+    gv_so3_apply(p, R, a);
+    gv_cross3(lb, t, p);
+    gv_cross3(bt, b, t);
+    gv_so3_apply_t(la, R, bt);
+    double s = 1 / sqrt(lb[0] * lb[0] + lb[1] * lb[1] + la[0] * la[0] + la[1] * la[1] + 1e-18);
+    double tp = gv_dot3(t, p), bp = gv_dot3(b, p);
+    epipolar e = {.r = gv_dot3(b, lb) * s};
+    gv_cross3(e.grad_t, p, b);
+    for (int i = 0; i < 3; i++) e.grad_w[i] = s * (b[i] * tp - t[i] * bp), e.grad_t[i] *= s;
+    return e;
+}
+
+double gv_epipolar_error(const double R[9], const double t[3], const gv_match *m) { return fabs(epipolar_of(R, t, m).r); }
+
+double gv_inverse_depth(const double R[9], const double t[3], const gv_match *m) {
+    double a[3], p[3];
+    direction(a, m->a);
+    gv_so3_apply(p, R, a);
+    // (p + rho t) ~ (b, 1): two linear equations in rho
+    double cx = t[0] - m->b[0] * t[2], cy = t[1] - m->b[1] * t[2], ex = m->b[0] * p[2] - p[0], ey = m->b[1] * p[2] - p[1];
+    return (cx * ex + cy * ey) / (cx * cx + cy * cy + 1e-12);
+}
+
+static void tangent_basis(const double t[3], double u[3], double v[3]) {
+    double a[3] = {fabs(t[0]) < 0.6, fabs(t[0]) >= 0.6, 0};
+    gv_cross3(u, t, a);
+    gv_normalise3(u);
+    gv_cross3(v, t, u);
+}
+
+// One damped Gauss-Newton step of (R, unit t) over the listed matches; scale > 0: Geman-McClure weights.
+static bool motion_step(double R[9], double t[3], const gv_match *m, const int *pick, int n, double scale, double damp) {
+    double H[25] = {0}, g[5] = {0}, u[3], v[3];
+    tangent_basis(t, u, v);
+    for (int k = 0; k < n; k++) {
+        epipolar e = epipolar_of(R, t, m + (pick ? pick[k] : k));
+        double j[5] = {e.grad_w[0], e.grad_w[1], e.grad_w[2], gv_dot3(e.grad_t, u), gv_dot3(e.grad_t, v)};
+        double w = scale > 0 ? 1 / (1 + e.r * e.r / (scale * scale)) : 1;
+        w *= w;
+        for (int r = 0; r < 5; r++) {
+            g[r] -= w * j[r] * e.r;
+            for (int c = 0; c <= r; c++) H[5 * r + c] += w * j[r] * j[c];
+        }
+    }
+    double trace = H[0] + H[6] + H[12] + H[18] + H[24];
+    for (int r = 0; r < 5; r++) H[6 * r] += damp * trace + 1e-14;
+    if (!gv_cholesky(H, 5)) return false;
+    gv_cholesky_solve(H, 5, g);
+    double turn = sqrt(gv_dot3(g, g)), shift = hypot(g[3], g[4]), k = 1;
+    if (turn > 0.2) k = 0.2 / turn;
+    if (k * shift > 0.7) k = 0.7 / shift;
+    double w[3] = {k * g[0], k * g[1], k * g[2]};
+    gv_so3_update(R, w);
+    for (int i = 0; i < 3; i++) t[i] += k * (g[3] * u[i] + g[4] * v[i]);
+    gv_normalise3(t);
+    return true;
+}
+
+static double motion_cost(const double R[9], const double t[3], const gv_match *m, int n, double limit2, double best) {
+    double cost = 0;
+    for (int i = 0; i < n && cost < best; i++) {
+        double e = epipolar_of(R, t, m + i).r;
+        cost += fmin(e * e, limit2);
+    }
+    return cost;
+}
+
+// Direction of translation from two matches once the rotation is known.
+static bool translation_of_two(double t[3], const double R[9], const gv_match *m, int i, int j) {
+    double n[2][3];
+    const gv_match *q[2] = {m + i, m + j};
+    for (int k = 0; k < 2; k++) {
+        double a[3], b[3], p[3];
+        direction(a, q[k]->a), direction(b, q[k]->b);
+        gv_so3_apply(p, R, a);
+        gv_cross3(n[k], b, p);
+    }
+    gv_cross3(t, n[0], n[1]);
+    return gv_normalise3(t) > 0;
+}
+
+// The sign of t for which more of the clearly moved matches lie in front.
+static void choose_sign(const double R[9], double t[3], const gv_match *m, int n, double sigma) {
+    double vote = 0;
+    for (int i = 0; i < n; i++)
+        if (gv_epipolar_error(R, t, m + i) < 3 * sigma && rotation_error2(R, m + i) > 9 * sigma * sigma)
+            vote += gv_inverse_depth(R, t, m + i) > 0 ? 1 : -1;
+    if (vote < 0)
+        for (int i = 0; i < 3; i++) t[i] = -t[i];
+}
+
+int gv_relative_motion(double R[9], double t[3], const gv_match *m, int n, double sigma, uint32_t seed) {
+    t[0] = t[1] = 0, t[2] = 1;
+    if (n <= MOTION_POINTS) return 0;
+    uint32_t state = seed * 2654435761u + 54321u;
+    if (!state) state = 1;
+    double limit2 = 9 * sigma * sigma, best = INFINITY, R0[9], bestR[9], bestt[3] = {0, 0, 1};
+    memcpy(R0, R, sizeof R0), memcpy(bestR, R, sizeof R0);
+    for (int d = 0; d < MOTION_DRAWS; d++) {
+        int pick[MOTION_POINTS];
+        double Q[9], q[3];
+        for (int k = 0; k < MOTION_POINTS; k++) {
+            pick[k] = (int)draw(&state, n);
+            for (int l = 0; l < k; l++)
+                if (pick[l] == pick[k]) k--, l = k; // drawn before: again
+        }
+        memcpy(Q, d % 3 == 2 ? bestR : R0, sizeof Q);
+        if (d % 3 == 1) { // any direction instead of the one two matches give
+            for (int i = 0; i < 3; i++) q[i] = (double)draw(&state, 2001) - 1000;
+            if (!(gv_normalise3(q) > 0)) continue;
+        } else if (!translation_of_two(q, Q, m, pick[0], pick[1])) {
+            continue;
+        }
+        bool ok = true;
+        for (int s = 0; ok && s < MOTION_STEPS; s++) ok = motion_step(Q, q, m, pick, MOTION_POINTS, 0, 1e-7);
+        if (!ok) continue;
+        double c = motion_cost(Q, q, m, n, limit2, best);
+        if (c < best) best = c, memcpy(bestR, Q, sizeof Q), memcpy(bestt, q, sizeof q);
+    }
+    for (int s = 0; s < 10; s++)
+        if (!motion_step(bestR, bestt, m, NULL, n, (s < 5 ? 6 : 3) * sigma, 1e-9)) break;
+    choose_sign(bestR, bestt, m, n, sigma);
+    memcpy(R, bestR, sizeof bestR), memcpy(t, bestt, sizeof bestt);
+    int inliers = 0;
+    for (int i = 0; i < n; i++) inliers += gv_epipolar_error(R, t, m + i) < 3 * sigma;
+    return inliers;
+}
