@@ -46,7 +46,7 @@ static int list_segments(segment *out, const skeleton *s) {
     between(out, &n, 7, leg, J[7], J[10]);
     between(out, &n, 7, leg, J[7], heel);
     between(out, &n, 10, leg, J[10], toe);
-    between(out, &n, 16, arm | trunk, J[16], J[18]);
+    between(out, &n, 16, arm, J[16], J[18]);
     between(out, &n, 18, arm | hand, J[18], J[20]);
     for (int i = 0; i < 5; i++) {
         const double(*f)[3] = J + 25 + 3 * i;
@@ -165,6 +165,12 @@ static bool solve_heat(const laplacian *l, const double *extra, const double *b,
 
 // ---------------------------------------------------------------------------------------------- weights
 
+// A side's bones let go across the middle plane: x is the distance into their own side.
+static double own_side(double x) {
+    double t = fmin(fmax((x + .045) / .065, 0), 1);
+    return t * t * (3 - 2 * t);
+}
+
 // Keeps the four largest of a row, the small ones faded out softly so that neighbours do not jump.
 static void prune(double w[JOINTS]) {
     double fourth[5] = {0}, sum = 0;
@@ -197,7 +203,9 @@ bool make_weights(double (*w)[JOINTS], const mesh *m, const skeleton *s) {
             if ((segments[i].parts & own) && d < best) best = d, nearest[v] = segments[i].joint;
         }
         if (m->v[v][0] < 0) nearest[v] = mirror_joint[nearest[v]];
-        heat[v] = l.area[v] / (best * best);
+        // The chest's deep bones warm as if nearer: else an arm's heat would flow far down the flank.
+        double high = fmin(fmax((p[1] - FLOOR - 1.15) / .15, 0), 1), d = fmin(best, .115 - .050 * high);
+        heat[v] = l.area[v] / (d * d);
     }
     if (ok) memset(w, 0, (size_t)n * sizeof *w);
     for (int j = 0; ok && j < JOINTS; j++) {
@@ -213,7 +221,7 @@ bool make_weights(double (*w)[JOINTS], const mesh *m, const skeleton *s) {
             if (mirror_joint[j] == j) {
                 w[v][j] = fmax((x[v] + x[m->mirror[v]]) / 2, 0);
             } else {
-                w[v][j] = fmax(x[v], 0);
+                w[v][j] = fmax(x[v], 0) * own_side(m->v[v][0]);
                 w[m->mirror[v]][mirror_joint[j]] = w[v][j];
             }
         }
@@ -267,12 +275,20 @@ static void coefficients(double a[ROWS], const double *v, const double shape[SHA
     for (int c = 0; c < 3; c++) a[n++] = bone * (v[c] - point[c]);
 }
 
-// Weighted least norm: r = o + O A' (A O A')^-1 (b - A o), o a Gaussian of the distance.
+// What a constraint may miss by where meeting it would take large weights of both signs, squared: next to nothing
+// for the sum and the place, tenths of a millimetre for shapes and balance. Points on the skin swell with it, which
+// their bone's direction does not say: they are held less tightly.
+static double tolerance2(int row, bool on_skin) {
+    return row == 0 ? 1e-14 : row < 4 ? 1e-11 : row < 4 + 3 * SHAPES ? (on_skin ? 1e-6 : 2e-8) : 1e-6;
+}
+
+// Minimises sum (r - o)^2 / o + sum (misses / tolerance)^2: r = o + O A' (A O A' + T)^-1 (b - A o), where o is a
+// Gaussian of the distance.
 bool make_regressor(float *r, const mesh *m, const double (*shape)[SHAPES][3], const double point[3],
                     const double direction[SHAPES][3], const double *bone_weight) {
     int n = m->vertices;
-    double *o = calloc((size_t)n, sizeof *o), *M = calloc((size_t)ROWS * ROWS, sizeof *M), nearest = 1, sum = 0, trace = 0;
-    double b[ROWS] = {.1}, a[ROWS];
+    double *o = calloc((size_t)n, sizeof *o), *M = calloc((size_t)ROWS * ROWS, sizeof *M), nearest = 1, sum = 0;
+    double b[ROWS] = {.1}, a[ROWS]; // b: what the constraints still miss
     bool ok = o && M;
     for (int v = 0; ok && v < n; v++) {
         double d = sqrt(pow(m->v[v][0] - point[0], 2) + pow(m->v[v][1] - point[1], 2) + pow(m->v[v][2] - point[2], 2));
@@ -295,8 +311,7 @@ bool make_regressor(float *r, const mesh *m, const double (*shape)[SHAPES][3], c
             for (int k = 0; k < ROWS; k++) M[i * ROWS + k] += a[i] * a[k] * o[v];
         }
     }
-    for (int i = 0; ok && i < ROWS; i++) trace += M[i * ROWS + i];
-    for (int i = 0; ok && i < ROWS; i++) M[i * ROWS + i] += 1e-10 * trace;
+    for (int i = 0; ok && i < ROWS; i++) M[i * ROWS + i] += tolerance2(i, bone_weight);
     ok = ok && solve_dense(ROWS, M, b);
     for (int v = 0; ok && v < n; v++) {
         r[v] = 0;
