@@ -1,0 +1,50 @@
+// raster.h - what the files of the renderer share: the canvas, the lights, the triangle pass.
+#pragma once
+#include "rendering/render.h"
+#include <stddef.h>
+
+typedef struct gv_triangle { // in the picture
+    int32_t vertex[3];       // into gv_canvas.point
+    int32_t mesh;
+    int16_t x0, y0, x1, y1; // px it may touch, inclusive; x0 > x1: nothing
+} gv_triangle;
+
+typedef struct gv_buffer { // memory that only grows
+    void *data;
+    size_t bytes;
+} gv_buffer;
+
+struct gv_canvas {
+    int width, height;
+    float linear[256];    // sRGB code -> linear light
+    uint8_t srgb[4097];   // linear light * 4096 -> sRGB code
+    gv_buffer point;      // [vertices, 3] float: K (R x + t), that is pixel x depth, pixel y depth, depth
+    gv_buffer normal;     // [vertices, 3] float, world
+    gv_buffer triangle;   // gv_triangle
+    gv_buffer bin_start;  // [tiles + 1] int
+    gv_buffer bin;        // int: triangles of tile 0, tile 1, ... in their order
+    gv_buffer background; // [height, width, 3] the world without people, seen from background_view
+    gv_buffer mask;       // [height, width] coverage of a path, zero between calls
+    gv_buffer shadow;     // scratch of ground shadows
+    gv_view background_view;
+    bool background_valid;
+};
+
+typedef struct gv_lights { // directions are unit, world, towards the light
+    float key[3], fill[3], rim[3], up[3];
+    float floor; // > 0: bodies stand on y = 0 and take less light within this many metres of it
+} gv_lights;
+
+bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);
+
+// [3, 3]: pixel (x, y, 1) -> world direction with depth 1, that is R' K^-1; and the camera's place.
+void gv_view_rays(const gv_view *v, float ray[9], float eye[3]);
+
+// Linear light to an sRGB code.
+static inline uint8_t gv_encode(const gv_canvas *c, float light) {
+    return c->srgb[(int)((light < 0 ? 0 : light > 1 ? 1 : light) * 4096 + 0.5f)];
+}
+
+// Draws the meshes into the picture with opacity alpha.
+bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
+                    float alpha, const gv_lights *lights);
