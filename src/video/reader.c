@@ -86,7 +86,7 @@ static gv_status open_container(gv_video *v, gv_error *err) {
     int code = avformat_open_input(&v->format, v->url, NULL, &options);
     av_dict_free(&options);
     if (code < 0)
-        return fail_av(v, err, GV_ERR_FORMAT, "not a video that FFmpeg can read, or its header is damaged", code);
+        return fail_av(v, err, GV_ERR_FORMAT, "not a video that FFmpeg can read, or damaged or cut short where it tells what it holds", code);
     if (is_refused(v->format->iformat->name))
         return gv_fail(err, GV_ERR_FORMAT, "%s: looks like \"%s\", expected a video file", v->path,
                        v->format->iformat->long_name ? v->format->iformat->long_name : v->format->iformat->name);
