@@ -32,12 +32,22 @@ static void report_kind(report *r, const char *kind) {
     json_object_set_new(r->root, "kind", json_string(kind));
 }
 
+// Names come from the files: control characters and what is no UTF-8 become '?'.
+static json_t *clean_text(const char *source) {
+    char text[1024];
+    snprintf(text, sizeof text, "%s", source);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
+    json_t *clean = json_string(text);
+    for (char *p = text; !clean && *p; p++)
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    return clean ? clean : json_string(text);
+}
+
 static void append_text(json_t *list, const char *format, va_list ap) {
     char text[512];
     vsnprintf(text, sizeof text, format, ap);
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-    json_array_append_new(list, json_stringn_nocheck(text, strlen(text)));
+    json_array_append_new(list, clean_text(text));
 }
 
 __attribute__((format(printf, 2, 3))) static void holds(report *r, const char *format, ...) {
@@ -57,7 +67,7 @@ __attribute__((format(printf, 2, 3))) static void missing(report *r, const char 
 static void report_item(report *r, const char *name, gv_dtype dtype, const int64_t *shape, int ndim) {
     json_t *item = json_object(), *list = json_array();
     for (int i = 0; i < ndim; i++) json_array_append_new(list, json_integer(shape[i]));
-    json_object_set_new(item, "name", json_string(name));
+    json_object_set_new(item, "name", clean_text(name));
     json_object_set_new(item, "type", json_string(gv_dtype_name(dtype)));
     json_object_set_new(item, "shape", list);
     json_array_append_new(r->items, item);
@@ -182,7 +192,7 @@ static void describe_body(report *r, gv_npz *z) {
     if (s && s->ndim == 3) holds(r, "%lld shape directions, of which the first 10 are used", (long long)s->shape[2]);
     check_members(r, z, needed, "");
     if (!gv_npz_find(z, "posedirs")) missing(r, "posedirs (pose correctives); the body is skinned without them");
-    if (!gv_npz_find(z, "coco17_regressor")) missing(r, "coco17_regressor (2D keypoints of the body), needed for training only");
+    if (!gv_npz_find(z, "coco17_regressor")) missing(r, "coco17_regressor (where COCO's 17 keypoints lie on this body)");
 }
 
 static gv_status describe_observations(report *r, const char *path, gv_error *err) {
@@ -255,6 +265,7 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, gv_error *
 static gv_status describe_video(report *r, const char *path, gv_error *err) {
     gv_video *v = NULL;
     gv_status status = gv_video_open(&v, path, NULL, err);
+    if (status == GV_ERR_FORMAT) return gv_fail(err, status, "%s: none of the files gvhmr knows: weights, .npz, .tflite or a video", path);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_video_get_info(v);
     report_kind(r, "video");
@@ -317,7 +328,7 @@ static void print_plain(const char *path, const report *r, bool all) {
 static int info(const char *path, bool json, bool all) {
     gv_error err = {0};
     report r = {json_object(), json_array(), json_array(), json_array()};
-    json_object_set_new(r.root, "file", json_string_nocheck(path));
+    json_object_set_new(r.root, "file", clean_text(path));
     json_object_set(r.root, "holds", r.holds);
     json_object_set(r.root, "missing", r.missing);
     int result = describe(&r, path, &err) == GV_OK ? 0 : gv_cli_fail(&err);
