@@ -51,7 +51,7 @@ typedef struct frame_result {
 
 typedef struct view { // a picture with its tracks
     gv_picture picture;
-    gv_tracks tracks;
+    gv_corners tracks;
     bool valid;
 } view;
 
@@ -89,7 +89,7 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, double fo
     gv_status s = gv_reducer_init(&o->reducer, width, height, err);
     for (int i = 0; s == GV_OK && i < 3; i++) {
         s = gv_picture_alloc(&o->slot[i].picture, o->reducer.reduced_width, o->reducer.reduced_height, err);
-        if (s == GV_OK) s = gv_tracks_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
+        if (s == GV_OK) s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
     }
     if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
@@ -107,7 +107,7 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, double fo
 
 void gv_odometry_destroy(gv_odometry *o) {
     if (!o) return;
-    for (int i = 0; i < 3; i++) gv_picture_free(&o->slot[i].picture), gv_tracks_free(&o->slot[i].tracks);
+    for (int i = 0; i < 3; i++) gv_picture_free(&o->slot[i].picture), gv_corners_free(&o->slot[i].tracks);
     gv_reducer_free(&o->reducer);
     gv_stillness_free(&o->stillness);
     free(o->ring), free(o->window), free(o->keyframes), free(o->results), free(o->edges);
@@ -280,7 +280,7 @@ static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
 
 // --- frames --------------------------------------------------------------------------------------------
 
-static void remember(gv_odometry *o, const gv_tracks *t, const double chain[9]) {
+static void remember(gv_odometry *o, const gv_corners *t, const double chain[9]) {
     record *r = &o->ring[o->frames % RING];
     r->frame = o->frames, r->count = t ? t->count : 0;
     for (int i = 0; i < r->count; i++) r->id[i] = t->track[i].id, r->x[i] = t->track[i].x, r->y[i] = t->track[i].y;
@@ -301,7 +301,7 @@ static void swap(view **a, view **b) {
 }
 
 // Rotation between the two lists of the same tracks by their ids; `to` is the shorter.
-static void chain_rotation(const gv_odometry *o, const gv_tracks *from, const gv_tracks *to, double R[9]) {
+static void chain_rotation(const gv_odometry *o, const gv_corners *from, const gv_corners *to, double R[9]) {
     gv_match m[GV_TRACKS_MAX];
     int n = 0;
     for (int i = 0, j = 0; i < from->count && j < to->count;) {
@@ -331,14 +331,14 @@ static void grow_boxes(const gv_odometry *o, const float (*boxes)[4], int n, flo
 // Follows the tracks of `from` into the spare view's picture; true when enough survive.
 static bool link(gv_odometry *o, view *from, const float (*boxes)[4], int nboxes) {
     if (!from->valid) return false;
-    gv_tracks_follow(&from->tracks, &from->picture, &o->spare->picture, boxes, nboxes, &o->spare->tracks);
+    gv_corners_follow(&from->tracks, &from->picture, &o->spare->picture, boxes, nboxes, &o->spare->tracks);
     int least = from->tracks.count / 8;
     return o->spare->tracks.count >= (least > LEAST_TRACKS ? least : LEAST_TRACKS);
 }
 
 static void detect(gv_odometry *o, view *v, const float (*boxes)[4], int nboxes) {
     v->tracks.next_id = o->next_id;
-    gv_tracks_detect(&v->tracks, &v->picture, boxes, nboxes);
+    gv_corners_detect(&v->tracks, &v->picture, boxes, nboxes);
     o->next_id = v->tracks.next_id;
 }
 

@@ -23,7 +23,7 @@ void gv_stillness_free(gv_stillness *s) {
 }
 
 // Puts patches of this frame's corners into empty slots, where none lies near already.
-static void renew(gv_stillness *s, const gv_picture *picture, const gv_tracks *corners) {
+static void renew(gv_stillness *s, const gv_picture *picture, const gv_corners *corners) {
     int stride = corners->count > 2 * GV_STILL_PATCHES ? 2 : 1;
     for (int i = 0; i < corners->count && s->count < GV_STILL_PATCHES; i += stride) {
         float x = corners->track[i].x, y = corners->track[i].y;
@@ -60,7 +60,7 @@ static bool in_boxes(float x, float y, const float (*boxes)[4], int n) {
     return false;
 }
 
-void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_tracks *corners, const float (*boxes)[4], int nboxes) {
+void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_corners *corners, const float (*boxes)[4], int nboxes) {
     if (s->longest_run > GIVE_UP) return; // it moves; nothing more to learn
     float dx[GV_STILL_PATCHES], dy[GV_STILL_PATCHES];
     int votes = 0, near = 0;

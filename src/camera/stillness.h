@@ -20,7 +20,7 @@ typedef struct gv_stillness {
 gv_status gv_stillness_alloc(gv_stillness *s, gv_error *err);
 void gv_stillness_free(gv_stillness *s);
 // One frame; corners: tracks of this frame, from which patches are taken.
-void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_tracks *corners, const float (*boxes)[4], int nboxes);
+void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_corners *corners, const float (*boxes)[4], int nboxes);
 bool gv_stillness_verdict(const gv_stillness *s);
 // After a cut: what was seen so far keeps its verdict, the reference starts anew.
 void gv_stillness_restart(gv_stillness *s);

@@ -12,21 +12,21 @@ static const float BACKWARD = 0.7f;      // px, largest forward-backward differe
 static const float SIMILAR = 0.75f;      // least correlation with the template at birth
 static const float NOISE_FACTOR = 6;     // a corner's eigenvalue against what noise alone gives
 
-gv_status gv_tracks_alloc(gv_tracks *t, int width, int height, gv_error *err) {
-    *t = (gv_tracks){.width = width, .height = height};
+gv_status gv_corners_alloc(gv_corners *t, int width, int height, gv_error *err) {
+    *t = (gv_corners){.width = width, .height = height};
     t->anchor = gv_calloc2(GV_TRACKS_MAX, sizeof *t->anchor);
     t->response = gv_calloc2((size_t)width * height, sizeof(float));
     t->work = gv_calloc2((size_t)(width + 2 * GV_PICTURE_PAD) * 3 * (2 * 3 + 1), sizeof(float));
     if (t->anchor && t->response && t->work) return GV_OK;
-    gv_tracks_free(t);
+    gv_corners_free(t);
     return gv_fail(err, GV_ERR_MEMORY, "no memory for tracks on %d x %d", width, height);
 }
 
-void gv_tracks_free(gv_tracks *t) {
+void gv_corners_free(gv_corners *t) {
     free(t->anchor);
     free(t->response);
     free(t->work);
-    *t = (gv_tracks){0};
+    *t = (gv_corners){0};
 }
 
 // --- patches -------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ static bool in_boxes(float x, float y, const float (*boxes)[4], int n) {
 }
 
 // Corner strength: smallest eigenvalue of the gradient matrix over 7 x 7 pixels, per pixel squared grey.
-static void corner_response(gv_tracks *t, const gv_plane *l) {
+static void corner_response(gv_corners *t, const gv_plane *l) {
     enum { HALF = 3, ROWS = 2 * HALF + 1 };
     int w = l->width, wide = w + 2 * GV_PICTURE_PAD;
     float *ring = t->work; // [ROWS][3][wide]: xx, xy, yy of one row each
@@ -201,7 +201,7 @@ static int compare_floats(const void *a, const void *b) {
 
 // Least strength of a corner: above what the picture's own noise gives (a low percentile of the responses
 // over a coarse lattice), yet not so high that a picture full of texture loses its weaker half.
-static float least_response(const gv_tracks *t) {
+static float least_response(const gv_corners *t) {
     float v[1024];
     int n = 0, step = 1 + (int)sqrt((double)t->width * t->height / 1000);
     for (int y = step / 2; y < t->height && n < 1024; y += step)
@@ -232,7 +232,7 @@ static void foerstner_point(const gv_plane *l, float *x, float *y) {
     }
 }
 
-static bool free_place(const gv_tracks *t, float x, float y) {
+static bool free_place(const gv_corners *t, float x, float y) {
     for (int i = 0; i < t->count; i++) {
         float dx = t->track[i].x - x, dy = t->track[i].y - y;
         if (dx * dx + dy * dy < SPACING * SPACING) return false;
@@ -241,7 +241,7 @@ static bool free_place(const gv_tracks *t, float x, float y) {
 }
 
 // The strongest free local maximum of a cell, or false.
-static bool best_in_cell(const gv_tracks *t, int cx, int cy, float least, const float (*boxes)[4], int nboxes, float *bx,
+static bool best_in_cell(const gv_corners *t, int cx, int cy, float least, const float (*boxes)[4], int nboxes, float *bx,
                          float *by) {
     float best = least;
     int x1 = cx * CELL, y1 = cy * CELL, margin = 4;
@@ -259,13 +259,13 @@ static bool best_in_cell(const gv_tracks *t, int cx, int cy, float least, const 
     return found;
 }
 
-static void add_track(gv_tracks *t, const gv_plane *l, float x, float y) {
+static void add_track(gv_corners *t, const gv_plane *l, float x, float y) {
     foerstner_point(l, &x, &y);
     if (!free_place(t, x, y) || !gv_patch_make(&t->anchor[t->count], l, x, y)) return;
     t->track[t->count++] = (gv_track){.id = t->next_id++, .x = x, .y = y};
 }
 
-void gv_tracks_detect(gv_tracks *t, const gv_picture *picture, const float (*boxes)[4], int nboxes) {
+void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*boxes)[4], int nboxes) {
     const gv_plane *l = &picture->level[0];
     corner_response(t, l);
     float least = least_response(t);
@@ -296,8 +296,8 @@ static bool refine_on_anchor(gv_track *k, gv_patch *anchor, const gv_picture *fr
            gv_patch_similarity(anchor, &to->level[0], *x, *y) > SIMILAR;
 }
 
-void gv_tracks_follow(const gv_tracks *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
-                      int nboxes, gv_tracks *out) {
+void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
+                      int nboxes, gv_corners *out) {
     out->count = 0, out->next_id = t->next_id;
     for (int i = 0; i < t->count; i++) {
         gv_track k = t->track[i];

@@ -37,7 +37,7 @@ typedef struct gv_track {
     int anchored;  // frames since its template was taken
 } gv_track;
 
-typedef struct gv_tracks {
+typedef struct gv_corners {
     int count;
     int32_t next_id;
     gv_track track[GV_TRACKS_MAX]; // ascending ids
@@ -45,13 +45,13 @@ typedef struct gv_tracks {
     float *response;               // [height, width] corner strength, scratch
     float *work;                   // [6, width + 2 PAD] scratch
     int width, height;
-} gv_tracks;
+} gv_corners;
 
-gv_status gv_tracks_alloc(gv_tracks *t, int width, int height, gv_error *err);
-void gv_tracks_free(gv_tracks *t);
+gv_status gv_corners_alloc(gv_corners *t, int width, int height, gv_error *err);
+void gv_corners_free(gv_corners *t);
 // Fills empty cells of the grid with new corners outside of the boxes [nboxes, 4] (x1, y1, x2, y2, level-0 px).
-void gv_tracks_detect(gv_tracks *t, const gv_picture *picture, const float (*boxes)[4], int nboxes);
+void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*boxes)[4], int nboxes);
 // Follows every track of `t` from one picture to another; `out` (allocated for the same size) receives those that
 // survive outside of the boxes.
-void gv_tracks_follow(const gv_tracks *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
-                      int nboxes, gv_tracks *out);
+void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
+                      int nboxes, gv_corners *out);
