@@ -150,16 +150,18 @@ void form_use(const skeleton *s) { rest = s; }
 
 static double head_distance(const double p[3]) {
     double side[3] = {fabs(p[0]), p[1], p[2]};
-    double d = ellipsoid(p, 0, H(1.627), -.006, .0755, .093, .099);
+    double d = ellipsoid(p, 0, H(1.628), -.004, .0745, .0915, .098);
+    d = join(d, ellipsoid(p, 0, H(1.643), -.026, .0725, .070, .074), .030); // the crown's sides
     d = join(d, lofted(&face, p), .035);
-    d = join(d, ellipsoid(side, .044, H(1.584), .054, .020, .018, .026), .035); // cheekbone
-    d = cut(d, ellipsoid(side, .032, H(1.608), .116, .022, .014, .026), .024); // eye socket
-    d = join(d, capsule(p, (double[]){0, H(1.618), .088}, (double[]){0, H(1.574), .1065}, .007, .0105), .016); // nose
-    d = join(d, ellipsoid(side, .010, H(1.570), .098, .009, .007, .010), .008);
-    d = join(d, ellipsoid(p, 0, H(1.546), .078, .026, .016, .020), .022); // mouth
-    d = join(d, ellipsoid(p, 0, H(1.508), .078, .018, .014, .016), .022); // chin
-    d = join(d, ellipsoid(side, .073, H(1.596), -.010, .009, .027, .016), .016); // ear
-    return d;
+    d = join(d, ellipsoid(side, .045, H(1.586), .054, .019, .017, .026), .035);   // cheekbones
+    d = join(d, ellipsoid(side, .030, H(1.552), .064, .026, .030, .024), .035);   // cheeks
+    d = cut(d, ellipsoid(side, .032, H(1.608), .117, .021, .013, .026), .024);    // eye sockets
+    d = join(d, capsule(p, (double[]){0, H(1.620), .087}, (double[]){0, H(1.575), .1060}, .007, .0100), .016); // nose
+    d = join(d, ellipsoid(side, .0095, H(1.571), .097, .008, .006, .010), .009);
+    d = join(d, ellipsoid(p, 0, H(1.547), .080, .024, .012, .022), .020);         // mouth
+    d = cut(d, ellipsoid(p, 0, H(1.5285), .112, .026, .006, .012), .016);         // fold above the chin
+    d = join(d, ellipsoid(p, 0, H(1.510), .079, .020, .014, .017), .020);         // chin
+    return join(d, ellipsoid(side, .074, H(1.595), -.010, .009, .028, .016), .014); // ears
 }
 
 static double finger_distance(const double p[3], int i) {
@@ -203,6 +205,9 @@ static double trunk_distance(const double p[3]) {
     double yoke = capsule(side, (double[]){.03, H(1.402), -.036}, (double[]){.155, H(1.386), -.028}, .052, .055);
     d = join(d, yoke, .05);
     d = join(d, ellipsoid(side, .076, H(1.302), .052, .078, .052, .045), .045); // chest
+    d = join(d, ellipsoid(side, .082, H(1.330), -.080, .050, .072, .040), .040); // shoulder blades
+    d = cut(d, ellipsoid(p, 0, H(1.180), -.132, .016, .210, .030), .045);        // groove of the spine
+    d = cut(d, ellipsoid(p, 0, H(1.130), .118, .014, .110, .022), .045);         // and of the belly
     double seat = ellipsoid(p, .070, H(.895), -.068, .076, .086, .062);
     double other = ellipsoid(p, -.070, H(.895), -.068, .076, .086, .062);
     return join(d, join(seat, other, .018), .045);
@@ -285,10 +290,11 @@ static double ramp(double x, double a, double b) { // 0 below a, 1 above b, smoo
 }
 
 double form_edge(const double p[3]) {
-    double e = .0185, x = fabs(p[0]);
-    e += (.0062 - e) * ramp(x, .62, .74);
+    double e = .0172, x = fabs(p[0]);
+    e += (.0064 - e) * ramp(x, .62, .74);
+    e += (.0050 - e) * ramp(x, .79, .84);
     e += (.0115 - e) * ramp(p[1], H(1.44), H(1.52));
-    e += (.0068 - e) * ramp(p[1], H(1.49), H(1.52)) * ramp(p[2], .03, .06) * (1 - ramp(p[1], H(1.62), H(1.66)));
+    e += (.0058 - e) * ramp(p[1], H(1.49), H(1.52)) * ramp(p[2], .03, .06) * (1 - ramp(p[1], H(1.62), H(1.66)));
     e += (.0115 - e) * (1 - ramp(p[1], H(.03), H(.14)));
     return e;
 }
