@@ -85,11 +85,12 @@ static void attention_is_softmax_of_products(void **s) {
     for (int n = 0; n < 5; n++) {
         int L = lengths[n];
         float *qkv = malloc((size_t)L * 3 * D * sizeof *qkv), out[32 * D];
+        const float *q = qkv, *k = q + L * D, *v = k + L * D;
         float *scratch = calloc(gv_attention_scratch(32, d), sizeof *scratch);
         for (int i = 0; i < L * 3 * D; i++) qkv[i] = (float)sin(i * 0.7 + i % 13);
         for (int first = 0; first < L; first += 32) {
             int last = first + 32 < L ? first + 32 : L;
-            gv_attention_block(out, qkv, first, last, L, L, HEADS, d, scratch);
+            gv_attention_block(out, &(gv_attention_input){q, k, v, L, L, HEADS, d}, first, last, scratch);
             for (int i = first; i < last; i++)
                 for (int h = 0; h < HEADS; h++) {
                     int lo, count;
@@ -98,13 +99,13 @@ static void attention_is_softmax_of_products(void **s) {
                     for (int j = 0; j < count; j++) {
                         double dot = 0;
                         for (int c = 0; c < d; c++)
-                            dot += (double)qkv[i * 3 * D + h * d + c] * qkv[(lo + j) * 3 * D + D + h * d + c];
+                            dot += (double)q[i * D + h * d + c] * k[(lo + j) * D + h * d + c];
                         total += p[j] = exp(dot / sqrt(d));
                     }
                     for (int c = 0; c < d; c++) {
-                        double v = 0;
-                        for (int j = 0; j < count; j++) v += p[j] / total * qkv[(lo + j) * 3 * D + 2 * D + h * d + c];
-                        assert_true(fabs(v - out[(i - first) * D + h * d + c]) < 2e-6);
+                        double mean = 0;
+                        for (int j = 0; j < count; j++) mean += p[j] / total * v[(lo + j) * D + h * d + c];
+                        assert_true(fabs(mean - out[(i - first) * D + h * d + c]) < 2e-6);
                     }
                 }
         }

@@ -2,8 +2,6 @@
 
 #include "nn/vec8.h"
 
-enum { VECTORS = GV_WINDOW / 8 };
-
 void gv_attention_window(int i, int frames, int length, int *lo, int *count) {
     if (frames <= GV_WINDOW) {
         *lo = 0;
@@ -41,87 +39,113 @@ void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads
     }
 }
 
+// Nine neighbouring queries see 128 different keys at most. For each head of a block of queries, keys are
+// gathered transposed, [d, keys], and values as they are, [keys, d]; then for nine queries at a time
+//     scores [9, 128] = queries [9, d] keys [d, 128];  softmax in each one's window;  out [9, d] = p [9, 128] values [128, d]
+// Both products run in tiles of 3 x 32 numbers that stay in registers.
+enum { GROUP = 9, REACH = GV_WINDOW + GROUP - 1, TILE_ROWS = 3, TILE_VECTORS = 4, TILE = 8 * TILE_VECTORS };
+
 static int padded_keys(int rows) {
-    return (GV_WINDOW + rows + 7) & ~7;
+    return (rows + REACH + 7) & ~7;
 }
 
 static int padded_channels(int head_dim) {
-    return (head_dim + 7) & ~7;
+    return (head_dim + TILE - 1) / TILE * TILE;
 }
 
 size_t gv_attention_scratch(int rows, int head_dim) {
     return (size_t)padded_keys(rows) * (size_t)(head_dim + padded_channels(head_dim));
 }
 
-// probability[j] = exp(q.k_j / sqrt(d) - max), j < GV_WINDOW; zero from count on. Returns their sum.
-// keys: [d, stride], one channel of consecutive keys per row.
-static float score(float probability[GV_WINDOW], const float *q, const float *keys, int stride, int d, int count,
-                   float scale) {
-    v8 s[VECTORS] = {0};
-    for (int c = 0; c < d; c++) {
-        v8 qc = v8_set(q[c]);
-#pragma GCC unroll 15
-        for (int j = 0; j < VECTORS; j++) s[j] = v8_fma(qc, v8_load(keys + (size_t)c * stride + 8 * j), s[j]);
+// out[r] [32] = sum over k of a[r][k] b[k] [32], for three rows r
+static void multiply_tile(float *const out[TILE_ROWS], const float *const a[TILE_ROWS], const float *b, size_t b_stride, int count) {
+    v8 sum[TILE_ROWS][TILE_VECTORS] = {0};
+    for (int k = 0; k < count; k++, b += b_stride) {
+        v8 a0 = v8_set(a[0][k]), a1 = v8_set(a[1][k]), a2 = v8_set(a[2][k]);
+#pragma GCC unroll 4
+        for (int i = 0; i < TILE_VECTORS; i++) {
+            v8 v = v8_load(b + 8 * i);
+            sum[0][i] = v8_fma(a0, v, sum[0][i]);
+            sum[1][i] = v8_fma(a1, v, sum[1][i]);
+            sum[2][i] = v8_fma(a2, v, sum[2][i]);
+        }
     }
-    if (count < GV_WINDOW)
-        for (int j = count; j < GV_WINDOW; j++) s[j / 8][j % 8] = -INFINITY;
-    v8 top = s[0], total = v8_set(0);
-    for (int j = 1; j < VECTORS; j++) top = v8_max(s[j], top);
+    for (int r = 0; r < TILE_ROWS; r++)
+        for (int i = 0; i < TILE_VECTORS; i++) v8_store(out[r] + 8 * i, sum[r][i]);
+}
+
+// s [REACH] scores to probabilities exp(scale (s - max)), in place, 0 outside [lo, lo + count). Returns 1 / their sum.
+static float softmax(float s[REACH], int lo, int count, float scale) {
+    const v8i lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    v8 top = v8_set(-INFINITY), total = v8_set(0);
+    for (int j = 0; j < REACH; j += 8) {
+        v8i inside = (lanes + j >= lo) & (lanes + j < lo + count);
+        v8 x = (v8)((inside & (v8i)v8_load(s + j)) | (~inside & (v8i)v8_set(-INFINITY)));
+        v8_store(s + j, x);
+        top = v8_max(x, top);
+    }
     v8 largest = v8_set(v8_largest(top));
-    for (int j = 0; j < VECTORS; j++) {
-        v8 p = v8_exp_negative((s[j] - largest) * v8_set(scale));
+    for (int j = 0; j < REACH; j += 8) {
+        v8 p = v8_exp_negative((v8_load(s + j) - largest) * v8_set(scale));
         total += p;
-        v8_store(probability + 8 * j, p);
+        v8_store(s + j, p);
     }
-    return v8_sum(total);
+    return 1 / v8_sum(total);
 }
 
-// out[0 .. 8 n) = sum_j probability[j] values[j] / total
-static inline __attribute__((always_inline)) void mix(float *out, const float *probability, const float *values,
-                                                      int stride, int count, float total, const int n) {
-    v8 sum[8] = {0};
+// One head's keys from..to-1, transposed to [d, stride], and its values [stride, channels]; zero beyond.
+static void gather_head(float *keys, float *values, const gv_attention_input *in, int head, int from, int to, int stride,
+                        int channels) {
+    int width = in->heads * in->head_dim, d = in->head_dim, count = to - from;
     for (int j = 0; j < count; j++) {
-        v8 p = v8_set(probability[j]);
-#pragma GCC unroll 8
-        for (int i = 0; i < n; i++) sum[i] = v8_fma(p, v8_load(values + (size_t)j * stride + 8 * i), sum[i]);
+        const float *k = in->k + (size_t)(from + j) * width + head * d, *v = in->v + (size_t)(from + j) * width + head * d;
+        for (int c = 0; c < d; c++) keys[(size_t)c * stride + j] = k[c];
+        memcpy(values + (size_t)j * channels, v, (size_t)d * sizeof *v);
+        memset(values + (size_t)j * channels + d, 0, (size_t)(channels - d) * sizeof *v);
     }
-    v8 inverse = v8_set(1 / total);
-    for (int i = 0; i < n; i++) v8_store(out + 8 * i, sum[i] * inverse);
+    for (int c = 0; c < d; c++) memset(keys + (size_t)c * stride + count, 0, (size_t)(stride - count) * sizeof *keys);
+    memset(values + (size_t)count * channels, 0, (size_t)(stride - count) * channels * sizeof *values);
 }
 
-static void mix_channels(float *out, const float *probability, const float *values, int channels, int count,
-                         float total) {
-    int c = 0;
-    for (; c + 64 <= channels; c += 64) mix(out + c, probability, values + c, channels, count, total, 8);
-    for (; c + 32 <= channels; c += 32) mix(out + c, probability, values + c, channels, count, total, 4);
-    for (; c < channels; c += 8) mix(out + c, probability, values + c, channels, count, total, 1);
-}
-
-void gv_attention_block(float *out, const float *qkv, int first, int last, int frames, int length, int heads,
-                        int head_dim, float *scratch) {
-    int width = heads * head_dim, stride = padded_keys(last - first), channels = padded_channels(head_dim);
-    int from, to, count, lo;
-    gv_attention_window(first, frames, length, &from, &count);
-    gv_attention_window(last - 1, frames, length, &to, &count);
-    to += count;
-    float *keys = scratch, *values = scratch + (size_t)stride * head_dim, scale = 1 / sqrtf((float)head_dim);
-    if (to - from < GV_WINDOW) // short clips: the columns without a key are computed, then masked
-        memset(scratch, 0, gv_attention_scratch(last - first, head_dim) * sizeof *scratch);
-    for (int h = 0; h < heads; h++) {
-        for (int j = from; j < to; j++) { // this head's keys, transposed, and its values, side by side
-            const float *k = qkv + (size_t)j * 3 * width + width + h * head_dim, *v = k + width;
-            for (int c = 0; c < head_dim; c++) keys[(size_t)c * stride + (j - from)] = k[c];
-            memcpy(values + (size_t)(j - from) * channels, v, (size_t)head_dim * sizeof *v);
-        }
+// Queries first..last-1 (nine at most) of one head, whose keys and values begin with frame `from`.
+static void attend_group(float *out, const gv_attention_input *in, int head, int first, int last, const float *keys,
+                         const float *values, int from, int stride, int channels) {
+    int d = in->head_dim, width = in->heads * d, base, lo, count;
+    float scores[GROUP][REACH], mixed[GROUP][TILE], scale = 1 / sqrtf((float)d), inverse[GROUP];
+    gv_attention_window(first, in->frames, in->length, &base, &count);
+    keys += base - from;
+    values += (size_t)(base - from) * channels;
+    for (int r = 0; r < GROUP; r += TILE_ROWS) {
+        const float *q[TILE_ROWS];
+        for (int i = 0; i < TILE_ROWS; i++) // rows beyond the last repeat it and are not stored
+            q[i] = in->q + (size_t)(first + r + i < last ? first + r + i : last - 1) * width + head * d;
+        for (int j = 0; j < REACH; j += TILE)
+            multiply_tile((float *[]){scores[r] + j, scores[r + 1] + j, scores[r + 2] + j}, q, keys + j, (size_t)stride, d);
+    }
+    for (int r = 0; r < GROUP; r++) {
+        gv_attention_window(first + r < last ? first + r : last - 1, in->frames, in->length, &lo, &count);
+        inverse[r] = softmax(scores[r], lo - base, count, scale);
+    }
+    for (int c = 0; c < channels; c += TILE) {
+        for (int r = 0; r < GROUP; r += TILE_ROWS)
+            multiply_tile((float *[]){mixed[r], mixed[r + 1], mixed[r + 2]},
+                          (const float *[]){scores[r], scores[r + 1], scores[r + 2]}, values + c, (size_t)channels, REACH);
         for (int i = first; i < last; i++) {
-            float probability[GV_WINDOW], mixed[GV_WINDOW * 8];
-            gv_attention_window(i, frames, length, &lo, &count);
-            const float *q = qkv + (size_t)i * 3 * width + h * head_dim;
-            float total = score(probability, q, keys + (lo - from), stride, head_dim, count, scale);
-            float *target = out + (size_t)(i - first) * width + h * head_dim;
-            float *direct = channels == head_dim ? target : mixed; // padded channels must not reach the next head
-            mix_channels(direct, probability, values + (size_t)(lo - from) * channels, channels, count, total);
-            if (direct != target) memcpy(target, mixed, (size_t)head_dim * sizeof *mixed);
+            float *target = out + (size_t)(i - first) * width + head * d + c;
+            for (int k = 0; k < TILE && c + k < d; k++) target[k] = mixed[i - first][k] * inverse[i - first];
         }
+    }
+}
+
+void gv_attention_block(float *out, const gv_attention_input *in, int first, int last, float *scratch) {
+    int d = in->head_dim, stride = padded_keys(last - first), channels = padded_channels(d), from, to, count;
+    gv_attention_window(first, in->frames, in->length, &from, &count);
+    gv_attention_window(last - 1, in->frames, in->length, &to, &count);
+    float *keys = scratch, *values = scratch + (size_t)stride * d;
+    for (int h = 0; h < in->heads; h++) {
+        gather_head(keys, values, in, h, from, to + count, stride, channels);
+        for (int i = first; i < last; i += GROUP)
+            attend_group(out + (size_t)(i - first) * in->heads * d, in, h, i, i + GROUP < last ? i + GROUP : last, keys, values, from,
+                         stride, channels);
     }
 }

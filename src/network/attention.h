@@ -19,6 +19,10 @@ void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads
 // Floats of scratch that gv_attention_block needs for blocks of `rows` queries.
 size_t gv_attention_scratch(int rows, int head_dim);
 
-// Queries first..last-1 of all heads. qkv [frames, 3, heads, d] after rotation; out [last - first, heads, d].
-void gv_attention_block(float *out, const float *qkv, int first, int last, int frames, int length, int heads,
-                        int head_dim, float *scratch);
+typedef struct gv_attention_input {
+    const float *q, *k, *v; // [frames, heads, d] each, q and k rotated
+    int frames, length, heads, head_dim;
+} gv_attention_input;
+
+// Queries first..last-1 of all heads: out [last - first, heads, d].
+void gv_attention_block(float *out, const gv_attention_input *in, int first, int last, float *scratch);

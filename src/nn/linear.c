@@ -7,24 +7,40 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-struct gv_nn {
-    dnnl_engine_t engine;
-    int threads;
-    dnnl_stream_t *streams; // [threads]
-};
-
-typedef struct slot { // what one thread needs to run a layer
+typedef struct slot { // what one thread needs to run a plan
     dnnl_memory_t x, y, scratchpad;
     void *scratch;
 } slot;
 
-struct gv_linear {
-    gv_nn *nn;
+// What layers of the same kind share: the compiled kernel for the present number of rows.
+typedef struct plan {
+    struct plan *next;
+    gv_linear_spec spec;
     dnnl_primitive_t primitive;
+    dnnl_memory_desc_t weight, bias; // the packed layouts; chosen once, kept for other numbers of rows
+    slot *slots;                     // [threads]
+} plan;
+
+typedef struct pool { // memory of the packed weights, in huge pages where the system has them
+    struct pool *next;
+    size_t size, used;
+    unsigned char *data;
+} pool;
+
+struct gv_nn {
+    dnnl_engine_t engine;
+    int threads, rows;
+    dnnl_stream_t *streams; // [threads]
+    plan *plans;
+    pool *pools;
+};
+
+struct gv_linear {
+    const gv_nn *nn;
+    const plan *plan;
     dnnl_memory_t weight, bias;
-    void *weight_data, *bias_data;
-    slot *slots; // [threads]
 };
 
 static gv_status failed(gv_error *err, const char *what, dnnl_status_t s) {
@@ -32,23 +48,50 @@ static gv_status failed(gv_error *err, const char *what, dnnl_status_t s) {
                    (int)s);
 }
 
+// ---- the engine
+
 gv_status gv_nn_create(gv_nn **out, int threads, gv_error *err) {
     gv_nn *nn = calloc(1, sizeof *nn);
     *out = nn;
     if (!nn) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the neural network engine");
-    dnnl_status_t s = dnnl_engine_create(&nn->engine, dnnl_cpu, 0);
+    nn->rows = GV_NN_ROWS;
     nn->streams = gv_calloc2((size_t)threads, sizeof *nn->streams);
     nn->threads = nn->streams ? threads : 0;
+    dnnl_status_t s = nn->streams ? dnnl_engine_create(&nn->engine, dnnl_cpu, 0) : dnnl_out_of_memory;
     for (int i = 0; i < nn->threads && s == dnnl_success; i++)
         s = dnnl_stream_create(&nn->streams[i], nn->engine, dnnl_stream_default_flags);
-    if (s == dnnl_success && nn->threads) return GV_OK;
+    if (s == dnnl_success) return GV_OK;
     gv_nn_destroy(nn);
     *out = NULL;
-    return failed(err, "creating the engine", nn->threads ? s : dnnl_out_of_memory);
+    return failed(err, "creating the engine", s);
+}
+
+static void empty_plan(plan *p, int threads) {
+    for (int i = 0; p->slots && i < threads; i++) {
+        slot *t = &p->slots[i];
+        if (t->x) dnnl_memory_destroy(t->x);
+        if (t->y) dnnl_memory_destroy(t->y);
+        if (t->scratchpad) dnnl_memory_destroy(t->scratchpad);
+        free(t->scratch);
+        *t = (slot){0};
+    }
+    if (p->primitive) dnnl_primitive_destroy(p->primitive);
+    p->primitive = NULL;
 }
 
 void gv_nn_destroy(gv_nn *nn) {
     if (!nn) return;
+    for (plan *p = nn->plans, *next; p; p = next) {
+        next = p->next;
+        empty_plan(p, nn->threads);
+        free(p->slots);
+        free(p);
+    }
+    for (pool *p = nn->pools, *next; p; p = next) {
+        next = p->next;
+        free(p->data);
+        free(p);
+    }
     for (int i = 0; i < nn->threads; i++)
         if (nn->streams[i]) dnnl_stream_destroy(nn->streams[i]);
     free(nn->streams);
@@ -61,27 +104,54 @@ int gv_nn_threads(const gv_nn *nn) {
 }
 
 int gv_nn_has_bf16(const gv_nn *nn) {
-    (void)nn;
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16; // sets of features
+    (void)nn; // the value is a set of features
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
-static dnnl_status_t append_activation(dnnl_post_ops_t ops, gv_activation a) {
-    static const dnnl_alg_kind_t kinds[] = {[GV_GELU_ERF] = dnnl_eltwise_gelu_erf,
-                                            [GV_GELU_TANH] = dnnl_eltwise_gelu_tanh,
-                                            [GV_SILU] = dnnl_eltwise_swish};
+// 64-byte aligned, for the engine's life. Weights are read front to back for every block of rows; in pages
+// of 4 KiB that costs 6 percent of the network's time in address translation.
+static void *pool_alloc(gv_nn *nn, size_t bytes) {
+    enum { HUGE = 2 << 20, POOL = 16 * HUGE };
+    bytes = (bytes + 63) & ~(size_t)63;
+    if (!nn->pools || nn->pools->size - nn->pools->used < bytes) {
+        pool *p = calloc(1, sizeof *p);
+        if (!p) return NULL;
+        p->size = bytes > POOL ? (bytes + HUGE - 1) & ~(size_t)(HUGE - 1) : POOL;
+        p->data = aligned_alloc(HUGE, p->size);
+        if (!p->data) {
+            free(p);
+            return NULL;
+        }
+        madvise(p->data, p->size, MADV_HUGEPAGE); // a wish; refusal is no error
+        p->next = nn->pools;
+        nn->pools = p;
+    }
+    void *memory = nn->pools->data + nn->pools->used;
+    nn->pools->used += bytes;
+    return memory;
+}
+
+// ---- plans
+
+static dnnl_status_t append_activation(dnnl_post_ops_t ops, gv_linear_activation a) {
+    static const dnnl_alg_kind_t kinds[] = {[GV_LINEAR_GELU_ERF] = dnnl_eltwise_gelu_erf,
+                                            [GV_LINEAR_GELU_TANH] = dnnl_eltwise_gelu_tanh,
+                                            [GV_LINEAR_SILU] = dnnl_eltwise_swish};
     return a == GV_LINEAR_ONLY ? dnnl_success : dnnl_post_ops_append_eltwise(ops, 1, kinds[a], 1, 0);
 }
 
-static dnnl_status_t describe(dnnl_primitive_desc_t *pd, const gv_nn *nn, const gv_linear_spec *s) {
+// Weights in the layout that p->weight already has, else in the one that oneDNN likes best.
+static dnnl_status_t describe(dnnl_primitive_desc_t *pd, const gv_nn *nn, const plan *p) {
+    const gv_linear_spec *s = &p->spec;
     dnnl_data_type_t in = s->bf16_in ? dnnl_bf16 : dnnl_f32, out = s->bf16_out ? dnnl_bf16 : dnnl_f32;
-    dnnl_memory_desc_t x, w, b, y;
+    dnnl_memory_desc_t x, w = p->weight, b, y;
     dnnl_matmul_desc_t op;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
-    dnnl_status_t r = dnnl_memory_desc_init_by_tag(&x, 2, (dnnl_dims_t){s->rows, s->in}, in, dnnl_ab);
-    if (!r) r = dnnl_memory_desc_init_by_tag(&w, 2, (dnnl_dims_t){s->in, s->out}, in, dnnl_format_tag_any);
+    dnnl_status_t r = dnnl_memory_desc_init_by_tag(&x, 2, (dnnl_dims_t){nn->rows, s->in}, in, dnnl_ab);
+    if (!r && !w.ndims) r = dnnl_memory_desc_init_by_tag(&w, 2, (dnnl_dims_t){s->in, s->out}, in, dnnl_format_tag_any);
     if (!r) r = dnnl_memory_desc_init_by_tag(&b, 2, (dnnl_dims_t){1, s->out}, dnnl_f32, dnnl_ab);
-    if (!r) r = dnnl_memory_desc_init_by_tag(&y, 2, (dnnl_dims_t){s->rows, s->out}, out, dnnl_ab);
+    if (!r) r = dnnl_memory_desc_init_by_tag(&y, 2, (dnnl_dims_t){nn->rows, s->out}, out, dnnl_ab);
     if (!r) r = dnnl_matmul_desc_init(&op, &x, &w, &b, &y);
     if (!r) r = dnnl_primitive_attr_create(&attr);
     // a scratchpad of our own per thread: oneDNN's belongs to the thread that created the primitive
@@ -96,56 +166,95 @@ static dnnl_status_t describe(dnnl_primitive_desc_t *pd, const gv_nn *nn, const 
     return r;
 }
 
-// oneDNN plans for the number of threads it sees on creation; a layer is planned for one.
-static dnnl_status_t plan(dnnl_primitive_desc_t *pd, dnnl_primitive_t *primitive, const gv_nn *nn,
-                          const gv_linear_spec *s) {
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    dnnl_status_t r = describe(pd, nn, s);
-    if (!r) r = dnnl_primitive_create(primitive, *pd);
-    omp_set_num_threads(threads);
+static dnnl_status_t fill_slots(plan *p, const gv_nn *nn, dnnl_primitive_desc_t pd) {
+    const dnnl_memory_desc_t *x = dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
+    const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
+    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    dnnl_status_t r = dnnl_success;
+    for (int i = 0; i < nn->threads && !r; i++) {
+        slot *t = &p->slots[i];
+        t->scratch = gv_calloc2(dnnl_memory_desc_get_size(scratch), 1);
+        if (!t->scratch) return dnnl_out_of_memory;
+        r = dnnl_memory_create(&t->x, x, nn->engine, DNNL_MEMORY_NONE);
+        if (!r) r = dnnl_memory_create(&t->y, y, nn->engine, DNNL_MEMORY_NONE);
+        if (!r) r = dnnl_memory_create(&t->scratchpad, scratch, nn->engine, t->scratch);
+    }
     return r;
 }
 
-static dnnl_status_t pack_weight(gv_linear *l, dnnl_primitive_desc_t pd, const gv_linear_spec *s, const float *weight) {
-    const dnnl_memory_desc_t *packed = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+// Compiles the kernel. oneDNN plans for the number of threads it sees; a layer runs on one.
+static dnnl_status_t compile(plan *p, const gv_nn *nn) {
+    dnnl_primitive_desc_t pd = NULL;
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    dnnl_status_t r = describe(&pd, nn, p);
+    if (!r) r = dnnl_primitive_create(&p->primitive, pd);
+    omp_set_num_threads(threads);
+    if (!r) p->weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    if (!r) p->bias = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
+    if (!r) r = fill_slots(p, nn, pd);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return r;
+}
+
+gv_status gv_nn_set_rows(gv_nn *nn, int rows, gv_error *err) {
+    if (rows == nn->rows) return GV_OK;
+    nn->rows = rows;
+    for (plan *p = nn->plans; p; p = p->next) {
+        empty_plan(p, nn->threads);
+        dnnl_status_t r = compile(p, nn);
+        if (!r) continue;
+        nn->rows = 0; // plan again next time
+        return failed(err, "planning a linear layer", r);
+    }
+    return GV_OK;
+}
+
+static dnnl_status_t find_plan(const plan **out, gv_nn *nn, const gv_linear_spec *spec) {
+    for (*out = nn->plans; *out; *out = (*out)->next)
+        if (!memcmp(&(*out)->spec, spec, sizeof *spec)) return dnnl_success;
+    plan *p = calloc(1, sizeof *p);
+    if (!p) return dnnl_out_of_memory;
+    p->spec = *spec;
+    p->slots = gv_calloc2((size_t)nn->threads, sizeof *p->slots);
+    p->next = nn->plans;
+    nn->plans = p;
+    *out = p;
+    return p->slots ? compile(p, nn) : dnnl_out_of_memory;
+}
+
+// ---- layers
+
+static dnnl_status_t pack_weight(gv_linear *l, gv_nn *nn, const float *weight) {
+    const gv_linear_spec *s = &l->plan->spec;
     dnnl_memory_desc_t given;
     dnnl_memory_t source = NULL;
     dnnl_primitive_desc_t rpd = NULL;
     dnnl_primitive_t reorder = NULL;
-    l->weight_data = gv_calloc2(dnnl_memory_desc_get_size(packed), 1);
-    if (!l->weight_data) return dnnl_out_of_memory;
+    void *data = pool_alloc(nn, dnnl_memory_desc_get_size(&l->plan->weight));
+    if (!data) return dnnl_out_of_memory;
     // [out, in] row-major is the transposed [in, out]
     dnnl_status_t r = dnnl_memory_desc_init_by_tag(&given, 2, (dnnl_dims_t){s->in, s->out}, dnnl_f32, dnnl_ba);
-    if (!r) r = dnnl_memory_create(&source, &given, l->nn->engine, (void *)(uintptr_t)weight);
-    if (!r) r = dnnl_memory_create(&l->weight, packed, l->nn->engine, l->weight_data);
-    if (!r) r = dnnl_reorder_primitive_desc_create(&rpd, &given, l->nn->engine, packed, l->nn->engine, NULL);
+    if (!r) r = dnnl_memory_create(&source, &given, nn->engine, (void *)(uintptr_t)weight);
+    if (!r) r = dnnl_memory_create(&l->weight, &l->plan->weight, nn->engine, data);
+    if (!r) r = dnnl_reorder_primitive_desc_create(&rpd, &given, nn->engine, &l->plan->weight, nn->engine, NULL);
     if (!r) r = dnnl_primitive_create(&reorder, rpd);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, l->weight}};
-    if (!r) r = dnnl_primitive_execute(reorder, l->nn->streams[0], 2, args);
-    if (!r) r = dnnl_stream_wait(l->nn->streams[0]);
+    if (!r) r = dnnl_primitive_execute(reorder, nn->streams[0], 2, args);
+    if (!r) r = dnnl_stream_wait(nn->streams[0]);
     if (reorder) dnnl_primitive_destroy(reorder);
     if (rpd) dnnl_primitive_desc_destroy(rpd);
     if (source) dnnl_memory_destroy(source);
     return r;
 }
 
-static dnnl_status_t fill_slots(gv_linear *l, dnnl_primitive_desc_t pd) {
-    const dnnl_memory_desc_t *x = dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0);
-    const dnnl_memory_desc_t *y = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-    l->slots = gv_calloc2((size_t)l->nn->threads, sizeof *l->slots);
-    if (!l->slots) return dnnl_out_of_memory;
-    dnnl_status_t r = dnnl_success;
-    for (int i = 0; i < l->nn->threads && !r; i++) {
-        slot *t = &l->slots[i];
-        t->scratch = gv_calloc2(dnnl_memory_desc_get_size(scratch), 1);
-        if (!t->scratch) return dnnl_out_of_memory;
-        r = dnnl_memory_create(&t->x, x, l->nn->engine, DNNL_MEMORY_NONE);
-        if (!r) r = dnnl_memory_create(&t->y, y, l->nn->engine, DNNL_MEMORY_NONE);
-        if (!r) r = dnnl_memory_create(&t->scratchpad, scratch, l->nn->engine, t->scratch);
-    }
-    return r;
+static dnnl_status_t copy_bias(gv_linear *l, gv_nn *nn, const float *bias) {
+    size_t bytes = (size_t)l->plan->spec.out * sizeof(float);
+    void *data = pool_alloc(nn, bytes);
+    if (!data) return dnnl_out_of_memory;
+    if (bias) memcpy(data, bias, bytes);
+    else memset(data, 0, bytes);
+    return dnnl_memory_create(&l->bias, &l->plan->bias, nn->engine, data);
 }
 
 gv_status gv_linear_create(gv_linear **out, gv_nn *nn, const gv_linear_spec *spec, const float *weight,
@@ -154,18 +263,9 @@ gv_status gv_linear_create(gv_linear **out, gv_nn *nn, const gv_linear_spec *spe
     *out = l;
     if (!l) return gv_fail(err, GV_ERR_MEMORY, "out of memory for a linear layer");
     l->nn = nn;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t r = plan(&pd, &l->primitive, nn, spec);
-    if (!r) r = pack_weight(l, pd, spec, weight);
-    if (!r) {
-        l->bias_data = gv_calloc2((size_t)spec->out, sizeof(float));
-        if (l->bias_data && bias) memcpy(l->bias_data, bias, (size_t)spec->out * sizeof(float));
-        r = l->bias_data ? dnnl_memory_create(&l->bias, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1),
-                                              nn->engine, l->bias_data)
-                         : dnnl_out_of_memory;
-    }
-    if (!r) r = fill_slots(l, pd);
-    if (pd) dnnl_primitive_desc_destroy(pd);
+    dnnl_status_t r = find_plan(&l->plan, nn, spec);
+    if (!r) r = pack_weight(l, nn, weight);
+    if (!r) r = copy_bias(l, nn, bias);
     if (!r) return GV_OK;
     gv_linear_destroy(l);
     *out = NULL;
@@ -174,24 +274,13 @@ gv_status gv_linear_create(gv_linear **out, gv_nn *nn, const gv_linear_spec *spe
 
 void gv_linear_destroy(gv_linear *l) {
     if (!l) return;
-    for (int i = 0; l->slots && i < l->nn->threads; i++) {
-        slot *t = &l->slots[i];
-        if (t->x) dnnl_memory_destroy(t->x);
-        if (t->y) dnnl_memory_destroy(t->y);
-        if (t->scratchpad) dnnl_memory_destroy(t->scratchpad);
-        free(t->scratch);
-    }
-    free(l->slots);
     if (l->weight) dnnl_memory_destroy(l->weight);
     if (l->bias) dnnl_memory_destroy(l->bias);
-    free(l->weight_data);
-    free(l->bias_data);
-    if (l->primitive) dnnl_primitive_destroy(l->primitive);
     free(l);
 }
 
 gv_status gv_linear_run(const gv_linear *l, int thread, const void *x, void *y) {
-    const slot *t = &l->slots[thread];
+    const slot *t = &l->plan->slots[thread];
     dnnl_memory_set_data_handle(t->x, (void *)(uintptr_t)x);
     dnnl_memory_set_data_handle(t->y, y);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, t->x},
@@ -199,5 +288,5 @@ gv_status gv_linear_run(const gv_linear *l, int thread, const void *x, void *y) 
                                     {DNNL_ARG_BIAS, l->bias},
                                     {DNNL_ARG_DST, t->y},
                                     {DNNL_ARG_SCRATCHPAD, t->scratchpad}};
-    return dnnl_primitive_execute(l->primitive, l->nn->streams[thread], 5, args) ? GV_ERR_INTERNAL : GV_OK;
+    return dnnl_primitive_execute(l->plan->primitive, l->nn->streams[thread], 5, args) ? GV_ERR_INTERNAL : GV_OK;
 }

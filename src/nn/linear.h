@@ -1,11 +1,11 @@
-// linear.h - linear layers y = act(x W^T + b) on oneDNN, for a fixed number of rows at a time.
+// linear.h - linear layers y = act(x W^T + b) on oneDNN, applied to blocks of rows.
 //
 //     gv_nn *nn = NULL;
 //     gv_nn_create(&nn, omp_get_max_threads(), &err);
 //     gv_linear *fc1 = NULL;
-//     gv_linear_create(&fc1, nn, &(gv_linear_spec){.rows = 64, .in = 512, .out = 2048, .activation = GV_GELU_TANH},
-//                      weight, bias, &err);
-//     #pragma omp parallel for                            // rows are shared out by the caller in fixed blocks
+//     gv_linear_create(&fc1, nn, &(gv_linear_spec){.in = 512, .out = 2048, .activation = GV_GELU_TANH}, weight, bias, &err);
+//     gv_nn_set_rows(nn, 64, &err);
+//     #pragma omp parallel for                            // rows are shared out by the caller in blocks
 //     for (int b = 0; b < blocks; b++)
 //         gv_linear_run(fc1, omp_get_thread_num(), x + b * 64 * 512, y + b * 64 * 2048);
 //
@@ -15,29 +15,33 @@
 #pragma once
 #include "base/error.h"
 
-typedef enum gv_activation {
+typedef enum gv_linear_activation {
     GV_LINEAR_ONLY,
-    GV_GELU_ERF,  // z/2 (1 + erf(z/sqrt 2))
-    GV_GELU_TANH, // z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))
-    GV_SILU,      // z / (1 + exp(-z))
-} gv_activation;
+    GV_LINEAR_GELU_ERF,  // z/2 (1 + erf(z/sqrt 2))
+    GV_LINEAR_GELU_TANH, // z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))
+    GV_LINEAR_SILU,      // z / (1 + exp(-z))
+} gv_linear_activation;
 
 typedef struct gv_linear_spec {
-    int rows, in, out;
-    gv_activation activation;
+    int in, out;
+    gv_linear_activation activation;
     int accumulate; // add to what is in y (float32 y, no activation)
     int bf16_in;    // x and W are bfloat16; sums are float32 all the same
     int bf16_out;   // y is bfloat16
 } gv_linear_spec;
 
-typedef struct gv_nn gv_nn; // the engine and one stream per thread
+enum { GV_NN_ROWS = 96 }; // rows of a block until gv_nn_set_rows
+
+// The engine: one stream per thread, the memory of all packed weights, and what is planned for the layers.
+typedef struct gv_nn gv_nn;
 gv_status gv_nn_create(gv_nn **out, int threads, gv_error *err);
 void gv_nn_destroy(gv_nn *nn); // after its layers; accepts NULL
+gv_status gv_nn_set_rows(gv_nn *nn, int rows, gv_error *err); // of the blocks of all layers; not while one runs
 int gv_nn_threads(const gv_nn *nn);
 int gv_nn_has_bf16(const gv_nn *nn); // whether the processor multiplies bfloat16 natively
 
 typedef struct gv_linear gv_linear;
-// weight [out, in] and bias [out] are copied (bias NULL: zero).
+// weight [out, in] and bias [out] are copied (bias NULL: zero) into the engine's memory.
 gv_status gv_linear_create(gv_linear **out, gv_nn *nn, const gv_linear_spec *spec, const float *weight,
                            const float *bias, gv_error *err);
 void gv_linear_destroy(gv_linear *l); // accepts NULL
