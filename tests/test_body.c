@@ -1,4 +1,5 @@
 #include "body/body.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "formats/npz.h"
 #include "test.h"
@@ -227,12 +228,82 @@ static void broken_files_are_refused(void **state) {
     gv_points_destroy(NULL);
 }
 
+// One body in three dialects of pickle (data/make_body_pickles.py).
+static void pickled_bodies_are_read(void **state) {
+    (void)state;
+    static const char *const names[] = {"body_protocol2.pkl", "body_protocol4.pkl", "body_python2.pkl"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", GV_TEST_DATA, names[i]);
+        gv_error err = {0};
+        gv_body *b;
+        if (gv_body_open(&b, path, &err) != GV_OK) fail_msg("%s", err.text);
+        assert_int_equal(b->vertices, 8);
+        assert_int_equal(b->triangles, 2);
+        assert_int_equal(b->faces[5], 7);
+        for (int v = 0; v < 8; v++)
+            for (int c = 0; c < 3; c++) {
+                assert_true(b->v_template[3 * v + c] == (float)v + 0.25f * (float)c);
+                for (int k = 0; k < 10; k++)
+                    assert_true(b->shapedirs[(3 * v + c) * 10 + k] == (float)v + 0.5f * (float)c + (float)k / 64);
+            }
+        for (int j = 0; j < 55; j++) assert_true(b->J_template[3 * j + 1] == (float)(j % 8) + 0.25f); // Fortran order
+        for (int v = 0; v < 8; v++) assert_int_equal(b->bone_index[4 * v], 5 * v);
+        assert_true(b->hands_mean[44] == 44 / 128.0f && b->hands_mean[89] == -44 / 128.0f);
+        gv_body_close(b);
+    }
+}
+
+static void write_bytes(const char *path, const void *data, size_t size) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    fclose(f);
+}
+
+static void broken_pickles_are_refused(void **state) {
+    (void)state;
+    char dir[] = "/tmp/gvhmr-test-XXXXXX", path[512];
+    snprintf(path, sizeof path, "%s/body_protocol2.pkl", GV_TEST_DATA);
+    gv_error err = {0};
+    unsigned char *data;
+    size_t size;
+    assert_int_equal(gv_file_read(path, 0, &data, &size, &err), GV_OK);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/broken.pkl", dir);
+    gv_body *b;
+    for (size_t cut = 1; cut < size; cut += 331) { // truncated anywhere
+        write_bytes(path, data, cut);
+        err.text[0] = 0;
+        assert_int_not_equal(gv_body_open(&b, path, &err), GV_OK);
+        assert_true(strlen(err.text) > 0);
+    }
+    unsigned seed = 3;
+    for (int round = 0; round < 300; round++) { // one byte changed: read or refused, never a crash
+        seed = seed * 1664525u + 1013904223u;
+        size_t at = (seed >> 4) % size;
+        unsigned char was = data[at];
+        data[at] = (unsigned char)(seed >> 24);
+        write_bytes(path, data, size);
+        if (gv_body_open(&b, path, &err) == GV_OK) gv_body_close(b);
+        data[at] = was;
+    }
+    write_bytes(path, "\x80\x02]q\x00.", 6);
+    assert_int_equal(gv_body_open(&b, path, &err), GV_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "dictionary"));
+    free(data);
+    unlink(path);
+    rmdir(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_reference),
         cmocka_unit_test(fast_skinning_agrees_with_the_exact),
         cmocka_unit_test(points_follow_the_surface),
         cmocka_unit_test(broken_files_are_refused),
+        cmocka_unit_test(pickled_bodies_are_read),
+        cmocka_unit_test(broken_pickles_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

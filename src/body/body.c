@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "body/internal.h"
-#include "formats/npz.h"
+#include "body/model_file.h"
 #include "geometry/rotation.h"
 
 #include <math.h>
@@ -29,73 +29,74 @@ enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 1000
 
 // ---------------------------------------------------------------------------------------------- the file
 
-static gv_status check_finite(const gv_npz *z, const char *name, const float *x, size_t n, gv_error *err) {
+static gv_status check_finite(const gv_model_file *z, const char *name, const float *x, size_t n, gv_error *err) {
     for (size_t i = 0; i < n; i++)
         if (!(fabsf(x[i]) <= 1e6f))
-            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" holds %g at %zu, expected finite values", gv_npz_path(z),
+            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" holds %g at %zu, expected finite values", gv_model_file_path(z),
                            name, (double)x[i], i);
     return GV_OK;
 }
 
-static gv_status read_member(float **out, gv_npz *z, const char *name, const int64_t *shape, int ndim, gv_error *err) {
-    *out = gv_npz_read_f32(z, name, shape, ndim, NULL, err);
+static gv_status read_member(float **out, gv_model_file *z, const char *name, const int64_t *shape, int ndim, gv_error *err) {
+    *out = gv_model_file_f32(z, name, shape, ndim, err);
     if (!*out) return err ? err->status : GV_ERR_FORMAT;
     size_t n = 1;
     for (int i = 0; i < ndim; i++) n *= (size_t)shape[i];
     return check_finite(z, name, *out, n, err);
 }
 
-static gv_status read_tree(gv_npz *z, gv_error *err) {
-    const gv_array *a = gv_npz_find(z, "kintree_table");
-    if (!a) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"kintree_table\"; is it a body model?", gv_npz_path(z));
-    if (a->ndim != 2 || a->shape[0] != 2 || a->shape[1] != GV_SMPLX_JOINTS)
+static gv_status read_tree(gv_model_file *z, gv_error *err) {
+    gv_array a;
+    if (!gv_model_file_find(z, "kintree_table", &a)) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"kintree_table\"; is it a body model?", gv_model_file_path(z));
+    if (a.ndim != 2 || a.shape[0] != 2 || a.shape[1] != GV_SMPLX_JOINTS)
         return gv_fail(err, GV_ERR_FORMAT, "%s: \"kintree_table\" has %lld joints, expected (2, 55): SMPL-X",
-                       gv_npz_path(z), a->ndim == 2 ? (long long)a->shape[1] : 0LL);
+                       gv_model_file_path(z), a.ndim == 2 ? (long long)a.shape[1] : 0LL);
     // In float64, for the root's parent is 2^32 - 1 in one writer's integers and -1 in another's.
-    double *table = gv_npz_read_f64(z, "kintree_table", (int64_t[]){2, GV_SMPLX_JOINTS}, 2, NULL, err);
+    double *table = gv_model_file_f64(z, "kintree_table", (int64_t[]){2, GV_SMPLX_JOINTS}, 2, err);
     if (!table) return err ? err->status : GV_ERR_FORMAT;
     gv_status status = GV_OK;
     for (int j = 1; j < GV_SMPLX_JOINTS && status == GV_OK; j++)
         if (table[j] != gv_parents55[j])
             status = gv_fail(err, GV_ERR_FORMAT, "%s: parent of joint %d is %g, expected %d: another joint tree than SMPL-X",
-                             gv_npz_path(z), j, table[j], gv_parents55[j]);
+                             gv_model_file_path(z), j, table[j], gv_parents55[j]);
     free(table);
     return status;
 }
 
-static gv_status read_sizes(gv_body *b, gv_npz *z, gv_error *err) {
-    const gv_array *v = gv_npz_find(z, "v_template"), *f = gv_npz_find(z, "f");
-    const char *missing = !v ? "v_template" : !f ? "f" : NULL;
-    if (missing) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"; is it a body model?", gv_npz_path(z), missing);
-    if (v->ndim != 2 || v->shape[1] != 3 || v->shape[0] < 1 || v->shape[0] > MAX_VERTICES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"v_template\" is not (V, 3) with V from 1 to %d", gv_npz_path(z), MAX_VERTICES);
-    if (f->ndim != 2 || f->shape[1] != 3 || f->shape[0] < 1 || f->shape[0] > MAX_TRIANGLES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"f\" is not (F, 3) with F from 1 to %d", gv_npz_path(z), MAX_TRIANGLES);
-    b->vertices = (int)v->shape[0];
-    b->triangles = (int)f->shape[0];
+static gv_status read_sizes(gv_body *b, gv_model_file *z, gv_error *err) {
+    gv_array v, f;
+    const char *missing = !gv_model_file_find(z, "v_template", &v) ? "v_template" : !gv_model_file_find(z, "f", &f) ? "f" : NULL;
+    if (missing) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"; is it a body model?", gv_model_file_path(z), missing);
+    if (v.ndim != 2 || v.shape[1] != 3 || v.shape[0] < 1 || v.shape[0] > MAX_VERTICES)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"v_template\" is not (V, 3) with V from 1 to %d", gv_model_file_path(z), MAX_VERTICES);
+    if (f.ndim != 2 || f.shape[1] != 3 || f.shape[0] < 1 || f.shape[0] > MAX_TRIANGLES)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"f\" is not (F, 3) with F from 1 to %d", gv_model_file_path(z), MAX_TRIANGLES);
+    b->vertices = (int)v.shape[0];
+    b->triangles = (int)f.shape[0];
     return GV_OK;
 }
 
-static gv_status read_shapedirs(gv_body *b, gv_npz *z, gv_error *err) {
-    const gv_array *a = gv_npz_find(z, "shapedirs");
-    if (!a) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"shapedirs\"", gv_npz_path(z));
-    int64_t columns = a->ndim == 3 ? a->shape[2] : 0;
+static gv_status read_shapedirs(gv_body *b, gv_model_file *z, gv_error *err) {
+    gv_array a;
+    if (!gv_model_file_find(z, "shapedirs", &a)) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"shapedirs\"", gv_model_file_path(z));
+    int64_t columns = a.ndim == 3 ? a.shape[2] : 0;
     if (columns < GV_BETAS || columns > MAX_SHAPES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"shapedirs\" has %lld shape columns, expected %d to %d", gv_npz_path(z),
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"shapedirs\" has %lld shape columns, expected %d to %d", gv_model_file_path(z),
                        (long long)columns, GV_BETAS, MAX_SHAPES);
     float *all;
     gv_status status = read_member(&all, z, "shapedirs", (int64_t[]){b->vertices, 3, columns}, 3, err);
     size_t rows = (size_t)b->vertices * 3;
     if (status == GV_OK && !(b->shapedirs = gv_calloc2(rows, GV_BETAS * sizeof(float))))
-        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for \"shapedirs\"", gv_npz_path(z));
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for \"shapedirs\"", gv_model_file_path(z));
     for (size_t i = 0; status == GV_OK && i < rows; i++)
         memcpy(b->shapedirs + i * GV_BETAS, all + i * columns, GV_BETAS * sizeof(float));
     free(all);
     return status;
 }
 
-static gv_status read_posedirs(gv_body *b, gv_npz *z, gv_error *err) {
-    if (!gv_npz_find(z, "posedirs")) return GV_OK;
+static gv_status read_posedirs(gv_body *b, gv_model_file *z, gv_error *err) {
+    gv_array a;
+    if (!gv_model_file_find(z, "posedirs", &a)) return GV_OK;
     gv_status status = read_member(&b->posedirs, z, "posedirs", (int64_t[]){b->vertices, 3, GV_POSE_FEATURES}, 3, err);
     if (status != GV_OK) return status;
     size_t n = (size_t)b->vertices * 3 * GV_POSE_FEATURES;
@@ -106,7 +107,7 @@ static gv_status read_posedirs(gv_body *b, gv_npz *z, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status read_weights(gv_body *b, gv_npz *z, gv_error *err) {
+static gv_status read_weights(gv_body *b, gv_model_file *z, gv_error *err) {
     gv_status status = read_member(&b->weights, z, "weights", (int64_t[]){b->vertices, GV_SMPLX_JOINTS}, 2, err);
     for (int v = 0; status == GV_OK && v < b->vertices; v++) {
         float sum = 0, least = 0;
@@ -117,22 +118,22 @@ static gv_status read_weights(gv_body *b, gv_npz *z, gv_error *err) {
         }
         if (fabsf(sum - 1) > 1e-2f || least < -1e-3f)
             status = gv_fail(err, GV_ERR_FORMAT, "%s: \"weights\" of vertex %d sum to %g with a least of %g, expected 1 and 0",
-                             gv_npz_path(z), v, (double)sum, (double)least);
+                             gv_model_file_path(z), v, (double)sum, (double)least);
     }
     return status;
 }
 
-static gv_status read_faces(gv_body *b, gv_npz *z, gv_error *err) {
-    b->faces = gv_npz_read_i32(z, "f", (int64_t[]){b->triangles, 3}, 2, NULL, err);
+static gv_status read_faces(gv_body *b, gv_model_file *z, gv_error *err) {
+    b->faces = gv_model_file_i32(z, "f", (int64_t[]){b->triangles, 3}, 2, err);
     if (!b->faces) return err ? err->status : GV_ERR_FORMAT;
     for (int i = 0; i < b->triangles * 3; i++)
         if (b->faces[i] < 0 || b->faces[i] >= b->vertices)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: triangle %d names vertex %d of %d", gv_npz_path(z), i / 3, b->faces[i],
+            return gv_fail(err, GV_ERR_FORMAT, "%s: triangle %d names vertex %d of %d", gv_model_file_path(z), i / 3, b->faces[i],
                            b->vertices);
     return GV_OK;
 }
 
-static gv_status read_hands(gv_body *b, gv_npz *z, gv_error *err) {
+static gv_status read_hands(gv_body *b, gv_model_file *z, gv_error *err) {
     static const char *const names[2] = {"hands_meanl", "hands_meanr"};
     for (int side = 0; side < 2; side++) {
         float *mean;
@@ -184,7 +185,7 @@ static gv_status strongest_bones(gv_body *b, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status read_body(gv_body *b, gv_npz *z, gv_error *err) {
+static gv_status read_body(gv_body *b, gv_model_file *z, gv_error *err) {
     gv_status status;
     if ((status = read_tree(z, err)) != GV_OK) return status;
     if ((status = read_sizes(b, z, err)) != GV_OK) return status;
@@ -197,7 +198,8 @@ static gv_status read_body(gv_body *b, gv_npz *z, gv_error *err) {
     if ((status = read_hands(b, z, err)) != GV_OK) return status;
     if ((status = read_shapedirs(b, z, err)) != GV_OK) return status;
     if ((status = read_posedirs(b, z, err)) != GV_OK) return status;
-    if (gv_npz_find(z, "coco17_regressor") &&
+    gv_array coco17;
+    if (gv_model_file_find(z, "coco17_regressor", &coco17) &&
         (status = read_member(&b->coco17, z, "coco17_regressor", (int64_t[]){GV_COCO17, V}, 2, err)) != GV_OK)
         return status;
     if ((status = regress_joints(b, err)) != GV_OK) return status;
@@ -210,19 +212,19 @@ gv_status gv_body_open(gv_body **out, const char *path, gv_error *err) {
     *out = NULL;
     char *found = path ? NULL : gv_resource_find("mannequin.npz", err);
     if (!path && !found) return GV_ERR_MISSING;
-    gv_npz *z = NULL;
+    gv_model_file *z = NULL;
     gv_body *b = NULL;
-    gv_status status = gv_npz_open(&z, path ? path : found, err);
+    gv_status status = gv_model_file_open(&z, path ? path : found, err);
     if (status != GV_OK) goto done;
     if (!(b = gv_calloc2(1, sizeof *b))) {
-        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", gv_npz_path(z));
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", gv_model_file_path(z));
         goto done;
     }
     status = read_body(b, z, err);
     if (status == GV_OK) *out = b, b = NULL;
 done:
     gv_body_close(b);
-    gv_npz_close(z);
+    gv_model_file_close(z);
     free(found);
     return status;
 }

@@ -34,7 +34,7 @@ typedef struct gv_body {
     float *bone_weight;  // [V, 4]
 } gv_body;
 
-// Accepts SMPL-X .npz files and the mannequin's (the same members; coco17_regressor (17, V) besides).
+// Accepts SMPL-X .npz and .pkl files and the mannequin's (the same members; coco17_regressor (17, V) besides).
 // path NULL: the built-in mannequin. Read: v_template, shapedirs (10 or more columns, the first 10 count),
 // posedirs (may be absent), J_regressor, weights, kintree_table, f, hands_meanl, hands_meanr; pickled and
 // other members are stepped over. A file with another joint tree, a missing or misshapen member, values that
