@@ -10,6 +10,8 @@ static const gv_command commands[] = {
     {"export", "a motion in the formats of other programs: .pt .bvh .trc .csv", gv_cmd_export},
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},
     {"info", "what a file holds and what it is missing", gv_cmd_info},
+    {"train", "train the motion network on motion capture", gv_cmd_train},
+    {"dataset", "motion capture clips into a motion store", gv_cmd_dataset},
     {0},
 };
 

@@ -1,0 +1,244 @@
+// import.c - the list of clips, the joint map, forward kinematics of the captured skeleton.
+#include "training/import.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/motion_file.h"
+#include "geometry/rotation.h"
+#include "training/bvh.h"
+#include "training/store.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { J = GV_STORE_JOINTS, MAX_PRODUCT = 4, FIELDS = 64 };
+static const int feet[GV_STORE_FEET] = {7, 10, 8, 11}; // SMPL-X joints whose stillness is stored
+
+// One line of a CSV text, split in place: quotes may hold commas, "" is a quote. Returns the field count.
+static int csv_line(char **text, char **field, int max) {
+    char *p = *text;
+    int n = 0;
+    while (*p && n < max) {
+        char *to = field[n++] = p;
+        int quoted = 0;
+        for (; *p && (quoted || (*p != ',' && *p != '\n')); p++) {
+            if (*p == '"' && quoted && p[1] == '"') *to++ = *p++;
+            else if (*p == '"') quoted = !quoted;
+            else if (*p != '\r') *to++ = *p;
+        }
+        char stop = *p;
+        if (stop) p++;
+        *to = 0;
+        if (stop != ',') break;
+    }
+    *text = p;
+    return n;
+}
+
+static int column(char **field, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(field[i], name)) return i;
+    return -1;
+}
+
+typedef struct joint_map {
+    int index[J][MAX_PRODUCT], count[J];
+} joint_map;
+
+static gv_status resolve(joint_map *m, const gv_bvh *b, json_t *skeleton, const char *path, gv_error *err) {
+    *m = (joint_map){0};
+    for (int j = 0; j < J; j++) {
+        json_t *list = json_object_get(skeleton, gv_joint_names[j]);
+        if (!json_is_array(list) || json_array_size(list) > MAX_PRODUCT)
+            return gv_fail(err, GV_ERR_FORMAT, "%s: the joint map has no list for \"%s\"", path, gv_joint_names[j]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            const char *name = json_string_value(json_array_get(list, i));
+            int k = name ? gv_bvh_find(b, name) : -1;
+            if (k < 0) return gv_fail(err, GV_ERR_FORMAT, "%s: no joint \"%s\" for \"%s\"", path, name ? name : "?", gv_joint_names[j]);
+            m->index[j][m->count[j]++] = k;
+        }
+    }
+    for (int i = 0; i < GV_STORE_FEET; i++)
+        if (!m->count[feet[i]]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without feet", path);
+    if (!m->count[0] || !m->count[1] || !m->count[2]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without hips", path);
+    return GV_OK;
+}
+
+// World transforms of all joints in frame t: R [joints, 9], x [joints, 3] in cm.
+static void kinematics(const gv_bvh *b, int t, float *local, float *R, float *x) {
+    for (int j = 0; j < b->joint_count; j++) {
+        float p[3];
+        gv_bvh_local(b, t, j, local + 9 * j, p);
+        int k = b->joints[j].parent;
+        if (k < 0) {
+            memcpy(R + 9 * j, local + 9 * j, sizeof(float[9]));
+            memcpy(x + 3 * j, p, sizeof p);
+            continue;
+        }
+        gv_mat3_mul(R + 9 * j, R + 9 * k, local + 9 * j);
+        gv_mat3_apply(x + 3 * j, R + 9 * k, p);
+        for (int c = 0; c < 3; c++) x[3 * j + c] += x[3 * k + c];
+    }
+}
+
+typedef struct clip_data {
+    float *rotation, *hips, *foot; // [T, 22, 4], [T, 3] m, [T, 4, 3] m
+    uint8_t *still;                // [T, 4]
+    float *scratch;                // [joints, 9 + 9 + 3]
+} clip_data;
+
+static void clip_free(clip_data *d) {
+    free(d->rotation);
+    free(d->hips);
+    free(d->foot);
+    free(d->still);
+    free(d->scratch);
+}
+
+static int clip_alloc(clip_data *d, int frames, int joints) {
+    size_t T = (size_t)frames;
+    d->rotation = gv_calloc2(T, J * 4 * sizeof(float));
+    d->hips = gv_calloc2(T, 3 * sizeof(float));
+    d->foot = gv_calloc2(T, GV_STORE_FEET * 3 * sizeof(float));
+    d->still = gv_calloc2(T, GV_STORE_FEET);
+    d->scratch = gv_calloc2((size_t)joints, 21 * sizeof(float));
+    return d->rotation && d->hips && d->foot && d->still && d->scratch;
+}
+
+static void convert_frame(const gv_bvh *b, const joint_map *m, int source, int t, clip_data *d) {
+    float *local = d->scratch, *R = local + 9 * b->joint_count, *x = R + 9 * b->joint_count;
+    kinematics(b, source, local, R, x);
+    for (int j = 0; j < J; j++) {
+        float A[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, P[9];
+        for (int i = 0; i < m->count[j]; i++) {
+            gv_mat3_mul(P, A, local + 9 * m->index[j][i]);
+            memcpy(A, P, sizeof A);
+        }
+        gv_rot_to_quat(d->rotation + ((size_t)t * J + (size_t)j) * 4, A);
+    }
+    for (int c = 0; c < 3; c++) {
+        d->hips[3 * t + c] = 0.005f * (x[3 * m->index[1][0] + c] + x[3 * m->index[2][0] + c]);
+        for (int i = 0; i < GV_STORE_FEET; i++) d->foot[(t * GV_STORE_FEET + i) * 3 + c] = 0.01f * x[3 * m->index[feet[i]][0] + c];
+    }
+}
+
+// 255 below 0.15 m/s, 0 above 0.35 m/s: the speed towards the next frame, the last frame repeats.
+static void stillness(clip_data *d, int frames) {
+    for (int t = 0; t + 1 < frames; t++)
+        for (int i = 0; i < GV_STORE_FEET; i++) {
+            const float *a = d->foot + (t * GV_STORE_FEET + i) * 3, *b = a + GV_STORE_FEET * 3;
+            float v = 30 * sqrtf((b[0] - a[0]) * (b[0] - a[0]) + (b[1] - a[1]) * (b[1] - a[1]) + (b[2] - a[2]) * (b[2] - a[2]));
+            d->still[t * GV_STORE_FEET + i] = (uint8_t)lrintf(255 * fmaxf(0, fminf(1, (0.35f - v) / 0.2f)));
+        }
+    memcpy(d->still + (frames - 1) * GV_STORE_FEET, d->still + (frames - 2) * GV_STORE_FEET, GV_STORE_FEET);
+}
+
+static float leg_length(const gv_bvh *b, const joint_map *m) { // m, mean of both sides
+    double sum = 0;
+    for (int j = 4; j <= 8; j++) {
+        if (j == 6 || !m->count[j]) continue; // knees and ankles
+        const float *o = b->joints[m->index[j][0]].offset;
+        sum += 0.005 * sqrt((double)o[0] * o[0] + (double)o[1] * o[1] + (double)o[2] * o[2]);
+    }
+    return (float)sum;
+}
+
+static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *path, json_t *skeleton, gv_error *err) {
+    gv_bvh b = {0};
+    joint_map m;
+    clip_data d = {0};
+    gv_status s = gv_bvh_load(&b, path, err);
+    if (s) return s;
+    s = resolve(&m, &b, skeleton, path, err);
+    if (s) goto done;
+    int frames = (int)lrint((b.frames - 1) * b.frame_time * 30) + 1;
+    clip->leg = leg_length(&b, &m);
+    if (frames < 25) s = gv_fail(err, GV_ERR_EMPTY, "%s: %d frames at 30 fps, expected 25 or more", path, frames);
+    else if (frames > GV_BVH_FRAMES) s = gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", path);
+    else if (clip->leg < 0.3f || clip->leg > 1.5f)
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.3 to 1.5; is the unit centimetres?", path, clip->leg);
+    else if (!clip_alloc(&d, frames, b.joint_count)) s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", path, frames);
+    if (s) goto done;
+    for (int t = 0; t < frames; t++) {
+        int source = (int)lrint(t / 30.0 / b.frame_time); // nearest: sources are 30 fps or multiples
+        convert_frame(&b, &m, source < b.frames ? source : b.frames - 1, t, &d);
+    }
+    for (int i = 0; i < 3 * frames && !s; i++)
+        if (!(fabsf(d.hips[i]) < 1e3f)) s = gv_fail(err, GV_ERR_FORMAT, "%s: the hips are %g m away", path, d.hips[i]);
+    if (!s) {
+        stillness(&d, frames);
+        clip->frames = (uint32_t)frames;
+        s = gv_store_builder_add(out, clip, d.rotation, d.hips, d.still, err);
+    }
+done:
+    clip_free(&d);
+    gv_bvh_free(&b);
+    return s;
+}
+
+static int wanted(const char *sources, const char *source) {
+    if (!sources) return 1;
+    size_t n = strlen(source);
+    for (const char *p = sources; (p = strstr(p, source)); p += n)
+        if ((p == sources || p[-1] == ',') && (p[n] == 0 || p[n] == ',')) return 1;
+    return 0;
+}
+
+static gv_status import_list(gv_store_builder *out, char *text, json_t *skeletons, const gv_import_options *o,
+                             gv_import_report *report, gv_error *err) {
+    char *field[FIELDS];
+    int n = csv_line(&text, field, FIELDS);
+    int file = column(field, n, "file"), skeleton = column(field, n, "skeleton"), subject = column(field, n, "subject"),
+        category = column(field, n, "category"), ground = column(field, n, "ground"), archive = column(field, n, "archive");
+    if (file < 0 || skeleton < 0 || subject < 0 || category < 0)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: columns file, skeleton, subject and category are needed", o->list);
+    while (*text) {
+        n = csv_line(&text, field, FIELDS);
+        if (n <= file || n <= skeleton || n <= subject || n <= category) continue; // an empty line
+        const char *source = archive >= 0 && n > archive ? field[archive] : "";
+        if (!wanted(o->sources, source)) continue;
+        gv_clip clip = {.flat = ground < 0 || n <= ground || !strcmp(field[ground], "flat")};
+        const char *base = strrchr(field[file], '/');
+        snprintf(clip.name, sizeof clip.name, "%s", base ? base + 1 : field[file]);
+        snprintf(clip.subject, sizeof clip.subject, "%s", field[subject]);
+        snprintf(clip.category, sizeof clip.category, "%s", field[category]);
+        snprintf(clip.source, sizeof clip.source, "%s", source);
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", o->root, field[file]);
+        gv_error why = {0};
+        json_t *map = json_object_get(skeletons, field[skeleton]);
+        gv_status s = map ? import_clip(out, &clip, path, map, &why)
+                          : gv_fail(&why, GV_ERR_FORMAT, "%s: no joint map for skeleton \"%s\"", path, field[skeleton]);
+        if (s == GV_ERR_MEMORY) return gv_fail(err, s, "%s", why.text);
+        if (s && o->dropped) o->dropped(o->user, why.text);
+        report->dropped += s != GV_OK;
+        report->clips += s == GV_OK;
+        report->hours += s ? 0 : clip.frames / 108000.0;
+    }
+    return GV_OK;
+}
+
+gv_status gv_import_clips(const char *store_path, const gv_import_options *o, gv_import_report *report, gv_error *err) {
+    unsigned char *text = NULL;
+    size_t size;
+    json_error_t je;
+    gv_store_builder *b = NULL;
+    *report = (gv_import_report){0};
+    gv_status s = gv_file_read(o->list, 0, &text, &size, err);
+    if (s) return s;
+    json_t *map = json_load_file(o->map, 0, &je), *skeletons = json_object_get(map, "skeletons");
+    if (!json_is_object(skeletons)) {
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: no joint map: %s", o->map, map ? "\"skeletons\" is missing" : je.text);
+        goto done;
+    }
+    if (!(b = gv_store_builder_create())) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the clips");
+    if (!s) s = import_list(b, (char *)text, skeletons, o, report, err);
+    if (!s) s = gv_store_builder_write(b, store_path, err);
+done:
+    gv_store_builder_destroy(b);
+    json_decref(map);
+    free(text);
+    return s;
+}

@@ -1,0 +1,23 @@
+// import.h - motion capture clips (BVH) into a motion store.
+//
+// The list is a CSV file with a header line; columns used: file, skeleton, subject, category, ground and, where
+// present, archive. The map (JSON) says, per skeleton, which joints' local rotations are multiplied to give
+// each of the 22 SMPL-X body joints: { "skeletons": { NAME: { "left_hip": ["LeftUpLeg"], ... } } }.
+// Clips must be y up, in centimetres, with a T-pose facing +z as rest pose; other frame rates are resampled to 30.
+#pragma once
+#include "base/error.h"
+#include <stdbool.h>
+
+typedef struct gv_import_options {
+    const char *list, *map, *root; // the CSV, the JSON, the folder that `file` is relative to
+    const char *sources;           // comma separated values of column archive to take, NULL: all
+    void (*dropped)(void *user, const char *message); // called for each clip left out; may be NULL
+    void *user;
+} gv_import_options;
+
+typedef struct gv_import_report {
+    int clips, dropped;
+    double hours;
+} gv_import_report;
+
+gv_status gv_import_clips(const char *store_path, const gv_import_options *o, gv_import_report *report, gv_error *err);

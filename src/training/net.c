@@ -1,0 +1,441 @@
+// net.c - SPEC.md 5 forwards and backwards. B sequences, L frames, T = B L, D width, H heads, d = D / H.
+#include "training/net.h"
+#include "base/memory.h"
+#include "network/statistics.h"
+#include "training/random.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JOINTS = 17, JE = 32, EMBED = JOINTS * JE, IMAGE = 1024, CAM = 3, STATIC = 6, BETAS_AT = 126, BETAS = 10 };
+
+typedef struct linear {
+    gv_real *W, *b, *dW, *db;
+} linear;
+
+struct gv_net_block {
+    gv_real *gate_msa, *gate_mlp, *d_gate_msa, *d_gate_mlp;
+    linear norm1, query, key, value, proj, norm2, fc1, fc2;
+    // saved: the residual stream before each half, normalised inputs, rotated q and k, probabilities, ...
+    gv_real *x, *n1, *s1, *q, *k, *v, *P, *Pd, *att, *o, *x2, *n2, *s2, *f1, *g, *f2;
+};
+
+typedef struct head {
+    linear fc1, fc2;
+    gv_real *pre, *act; // [T, D]
+    int out;
+} head;
+
+struct gv_net_state {
+    gv_real *pos, *dpos;
+    linear pos_linear, obs1, obs2, cliff0, cliff3, ang0, ang3, img_norm, img;
+    gv_net_block *block;
+    head heads[3]; // pred_x, pred_cam, static
+    gv_net_input held;
+    int *length;
+    gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
+    gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
+    int training;
+    uint64_t seed;
+    void *memory[512];
+    int allocations;
+    int failed;
+};
+
+static gv_real *room(struct gv_net_state *s, int64_t n) {
+    void *p = s->allocations < 512 ? gv_calloc2((size_t)n, sizeof(gv_real)) : NULL;
+    if (p) s->memory[s->allocations++] = p;
+    else s->failed = 1;
+    return p;
+}
+
+gv_real *gv_net_tensor(gv_net *n, const char *name) {
+    for (int i = 0; i < n->tensors; i++)
+        if (!strcmp(n->table[i].name, name)) return n->params + n->offset[i];
+    return NULL;
+}
+
+static linear bind(gv_net *n, const char *name) {
+    char text[128];
+    linear l;
+    snprintf(text, sizeof text, "%s.weight", name);
+    l.W = gv_net_tensor(n, text);
+    snprintf(text, sizeof text, "%s.bias", name);
+    l.b = gv_net_tensor(n, text);
+    l.dW = n->grads + (l.W - n->params);
+    l.db = n->grads + (l.b - n->params);
+    return l;
+}
+
+static linear bind_in(gv_net *n, int block, const char *name) {
+    char text[64];
+    snprintf(text, sizeof text, "blocks.%d.%s", block, name);
+    return bind(n, text);
+}
+
+static void create_block(gv_net *n, gv_net_block *b, int i) {
+    struct gv_net_state *s = n->state;
+    int64_t T = (int64_t)n->B * n->L, D = n->config.width, PP = T * n->config.heads * n->L;
+    char text[128];
+    snprintf(text, sizeof text, "blocks.%d.gate_msa", i);
+    b->gate_msa = gv_net_tensor(n, text);
+    snprintf(text, sizeof text, "blocks.%d.gate_mlp", i);
+    b->gate_mlp = gv_net_tensor(n, text);
+    b->d_gate_msa = n->grads + (b->gate_msa - n->params);
+    b->d_gate_mlp = n->grads + (b->gate_mlp - n->params);
+    b->norm1 = bind_in(n, i, "norm1");
+    b->query = bind_in(n, i, "attn.query");
+    b->key = bind_in(n, i, "attn.key");
+    b->value = bind_in(n, i, "attn.value");
+    b->proj = bind_in(n, i, "attn.proj");
+    b->norm2 = bind_in(n, i, "norm2");
+    b->fc1 = bind_in(n, i, "mlp.fc1");
+    b->fc2 = bind_in(n, i, "mlp.fc2");
+    gv_real **td[] = {&b->x, &b->n1, &b->q, &b->k, &b->v, &b->att, &b->o, &b->x2, &b->n2, &b->f2};
+    for (size_t j = 0; j < sizeof td / sizeof *td; j++) *td[j] = room(s, T * D);
+    b->s1 = room(s, T * 2);
+    b->s2 = room(s, T * 2);
+    b->P = room(s, PP);
+    b->Pd = n->config.dropout > 0 ? room(s, PP) : b->P;
+    b->f1 = room(s, T * D * 4);
+    b->g = room(s, T * D * 4);
+}
+
+static void create_state(gv_net *n) {
+    struct gv_net_state *s = n->state;
+    int64_t T = (int64_t)n->B * n->L, D = n->config.width;
+    s->pos = gv_net_tensor(n, "learned_pos_params");
+    s->dpos = n->grads + (s->pos - n->params);
+    s->pos_linear = bind(n, "learned_pos_linear");
+    s->obs1 = bind(n, "embed_noisyobs.fc1");
+    s->obs2 = bind(n, "embed_noisyobs.fc2");
+    s->cliff0 = bind(n, "cliffcam_embedder.0");
+    s->cliff3 = bind(n, "cliffcam_embedder.3");
+    s->ang0 = bind(n, "cam_angvel_embedder.0");
+    s->ang3 = bind(n, "cam_angvel_embedder.3");
+    if (n->config.images) {
+        s->img_norm = bind(n, "imgseq_embedder.0");
+        s->img = bind(n, "imgseq_embedder.1");
+        s->imgn = room(s, T * IMAGE);
+        s->imgs = room(s, T * 2);
+    }
+    static const char *const names[3][2] = {{"final_layer.fc1", "final_layer.fc2"}, {"pred_cam_head.fc1", "pred_cam_head.fc2"},
+                                            {"static_conf_head.fc1", "static_conf_head.fc2"}};
+    for (int i = 0; i < 3; i++)
+        s->heads[i] = (head){bind(n, names[i][0]), bind(n, names[i][1]), room(s, T * D), room(s, T * D), i == 0 ? GV_PRED_X : i == 1 ? CAM : STATIC};
+    s->embed = room(s, T * EMBED);
+    s->a1 = room(s, T * 2 * D);
+    s->a1g = room(s, T * 2 * D);
+    gv_real **td[] = {&s->c1, &s->c1g, &s->v1, &s->v1g, &s->x, &s->dx, &s->t3};
+    for (size_t j = 0; j < sizeof td / sizeof *td; j++) *td[j] = room(s, T * D);
+    int64_t wide = 4 * D > EMBED ? 4 * D : EMBED;
+    if (n->config.images && wide < IMAGE) wide = IMAGE;
+    s->t1 = room(s, T * wide);
+    s->t2 = room(s, T * wide);
+    s->cam_raw = room(s, T * CAM);
+    s->scratch = room(s, (int64_t)omp_get_max_threads() * n->L * n->L);
+    int h = n->config.width / n->config.heads / 2;
+    s->cosines = room(s, (int64_t)n->L * h);
+    s->sines = room(s, (int64_t)n->L * h);
+    n->pred_x = room(s, T * GV_PRED_X);
+    n->pred_cam = room(s, T * CAM);
+    n->logits = room(s, T * STATIC);
+    s->length = calloc((size_t)n->B, sizeof(int));
+    s->block = calloc((size_t)n->config.layers, sizeof *s->block);
+    if (!s->block || !s->length || s->failed) {
+        s->failed = 1;
+        return;
+    }
+    for (int t = 0; t < n->L; t++)
+        for (int i = 0; i < h; i++) { // SPEC.md 5.2: frequencies and angles are rounded to float32
+            float w = 1.0f / powf(10000.0f, (float)(2 * i) / (float)(2 * h)), angle = (float)t * w;
+            s->cosines[t * h + i] = (gv_real)cos((double)angle);
+            s->sines[t * h + i] = (gv_real)sin((double)angle);
+        }
+    for (int i = 0; i < n->config.layers; i++) create_block(n, &s->block[i], i);
+}
+
+gv_net *gv_net_create(const gv_net_config *c, int B, int L) {
+    gv_net *n = calloc(1, sizeof *n);
+    if (!n) return NULL;
+    n->config = *c;
+    n->B = B;
+    n->L = L;
+    n->tensors = gv_network_weight_table(NULL, 0, c->width, c->layers, c->images);
+    n->table = calloc((size_t)n->tensors, sizeof *n->table);
+    n->offset = calloc((size_t)n->tensors, sizeof *n->offset);
+    n->state = calloc(1, sizeof *n->state);
+    if (n->table && n->offset && n->state) {
+        gv_network_weight_table(n->table, n->tensors, c->width, c->layers, c->images);
+        for (int i = 0; i < n->tensors; i++) {
+            int64_t count = 1;
+            for (int k = 0; k < n->table[i].ndim; k++) count *= n->table[i].shape[k];
+            n->offset[i] = n->parameters;
+            n->parameters += count;
+        }
+        n->params = room(n->state, n->parameters);
+        n->grads = room(n->state, n->parameters);
+        if (!n->state->failed) create_state(n);
+        if (!n->state->failed) return n;
+    }
+    gv_net_destroy(n);
+    return NULL;
+}
+
+void gv_net_destroy(gv_net *n) {
+    if (!n) return;
+    if (n->state) {
+        for (int i = 0; i < n->state->allocations; i++) free(n->state->memory[i]);
+        free(n->state->block);
+        free(n->state->length);
+    }
+    free(n->state);
+    free(n->table);
+    free(n->offset);
+    free(n);
+}
+
+// Linear weights and biases U(-1/sqrt(in), 1/sqrt(in)), norms (1, 0), learned_pos_params N(0, 1); the second linears
+// of the two condition embedders and the image embedder's are zero.
+void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
+    for (int i = 0; i < n->tensors; i++) {
+        const gv_weight_spec *w = &n->table[i];
+        gv_real *p = n->params + n->offset[i];
+        int64_t count = (i + 1 < n->tensors ? n->offset[i + 1] : n->parameters) - n->offset[i];
+        gv_rng r = gv_rng_make(seed, 0x77656967, (uint64_t)i);
+        int weight = w->ndim == 2;
+        int64_t in = weight ? w->shape[1] : i > 0 && n->table[i - 1].ndim == 2 ? n->table[i - 1].shape[1] : 1;
+        int zero = strstr(w->name, "embedder.3") || strstr(w->name, "imgseq_embedder.1");
+        int norm = strstr(w->name, "norm") && !strstr(w->name, "noisyobs");
+        norm |= strstr(w->name, "imgseq_embedder.0") != NULL;
+        double bound = 1 / sqrt((double)in);
+        for (int64_t k = 0; k < count; k++) {
+            if (strstr(w->name, "gate_")) p[k] = gate;
+            else if (!strcmp(w->name, "learned_pos_params")) p[k] = (gv_real)gv_normal(&r);
+            else if (norm) p[k] = strstr(w->name, "weight") ? 1 : 0;
+            else p[k] = zero ? 0 : (gv_real)gv_uniform(&r, -bound, bound);
+        }
+    }
+}
+
+// Tokens of the joints: linear in (x, y) where visible, else the joint's own vector. embed [T, 17, 32]
+static void embed_forward(const gv_net *n, const gv_real *obs) {
+    struct gv_net_state *s = n->state;
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < n->B * n->L * JOINTS; i++) {
+        gv_real *e = s->embed + (int64_t)i * JE;
+        const gv_real *o = obs + 3 * (int64_t)i, *p = s->pos + (i % JOINTS) * JE;
+        for (int c = 0; c < JE; c++)
+            e[c] = o[2] > (gv_real)0.5 ? s->pos_linear.W[2 * c] * o[0] + s->pos_linear.W[2 * c + 1] * o[1] + s->pos_linear.b[c] : p[c];
+    }
+}
+
+static void embed_backward(const gv_net *n, const gv_real *obs, const gv_real *de) {
+    struct gv_net_state *s = n->state;
+    for (int i = 0; i < n->B * n->L * JOINTS; i++) {
+        const gv_real *e = de + (int64_t)i * JE, *o = obs + 3 * (int64_t)i;
+        gv_real *p = s->dpos + (i % JOINTS) * JE;
+        if (o[2] > (gv_real)0.5)
+            for (int c = 0; c < JE; c++) {
+                s->pos_linear.dW[2 * c] += e[c] * o[0];
+                s->pos_linear.dW[2 * c + 1] += e[c] * o[1];
+                s->pos_linear.db[c] += e[c];
+            }
+        else
+            for (int c = 0; c < JE; c++) p[c] += e[c];
+    }
+}
+
+static void add(gv_real *y, const gv_real *x, int64_t n) {
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+enum { DROP_OBS1 = 1, DROP_OBS2, DROP_CLIFF, DROP_ANG, DROP_BLOCK = 16 };
+
+static uint64_t drop_seed(const struct gv_net_state *s, int place) { return gv_mix64(s->seed + 0x9e3779b97f4a7c15ull * (uint64_t)place); }
+
+static void drop(const gv_net *n, gv_real *x, int place, int64_t count) {
+    if (n->state->training) gv_dropout(x, n->config.dropout, drop_seed(n->state, place), count);
+}
+
+static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, linear l3, gv_real *pre, gv_real *act, int place) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    gv_linear_forward(pre, x, l0.W, l0.b, T, in, D);
+    gv_act_forward(act, pre, GV_ACT_SILU, (int64_t)T * D);
+    drop(n, act, place, (int64_t)T * D);
+    gv_linear_forward(s->t1, act, l3.W, l3.b, T, D, D);
+}
+
+static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    int64_t TD = (int64_t)T * D;
+    embed_forward(n, in->obs);
+    gv_linear_forward(s->a1, s->embed, s->obs1.W, s->obs1.b, T, EMBED, 2 * D);
+    gv_act_forward(s->a1g, s->a1, GV_ACT_GELU_ERF, 2 * TD);
+    drop(n, s->a1g, DROP_OBS1, 2 * TD);
+    gv_linear_forward(x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
+    drop(n, x, DROP_OBS2, TD);
+    condition_forward(n, in->cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
+    add(x, s->t1, TD);
+    condition_forward(n, in->angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
+    add(x, s->t1, TD);
+    if (n->config.images) {
+        gv_norm_forward(s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
+        gv_linear_forward(s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
+        add(x, s->t1, TD);
+    }
+}
+
+static void condition_backward(gv_net *n, const gv_real *dy, const gv_real *x, int in, linear l0, linear l3, const gv_real *pre,
+                               const gv_real *act, int place) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    gv_linear_backward(s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
+    drop(n, s->t1, place, (int64_t)T * D);
+    gv_act_backward(s->t1, s->t1, pre, GV_ACT_SILU, (int64_t)T * D);
+    gv_linear_backward(NULL, l0.dW, l0.db, s->t1, x, l0.W, T, in, D);
+}
+
+static void tokens_backward(gv_net *n, gv_real *dx) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    int64_t TD = (int64_t)T * D;
+    condition_backward(n, dx, s->held.cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
+    condition_backward(n, dx, s->held.angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
+    if (n->config.images) {
+        gv_linear_backward(s->t1, s->img.dW, s->img.db, dx, s->imgn, s->img.W, T, IMAGE, D);
+        gv_norm_backward(NULL, s->img_norm.dW, s->img_norm.db, s->t1, s->held.images, s->imgs, s->img_norm.W, T, IMAGE);
+    }
+    drop(n, dx, DROP_OBS2, TD);
+    gv_linear_backward(s->t1, s->obs2.dW, s->obs2.db, dx, s->a1g, s->obs2.W, T, 2 * D, D);
+    drop(n, s->t1, DROP_OBS1, 2 * TD);
+    gv_act_backward(s->t1, s->t1, s->a1, GV_ACT_GELU_ERF, 2 * TD);
+    gv_linear_backward(s->t2, s->obs1.dW, s->obs1.db, s->t1, s->embed, s->obs1.W, T, EMBED, 2 * D);
+    embed_backward(n, s->held.obs, s->t2);
+}
+
+static void block_forward(gv_net *n, int i, gv_real *out) {
+    struct gv_net_state *s = n->state;
+    gv_net_block *b = &s->block[i];
+    int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
+    gv_norm_forward(b->n1, b->s1, b->x, b->norm1.W, b->norm1.b, T, D, (gv_real)1e-6);
+    gv_linear_forward(b->q, b->n1, b->query.W, b->query.b, T, D, D);
+    gv_linear_forward(b->k, b->n1, b->key.W, b->key.b, T, D, D);
+    gv_linear_forward(b->v, b->n1, b->value.W, b->value.b, T, D, D);
+    gv_rope(b->q, s->cosines, s->sines, B, L, H, d, 1);
+    gv_rope(b->k, s->cosines, s->sines, B, L, H, d, 1);
+    gv_real p = s->training ? n->config.dropout : 0;
+    gv_attention_forward(b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p, drop_seed(s, place));
+    gv_linear_forward(b->o, b->att, b->proj.W, b->proj.b, T, D, D);
+    gv_gate_forward(b->x2, b->x, b->o, b->gate_msa, T, D);
+    gv_norm_forward(b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
+    gv_linear_forward(b->f1, b->n2, b->fc1.W, b->fc1.b, T, D, 4 * D);
+    gv_act_forward(b->g, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
+    drop(n, b->g, place + 1, (int64_t)T * 4 * D);
+    gv_linear_forward(b->f2, b->g, b->fc2.W, b->fc2.b, T, 4 * D, D);
+    drop(n, b->f2, place + 2, (int64_t)T * D);
+    gv_gate_forward(out, b->x2, b->f2, b->gate_mlp, T, D);
+}
+
+// dx: gradient of the block's output on entry, of its input on return
+static void block_backward(gv_net *n, int i, gv_real *dx) {
+    struct gv_net_state *s = n->state;
+    gv_net_block *b = &s->block[i];
+    int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
+    gv_gate_backward(s->t3, b->d_gate_mlp, dx, b->f2, b->gate_mlp, T, D);
+    drop(n, s->t3, place + 2, (int64_t)T * D);
+    gv_linear_backward(s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
+    drop(n, s->t1, place + 1, (int64_t)T * 4 * D);
+    gv_act_backward(s->t1, s->t1, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
+    gv_linear_backward(s->t3, b->fc1.dW, b->fc1.db, s->t1, b->n2, b->fc1.W, T, D, 4 * D);
+    gv_norm_backward(dx, b->norm2.dW, b->norm2.db, s->t3, b->x2, b->s2, b->norm2.W, T, D);
+
+    gv_gate_backward(s->t3, b->d_gate_msa, dx, b->o, b->gate_msa, T, D);
+    gv_linear_backward(s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
+    gv_real p = s->training ? n->config.dropout : 0;
+    gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
+    gv_attention_backward(dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p, drop_seed(s, place));
+    gv_rope(dq, s->cosines, s->sines, B, L, H, d, -1);
+    gv_rope(dk, s->cosines, s->sines, B, L, H, d, -1);
+    gv_linear_backward(s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
+    gv_linear_backward(s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
+    add(s->t3, s->t1, (int64_t)T * D);
+    gv_linear_backward(s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
+    add(s->t3, s->t1, (int64_t)T * D);
+    gv_norm_backward(dx, b->norm1.dW, b->norm1.db, s->t3, b->x, b->s1, b->norm1.W, T, D);
+}
+
+// The ten shape values of all frames become their mean over the valid ones. Its own transpose up to where
+// it sums and writes: `from` all frames in the backward direction.
+static void average_shape(const gv_net *n, gv_real *x, int backward) {
+    for (int b = 0; b < n->B; b++) {
+        gv_real *s = x + (int64_t)b * n->L * GV_PRED_X + BETAS_AT, mean[BETAS] = {0};
+        int valid = n->state->length[b], from = backward ? n->L : valid;
+        for (int t = 0; t < from; t++)
+            for (int c = 0; c < BETAS; c++) mean[c] += s[(int64_t)t * GV_PRED_X + c] / (gv_real)valid;
+        for (int t = 0; t < n->L; t++)
+            for (int c = 0; c < BETAS; c++) s[(int64_t)t * GV_PRED_X + c] = backward && t >= valid ? 0 : mean[c];
+    }
+}
+
+static void heads_forward(gv_net *n) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    gv_real *out[3] = {n->pred_x, s->cam_raw, n->logits};
+    for (int i = 0; i < 3; i++) {
+        head *h = &s->heads[i];
+        gv_linear_forward(h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
+        gv_act_forward(h->act, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
+        gv_linear_forward(out[i], h->act, h->fc2.W, h->fc2.b, T, D, h->out);
+    }
+    average_shape(n, n->pred_x, 0);
+    for (int t = 0; t < T; t++)
+        for (int c = 0; c < CAM; c++) {
+            gv_real v = s->cam_raw[t * CAM + c] * gv_pred_cam_std[c] + gv_pred_cam_mean[c];
+            n->pred_cam[t * CAM + c] = c == 0 && v < (gv_real)0.25 ? (gv_real)0.25 : v;
+        }
+}
+
+static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
+    struct gv_net_state *s = n->state;
+    int T = n->B * n->L, D = n->config.width;
+    average_shape(n, dpred_x, 1);
+    for (int t = 0; t < T; t++)
+        for (int c = 0; c < CAM; c++) {
+            gv_real v = s->cam_raw[t * CAM + c] * gv_pred_cam_std[c] + gv_pred_cam_mean[c];
+            dpred_cam[t * CAM + c] *= c == 0 && v < (gv_real)0.25 ? 0 : gv_pred_cam_std[c];
+        }
+    gv_real *dout[3] = {dpred_x, dpred_cam, dlogits};
+    memset(s->dx, 0, sizeof(gv_real) * (size_t)T * (size_t)D);
+    for (int i = 0; i < 3; i++) {
+        head *h = &s->heads[i];
+        gv_linear_backward(s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
+        gv_act_backward(s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
+        gv_linear_backward(s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
+        add(s->dx, s->t3, (int64_t)T * D);
+    }
+}
+
+void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed) {
+    struct gv_net_state *s = n->state;
+    s->held = *in;
+    memcpy(s->length, in->length, sizeof(int) * (size_t)n->B);
+    s->training = training;
+    s->seed = seed;
+    int N = n->config.layers;
+    tokens_forward(n, in, N ? s->block[0].x : s->x);
+    for (int i = 0; i < N; i++) block_forward(n, i, i + 1 < N ? s->block[i + 1].x : s->x);
+    heads_forward(n);
+}
+
+void gv_net_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
+    heads_backward(n, dpred_x, dpred_cam, dlogits);
+    for (int i = n->config.layers - 1; i >= 0; i--) block_backward(n, i, n->state->dx);
+    tokens_backward(n, n->state->dx);
+}

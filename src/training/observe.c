@@ -1,0 +1,362 @@
+// observe.c - a placed motion seen by a camera: targets, boxes, noisy keypoints, network inputs.
+#include "base/memory.h"
+#include "geometry/rotation.h"
+#include "network/statistics.h"
+#include "training/cameras.h"
+#include "training/sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { J = 22, C = GV_COCO, MAX_SURFACE = 512 };
+#define PI 3.14159265358979
+
+// Standard deviations and frequencies of the keypoint noise, m (reference: COCO-17 tables of its augmentation).
+static const float jittering[C] = {0.2f, 0.1f, 0.1f, 0.1f, 0.1f, 0.3f, 0.3f, 0.2f, 0.2f, 0.1f, 0.1f, 0.4f, 0.4f, 0.2f, 0.2f, 0.1f, 0.1f};
+static const float bias[C] = {0.4f, 0.1f, 0.1f, 0.1f, 0.1f, 0.15f, 0.15f, 0.25f, 0.25f, 0.35f, 0.35f, 0.1f, 0.1f, 0.15f, 0.15f, 0.25f, 0.25f};
+static const float peak[C] = {0.08f, 0.08f, 0.08f, 0.08f, 0.08f, 0.15f, 0.15f, 0.25f, 0.25f, 0.4f, 0.4f, 0.08f, 0.08f, 0.3f, 0.3f, 0.4f, 0.4f};
+static const float pmask[C] = {0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.1f, 0.1f, 0.2f, 0.2f, 0.3f, 0.3f, 0.1f, 0.1f, 0.2f, 0.2f, 0.3f, 0.3f};
+static const int seen_with[C][2] = {{5, 6}, {0, 0}, {0, 0}, {1, 1}, {2, 2}, {5, 5}, {6, 6}, {5, 5}, {6, 6},
+                                    {7, 7}, {8, 8}, {11, 11}, {12, 12}, {11, 11}, {12, 12}, {13, 13}, {14, 14}};
+static const int other_side[C] = {0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15};
+
+gv_batch *gv_batch_create(int B, int L, int surface) {
+    gv_batch *b = calloc(1, sizeof *b);
+    if (!b) return NULL;
+    b->B = b->y.B = B;
+    b->L = b->y.L = L;
+    b->y.surface = surface;
+    struct { float **p; int n; } parts[] = {
+        {&b->obs, C * 3}, {&b->cliff, 3}, {&b->angvel, 6}, {&b->kp2d, C * 3}, {&b->R_w2c, 9}, {&b->joints_w, J * 3}, {&b->y.x, GV_PRED_X},
+        {&b->y.joints, J * 3}, {&b->y.coco, C * 3}, {&b->y.verts, surface * 3}, {&b->y.transl_c, 3}, {&b->y.R_w, 9},
+        {&b->y.transl_w, 3}, {&b->y.still, 6}, {&b->y.box, 3}, {&b->y.K, 4}};
+    size_t T = (size_t)B * (size_t)L, total = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) total += (size_t)parts[i].n;
+    float *at = b->memory = gv_calloc2(total * T, sizeof(float));
+    b->length = calloc((size_t)B, sizeof(int));
+    b->incam_only = calloc((size_t)B, 1);
+    if (!at || !b->length || !b->incam_only) {
+        gv_batch_destroy(b);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        *parts[i].p = at;
+        at += T * (size_t)parts[i].n;
+    }
+    b->y.length = b->length;
+    b->y.incam_only = b->incam_only;
+    return b;
+}
+
+void gv_batch_destroy(gv_batch *b) {
+    if (!b) return;
+    free(b->memory);
+    free(b->length);
+    free(b->incam_only);
+    free(b);
+}
+
+typedef struct view { // one sequence being observed
+    gv_batch *b;
+    const gv_sequence *m;
+    const gv_sampler *s;
+    gv_rng *r;
+    int64_t row; // first frame's index in the batch
+    int L;       // valid frames
+    float fx, cx, cy, told; // true focal length and the one that the network is told, px
+    float R[GV_MAX_FRAMES][9], t[GV_MAX_FRAMES][3];
+    float kp[GV_MAX_FRAMES][C][2];
+    bool seen[GV_MAX_FRAMES][C];
+} view;
+
+static void place_camera(view *v) {
+    const gv_sample_options *o = &v->s->options;
+    double half = 500, f = 1415; // a 1000 px square image; the diagonal, which is also the default guess
+    if (gv_chance(v->r, 0.5)) f *= exp(gv_uniform(v->r, log(0.5), log(1.6)));
+    v->fx = (float)f;
+    v->cx = v->cy = (float)half;
+    v->told = v->fx;
+    if (gv_chance(v->r, o->wrong_focal)) v->told *= (float)exp(fmax(-0.5, fmin(0.55, 0.25 * gv_normal(v->r))));
+    gv_camera_kind kind = gv_chance(v->r, o->surveillance) ? GV_CAMERA_SURVEILLANCE : GV_CAMERA_MIXED;
+    double placed = gv_chance(v->r, 0.5) ? 784.46 : f; // SPEC.md 14.6 places with a 24 mm lens whatever K is
+    gv_camera_path(v->R[0], v->t[0], v->r, kind, v->m->joints[0][0], v->L, (float)(placed / half));
+}
+
+static void gravity_view(float R_gv[9], const float R_w2c[9], const float R_c[9]) {
+    float y[3] = {-R_w2c[1], -R_w2c[4], -R_w2c[7]}, G[9]; // gravity (0, -1, 0) in the camera
+    float x[3] = {y[1], -y[0], 0}, n = sqrtf(x[0] * x[0] + x[1] * x[1]);
+    for (int c = 0; c < 3; c++) x[c] = n < 1e-5f ? (c == 0) : x[c] / (n + 1e-5f);
+    float z[3] = {x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]};
+    memcpy(G, x, sizeof x);
+    memcpy(G + 3, y, sizeof y);
+    memcpy(G + 6, z, sizeof z);
+    gv_mat3_mul(R_gv, G, R_c);
+}
+
+static void still_labels(view *v, int t) {
+    static const int joint[6] = {7, 10, 8, 11, 20, 21};
+    int a = t + 1 < v->L ? t : v->L - 2;
+    for (int k = 0; k < 6; k++) {
+        float d = 0;
+        for (int c = 0; c < 3 && a >= 0; c++) {
+            float e = v->m->joints[a + 1][joint[k]][c] - v->m->joints[a][joint[k]][c];
+            d += e * e;
+        }
+        v->b->y.still[(v->row + t) * 6 + k] = sqrtf(d) / 0.033f < 0.15f;
+    }
+}
+
+// The 151 targets, SPEC.md 14.1, and every point in the camera.
+static void targets(view *v, int t, const gv_rig_pose *rest) {
+    gv_targets *y = &v->b->y;
+    const gv_sequence *m = v->m;
+    int64_t at = v->row + t;
+    gv_rig_pose p = *rest;
+    float x[GV_PRED_X], R_gv[9], o[3], move[3];
+    for (int j = 1; j < J; j++) {
+        gv_rot_from_quat(p.local[j], m->q[t][j]);
+        gv_rot_to_6d(x + GV_X_POSE + 6 * (j - 1), p.local[j]);
+    }
+    gv_mat3_mul(p.local[0], v->R[t], m->R_w[t]);
+    gv_rig_fk(&p);
+    memcpy(x + GV_X_BETAS, m->betas, sizeof m->betas);
+    gv_rot_to_6d(x + GV_X_ORIENT_C, p.local[0]);
+    gravity_view(R_gv, v->R[t], p.local[0]);
+    gv_rot_to_6d(x + GV_X_ORIENT_GV, R_gv);
+    int k = t + 1 < v->L ? t : v->L - 2;
+    for (int c = 0; c < 3; c++) move[c] = k >= 0 ? m->transl[k + 1][c] - m->transl[k][c] : 0;
+    gv_mat3_apply_t(x + GV_X_VELOCITY, m->R_w[t], move);
+    for (int i = 0; i < GV_PRED_X; i++) y->x[at * GV_PRED_X + i] = (x[i] - gv_pred_x_mean[i]) / gv_pred_x_std[i];
+
+    float *transl = y->transl_c + 3 * at; // t_c = R (t_w + o) + t - o
+    for (int c = 0; c < 3; c++) o[c] = m->transl[t][c] + p.S[0][c];
+    gv_mat3_apply(transl, v->R[t], o);
+    for (int c = 0; c < 3; c++) transl[c] += v->t[t][c] - p.S[0][c];
+    gv_rig_place(y->coco + at * C * 3, &v->s->rig->coco, &p);
+    gv_rig_place(y->verts + at * y->surface * 3, &v->s->rig->surface, &p);
+    memcpy(y->joints + at * J * 3, p.t, sizeof p.t);
+    for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < C; i++) y->coco[(at * C + i) * 3 + c] += transl[c];
+        for (int i = 0; i < y->surface; i++) y->verts[(at * y->surface + i) * 3 + c] += transl[c];
+        for (int j = 0; j < J; j++) y->joints[(at * J + j) * 3 + c] += transl[c];
+    }
+    memcpy(y->R_w + 9 * at, m->R_w[t], sizeof(float[9]));
+    memcpy(y->transl_w + 3 * at, m->transl[t], sizeof(float[3]));
+    memcpy(v->b->joints_w + at * J * 3, m->joints[t], sizeof m->joints[t]);
+    memcpy(v->b->R_w2c + 9 * at, v->R[t], sizeof(float[9]));
+    memcpy(y->K + 4 * at, (float[4]){v->fx, v->fx, v->cx, v->cy}, sizeof(float[4]));
+    still_labels(v, t);
+}
+
+static void project(float uv[2], const view *v, const float x[3]) {
+    float z = x[2] > 0.3f ? x[2] : 0.3f;
+    uv[0] = v->fx * x[0] / z + v->cx;
+    uv[1] = v->fx * x[1] / z + v->cy;
+}
+
+// Box of the surface points, squared up to the 1.2 of SPEC.md 12.1 (the raw size), loosened and shifted (14.3.2):
+// per frame as there, or for the whole sequence with a slow drift, as smoothed boxes of a tracker are.
+static void boxes(view *v) {
+    gv_targets *y = &v->b->y;
+    bool steady = gv_chance(v->r, 0.6);
+    double k = gv_uniform(v->r, 1.05, 1.35), ax = gv_uniform(v->r, -0.8, 0.8), ay = gv_uniform(v->r, -0.8, 0.8);
+    for (int t = 0; t < v->L; t++) {
+        float lo[2] = {1e9f, 1e9f}, hi[2] = {-1e9f, -1e9f}, uv[2];
+        for (int i = 0; i < y->surface + C; i++) {
+            int64_t at = v->row + t;
+            project(uv, v, i < C ? y->coco + (at * C + i) * 3 : y->verts + (at * y->surface + i - C) * 3);
+            for (int c = 0; c < 2; c++) {
+                lo[c] = fminf(lo[c], uv[c]);
+                hi[c] = fmaxf(hi[c], uv[c]);
+            }
+        }
+        double w = hi[0] - lo[0], h = hi[1] - lo[1], side = fmax(h, w / 0.75);
+        if (steady) {
+            k = fmax(1.0, fmin(1.4, k + 0.01 * gv_normal(v->r)));
+            ax = fmax(-0.8, fmin(0.8, ax + 0.03 * gv_normal(v->r)));
+            ay = fmax(-0.8, fmin(0.8, ay + 0.03 * gv_normal(v->r)));
+        } else {
+            k = gv_uniform(v->r, 1.05, 1.35);
+            ax = gv_uniform(v->r, -0.8, 0.8);
+            ay = gv_uniform(v->r, -0.8, 0.8);
+        }
+        float *box = y->box + 3 * (v->row + t);
+        box[0] = (float)((lo[0] + hi[0]) / 2 + side / 2 * (k - 1) * ax);
+        box[1] = (float)((lo[1] + hi[1]) / 2 + side / 2 * (k - 1) * ay);
+        box[2] = (float)(k * side);
+    }
+}
+
+// Noise of the points in space (SPEC.md 14.3.3), and in the picture: an estimator's error that lasts a few frames.
+static void keypoints(view *v) {
+    const gv_targets *y = &v->b->y;
+    double scale = v->s->options.noise, rho = gv_uniform(v->r, 0.3, 0.95);
+    double sigma = scale * exp(gv_uniform(v->r, log(0.002), log(0.015))); // of the box
+    float fixed[C][3], peaked[3], lasting[C][2] = {{0}};
+    for (int i = 0; i < C; i++)
+        for (int c = 0; c < 3; c++) fixed[i][c] = (float)(scale * 0.1 * bias[i] * gv_normal(v->r));
+    for (int c = 0; c < 3; c++) peaked[c] = (float)(scale * 0.3 * gv_normal(v->r));
+    for (int t = 0; t < v->L; t++)
+        for (int i = 0; i < C; i++) {
+            const float *x = y->coco + ((v->row + t) * C + i) * 3;
+            float p[3], limb = i >= 9 && (i < 11 || i >= 13) ? 1.5f : 1;
+            bool far_off = gv_uniform01(v->r) * pmask[i] < 0.005;
+            for (int c = 0; c < 3; c++)
+                p[c] = x[c] + fixed[i][c] + (far_off ? peak[i] * peaked[c] : 0) + (float)(scale * 0.05 * jittering[i] * gv_normal(v->r));
+            project(v->kp[t][i], v, p);
+            v->seen[t][i] = p[2] > 0.3f;
+            for (int c = 0; c < 2; c++) {
+                double n = gv_normal(v->r);
+                lasting[i][c] = (float)(t ? rho * lasting[i][c] + sqrt(1 - rho * rho) * n : n);
+                v->kp[t][i][c] += (float)sigma * limb * y->box[3 * (v->row + t) + 2] * lasting[i][c];
+            }
+        }
+}
+
+static void hide_span(view *v, const int *joints, int n, int from, int count) {
+    for (int t = from; t < from + count && t < v->L; t++)
+        for (int k = 0; k < n; k++) v->seen[t][joints[k]] = false;
+}
+
+// For a burst of frames the estimator takes left for right: the legs, or everything.
+static void swap_sides(view *v, int first_joint, int from, int count) {
+    for (int t = from; t < from + count && t < v->L; t++)
+        for (int i = first_joint; i < C; i++) {
+            int k = other_side[i];
+            if (k <= i) continue;
+            for (int c = 0; c < 2; c++) {
+                float u = v->kp[t][i][c];
+                v->kp[t][i][c] = v->kp[t][k][c];
+                v->kp[t][k][c] = u;
+            }
+            bool s = v->seen[t][i];
+            v->seen[t][i] = v->seen[t][k];
+            v->seen[t][k] = s;
+        }
+}
+
+static void occlusions(view *v) {
+    static const int legs[6] = {11, 12, 13, 14, 15, 16}, limbs[4][3] = {{7, 9, 9}, {8, 10, 10}, {13, 15, 15}, {14, 16, 16}};
+    for (int t = 0; t < v->L; t++)
+        for (int i = 0; i < C; i++) {
+            if (gv_chance(v->r, 0.03)) v->seen[t][i] = false;
+            if (seen_with[i][0] != i && i != 5 && i != 6 && i != 11 && i != 12)
+                v->seen[t][i] = v->seen[t][i] && v->seen[t][seen_with[i][0]] && v->seen[t][seen_with[i][1]];
+        }
+    if (gv_chance(v->r, 0.05)) hide_span(v, legs, 6, gv_randint(v->r, 0, v->L - 90), gv_randint(v->r, 30, 90));
+    if (gv_chance(v->r, 0.03)) hide_span(v, legs + 2, 4, 0, v->L); // cut at the knees all the time
+    for (int k = 0; k < 3; k++)
+        if (gv_chance(v->r, 0.2)) hide_span(v, limbs[gv_randint(v->r, 0, 4)], 3, gv_randint(v->r, 0, v->L), gv_randint(v->r, 4, 50));
+    if (gv_chance(v->r, 0.04)) { // nobody found for a while
+        int from = gv_randint(v->r, 0, v->L), n = gv_randint(v->r, 2, 15);
+        for (int t = from; t < from + n && t < v->L; t++) memset(v->seen[t], 0, sizeof v->seen[t]);
+    }
+    if (gv_chance(v->r, 0.12)) swap_sides(v, 11, gv_randint(v->r, 0, v->L), gv_randint(v->r, 1, 12));
+    if (gv_chance(v->r, 0.05)) swap_sides(v, 1, gv_randint(v->r, 0, v->L), gv_randint(v->r, 1, 15));
+}
+
+// The picture's edge cuts the person: points beyond it are unseen, and the box is that of what is left.
+static void truncate(view *v) {
+    gv_targets *y = &v->b->y;
+    int side = gv_randint(v->r, 0, 4), axis = side & 1;
+    const float *mid = y->box + 3 * (v->row + v->L / 2);
+    float edge = mid[axis] + (side < 2 ? 1.0f : -1.0f) * mid[2] * (float)gv_uniform(v->r, 0.05, 0.4);
+    for (int t = 0; t < v->L; t++) {
+        float *box = y->box + 3 * (v->row + t), lo = box[axis] - box[2] / 2, hi = box[axis] + box[2] / 2, rest[2], whole = box[2];
+        for (int i = 0; i < C; i++)
+            if (side < 2 ? v->kp[t][i][axis] > edge : v->kp[t][i][axis] < edge) v->seen[t][i] = false;
+        if (side < 2) hi = fminf(hi, fmaxf(edge, lo + 0.3f * whole));
+        else lo = fmaxf(lo, fminf(edge, hi - 0.3f * whole));
+        rest[axis] = hi - lo;
+        rest[1 - axis] = axis == 0 ? whole : 0.75f * whole; // a standing person's box is narrow
+        box[axis] = (lo + hi) / 2;
+        box[2] = fmaxf(rest[1], rest[0] / 0.75f);
+        if (box[2] > whole) box[2] = whole;
+    }
+}
+
+static void network_inputs(view *v) {
+    gv_batch *b = v->b;
+    double drop = v->s->options.plain ? 0 : v->s->options.drop, wobble = gv_chance(v->r, 0.3) ? exp(gv_uniform(v->r, log(2e-4), log(4e-3))) : 0;
+    for (int t = 0; t < v->L; t++) {
+        int64_t at = v->row + t;
+        const float *box = b->y.box + 3 * at;
+        float *obs = b->obs + at * C * 3, *cliff = b->cliff + at * 3, *a = b->angvel + at * 6, A[9], N[9], aa[3], d6[6];
+        bool no_obs = gv_chance(v->r, drop), no_cliff = gv_chance(v->r, drop), no_camera = gv_chance(v->r, drop);
+        for (int i = 0; i < C; i++) {
+            float u = 2 * (v->kp[t][i][0] - box[0]) / box[2], w = 2 * (v->kp[t][i][1] - box[1]) / box[2];
+            bool on = v->seen[t][i] && fabsf(u) <= 1 && fabsf(w) <= 1 && !no_obs;
+            float *kp = b->kp2d + (at * C + i) * 3;
+            kp[0] = v->kp[t][i][0];
+            kp[1] = v->kp[t][i][1];
+            kp[2] = v->seen[t][i];
+            obs[3 * i] = on ? u : 0;
+            obs[3 * i + 1] = on ? w : 0;
+            obs[3 * i + 2] = on;
+        }
+        const float c[3] = {(box[0] - v->cx) / v->told, (box[1] - v->cy) / v->told, box[2] / v->told};
+        for (int k = 0; k < 3; k++) cliff[k] = no_cliff ? 0 : c[k];
+        int from = t + 1 < v->L ? t : v->L - 2;
+        if (from >= 0) gv_mat3_mul_nt(A, v->R[from + 1], v->R[from]);
+        else memcpy(A, (float[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, sizeof A);
+        for (int k = 0; k < 3; k++) aa[k] = (float)(wobble * gv_normal(v->r));
+        gv_rot_from_aa(N, aa);
+        float M[9];
+        gv_mat3_mul(M, N, A);
+        gv_rot_to_6d(d6, M);
+        for (int k = 0; k < 6; k++) a[k] = no_camera ? 0 : (d6[k] - gv_cam_angvel_mean[k]) / gv_cam_angvel_std[k];
+    }
+}
+
+// Rows beyond the valid frames repeat the last one's truth and see nothing.
+static void pad(view *v) {
+    gv_batch *b = v->b;
+    struct { float *p; int n; } parts[] = {
+        {b->kp2d, C * 3}, {b->R_w2c, 9}, {b->joints_w, J * 3}, {b->y.x, GV_PRED_X}, {b->y.joints, J * 3}, {b->y.coco, C * 3},
+        {b->y.verts, b->y.surface * 3}, {b->y.transl_c, 3}, {b->y.R_w, 9}, {b->y.transl_w, 3}, {b->y.still, 6}, {b->y.box, 3},
+        {b->y.K, 4}, {b->cliff, 3}, {b->angvel, 6}};
+    for (int64_t t = v->row + v->L; t < v->row + b->L; t++) {
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+            memcpy(parts[i].p + t * parts[i].n, parts[i].p + (t - 1) * parts[i].n, sizeof(float) * (size_t)parts[i].n);
+        memset(b->obs + t * C * 3, 0, sizeof(float[C * 3]));
+    }
+}
+
+void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r) {
+    view *v = malloc(sizeof *v);
+    if (!v) return;
+    v->b = b;
+    v->m = m;
+    v->s = s;
+    v->r = r;
+    v->row = (int64_t)row * b->L;
+    v->L = m->frames;
+    b->length[row] = m->frames;
+    b->incam_only[row] = 0;
+    gv_rig_pose rest;
+    gv_rig_shape(&rest, s->rig, m->betas);
+    place_camera(v);
+    for (int t = 0; t < v->L; t++) targets(v, t, &rest);
+    boxes(v);
+    keypoints(v);
+    occlusions(v);
+    if (gv_chance(r, 0.10)) truncate(v);
+    network_inputs(v);
+    pad(v);
+    free(v);
+}
+
+void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step) {
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < b->B; i++) {
+        gv_rng r = gv_rng_make(seed, step, (uint64_t)i);
+        gv_sequence *m = malloc(sizeof *m);
+        if (m) {
+            gv_sequence_draw(m, s, &r, b->L);
+            gv_sequence_place(m, s->rig, &r);
+            gv_sequence_observe(b, i, m, s, &r);
+        } else b->length[i] = 1;
+        free(m);
+    }
+}

@@ -1,0 +1,68 @@
+// sample.h - training sequences: clips, recombined and varied, seen by synthetic cameras, observed with noise.
+//
+//     gv_sampler s = {...};  gv_sampler_init(&s, &store, &rig, &options, &err);
+//     gv_batch *b = gv_batch_create(B, L, surface points);
+//     gv_batch_fill(b, &s, seed, step);       // the same (seed, step) gives the same batch on any thread count
+#pragma once
+#include "training/loss.h"
+#include "training/net.h"
+#include "training/random.h"
+#include "training/store.h"
+#include <stdbool.h>
+
+typedef struct gv_sample_options {
+    const char *leave_out;   // comma separated subjects that are not drawn (training) or NULL
+    const char *only;        // draw from these subjects only (validation) or NULL
+    bool plain;              // no recombination, perturbation or condition dropping: validation
+    double recombine;        // share of sequences whose upper body or arms come from elsewhere
+    double perturb;          // share with joint angles shifted
+    double surveillance;     // share seen by a high, far camera
+    double wrong_focal;      // share whose focal length is told wrongly
+    double noise;            // scale of all keypoint noise, 1 = default
+    double drop;             // condition dropping probability per frame
+} gv_sample_options;
+extern const gv_sample_options gv_sample_defaults;
+
+typedef struct gv_sampler {
+    const gv_store *store;
+    const gv_rig *rig;
+    gv_sample_options options;
+    int *clip;         // [count] drawn clips
+    double *cumulative; // [count] of their probabilities
+    int count;
+} gv_sampler;
+
+gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o, gv_error *err);
+void gv_sampler_free(gv_sampler *s);
+
+typedef struct gv_batch { // [B, L, ...]
+    int B, L;
+    int *length;             // [B]
+    unsigned char *incam_only;
+    float *obs, *cliff, *angvel; // network inputs: [.., 17, 3], [.., 3], [.., 6] normalised
+    float *kp2d;             // [.., 17, 3] px with noise, before normalisation
+    float *R_w2c;            // [.., 9] true camera rotation
+    float *joints_w;         // [.., 22, 3] true joints, world
+    gv_targets y;            // arrays owned by the batch
+    void *memory;
+} gv_batch;
+
+gv_batch *gv_batch_create(int B, int L, int surface); // NULL when memory is exhausted
+void gv_batch_destroy(gv_batch *b);                   // accepts NULL
+void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
+
+// ---- inside: one sequence ----
+enum { GV_MAX_FRAMES = 240 };
+typedef struct gv_sequence { // a motion in the world at 30 fps
+    int frames;
+    float q[GV_MAX_FRAMES][22][4];
+    float hips[GV_MAX_FRAMES][3];   // middle of the hip joints, m, scaled to `leg`
+    float still[GV_MAX_FRAMES][4];
+    float leg;
+    float betas[GV_BETAS];
+    float R_w[GV_MAX_FRAMES][9], transl[GV_MAX_FRAMES][3], joints[GV_MAX_FRAMES][22][3]; // set by place
+} gv_sequence;
+void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames
+void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r);         // our body, feet held, random heading
+// Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3).
+void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r);

@@ -1,0 +1,255 @@
+// train.c - the loop and its files.
+#include "training/train.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "formats/tensors.h"
+#include "training/optimiser.h"
+#include "training/validate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const gv_train_options gv_train_defaults = {
+    .width = 256, .layers = 6, .heads = 8, .batch = 32, .frames = 120, .surface = 96, .dropout = 0.1, .gate = 0,
+    .steps = 20000, .lr = 4e-4, .warmup = 300, .decay = 0.25, .weight_decay = 0.01, .clip = 0.5, .average = 0.998,
+    .save_every = 250, .validate_every = 500, .log_every = 25, .validation_batches = 6, .seed = 42,
+    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1}};
+
+typedef struct header { // of checkpoint.gvt, followed by four arrays of `parameters` floats
+    char magic[16];
+    uint32_t version, width, layers, heads;
+    uint64_t parameters, seed;
+    int64_t step;
+    double seconds;
+    uint64_t reserved[4];
+} header;
+
+static const char MAGIC[16] = "gvhmr training\n";
+
+typedef struct trainer {
+    const gv_train_options *o;
+    gv_net *net;
+    gv_batch *batch, *check;
+    gv_sampler sampler, held_out;
+    float *m, *v, *mean, *live, *dx, *dcam, *dlogits;
+    double *partial;
+    long step;
+    double seconds; // of training so far, all runs
+    char checkpoint[1024], model[1024], log[1024];
+    FILE *log_file;
+} trainer;
+
+static gv_status save_checkpoint(const trainer *t, gv_error *err) {
+    size_t n = (size_t)t->net->parameters;
+    header h = {.version = 1, .width = (uint32_t)t->o->width, .layers = (uint32_t)t->o->layers, .heads = (uint32_t)t->o->heads,
+                .parameters = n, .seed = t->o->seed, .step = t->step, .seconds = t->seconds};
+    memcpy(h.magic, MAGIC, sizeof MAGIC);
+    gv_outfile out = {0};
+    gv_status s = gv_outfile_begin(&out, t->checkpoint, err);
+    if (s) return s;
+    FILE *f = fopen(out.temporary, "wb");
+    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(t->net->params, sizeof(float), n, f) == n && fwrite(t->m, sizeof(float), n, f) == n &&
+             fwrite(t->v, sizeof(float), n, f) == n && fwrite(t->mean, sizeof(float), n, f) == n;
+    if (f && fclose(f)) ok = 0;
+    if (ok) return gv_outfile_commit(&out, err);
+    gv_outfile_abandon(&out);
+    return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->checkpoint);
+}
+
+static gv_status load_checkpoint(trainer *t, gv_error *err) {
+    FILE *f = fopen(t->checkpoint, "rb");
+    if (!f) return errno == ENOENT ? GV_OK : gv_fail(err, GV_ERR_IO, "%s: cannot be read", t->checkpoint);
+    header h;
+    size_t n = (size_t)t->net->parameters;
+    gv_status s = GV_OK;
+    if (fread(&h, sizeof h, 1, f) != 1 || memcmp(h.magic, MAGIC, sizeof MAGIC) || h.version != 1)
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: not a training checkpoint", t->checkpoint);
+    else if (h.width != (uint32_t)t->o->width || h.layers != (uint32_t)t->o->layers || h.heads != (uint32_t)t->o->heads || h.parameters != n)
+        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: width %u, %u layers, %u heads; asked for %d, %d, %d", t->checkpoint, h.width, h.layers,
+                    h.heads, t->o->width, t->o->layers, t->o->heads);
+    else if (h.seed != t->o->seed)
+        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: seed %llu, asked for %llu", t->checkpoint, (unsigned long long)h.seed, (unsigned long long)t->o->seed);
+    else if (fread(t->net->params, sizeof(float), n, f) != n || fread(t->m, sizeof(float), n, f) != n || fread(t->v, sizeof(float), n, f) != n ||
+             fread(t->mean, sizeof(float), n, f) != n || h.step < 0)
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: ends too early", t->checkpoint);
+    else {
+        t->step = h.step;
+        t->seconds = h.seconds;
+    }
+    fclose(f);
+    return s;
+}
+
+static gv_status save_model(const trainer *t, gv_error *err) {
+    gv_net *n = t->net;
+    gv_tensor_view *views = gv_calloc2((size_t)n->tensors, sizeof *views);
+    if (!views) return gv_fail(err, GV_ERR_MEMORY, "no memory for the table of weights");
+    for (int i = 0; i < n->tensors; i++) {
+        views[i] = (gv_tensor_view){.name = n->table[i].name, .data = t->mean + n->offset[i], .ndim = n->table[i].ndim};
+        for (int k = 0; k < n->table[i].ndim; k++) views[i].shape[k] = n->table[i].shape[k];
+    }
+    char heads[16], steps[24], sequences[24];
+    snprintf(heads, sizeof heads, "%d", t->o->heads);
+    snprintf(steps, sizeof steps, "%ld", t->step);
+    snprintf(sequences, sizeof sequences, "%ld", t->step * t->o->batch);
+    const char *meta[] = {"num_heads", heads, "training_steps", steps, "training_sequences", sequences, "note", t->o->note ? t->o->note : "", NULL};
+    gv_status s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
+    free(views);
+    return s;
+}
+
+static double rate(const gv_train_options *o, long step) {
+    double up = fmin(1, (double)(step + 1) / fmax(1, o->warmup)), from = (double)o->steps * (1 - o->decay);
+    double u = (double)step > from ? ((double)step - from) / fmax(1, (double)o->steps - from) : 0;
+    return o->lr * up * (0.02 + 0.98 * (0.5 + 0.5 * cos(3.14159265358979 * fmin(1, u))));
+}
+
+static void write_log(const trainer *t, const gv_train_progress *p) {
+    fprintf(t->log_file, "{\"step\":%ld,\"seconds\":%.1f,\"lr\":%.4g,\"grad_norm\":%.5g,\"sequences_per_second\":%.2f,\"loss\":%.6g", p->step,
+            p->seconds, p->lr, p->norm, p->sequences_per_second, p->loss.total);
+    for (int i = 0; i < GV_LOSS_TERMS; i++) fprintf(t->log_file, ",\"%s\":%.6g", gv_loss_names[i], p->loss.term[i]);
+    const gv_validation *v = p->validation;
+    if (v)
+        fprintf(t->log_file,
+                ",\"validation\":{\"loss\":%.6g,\"mpjpe_mm\":%.2f,\"pa_mpjpe_mm\":%.2f,\"wa_mpjpe_mm\":%.2f,\"gravity_deg\":%.3f,"
+                "\"velocity_mm_per_frame\":%.3f,\"static_accuracy\":%.4f}",
+                v->loss, v->mpjpe_mm, v->pa_mpjpe_mm, v->wa_mpjpe_mm, v->gravity_deg, v->velocity_mm, v->still_accuracy);
+    fprintf(t->log_file, "}\n");
+    fflush(t->log_file);
+}
+
+static gv_loss train_step(trainer *t, double *norm) {
+    const gv_train_options *o = t->o;
+    gv_net *n = t->net;
+    gv_batch *b = t->batch;
+    gv_loss loss;
+    gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
+    gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
+    gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step));
+    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, gv_loss_weights, t->partial);
+    memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
+    gv_net_backward(n, t->dx, t->dcam, t->dlogits);
+    gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
+    *norm = gv_adamw_step(&a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters);
+    t->step++;
+    return loss;
+}
+
+// With the averaged weights, on the same held-out sequences every time.
+static gv_validation validate(trainer *t) {
+    size_t bytes = sizeof(float) * (size_t)t->net->parameters;
+    memcpy(t->live, t->net->params, bytes);
+    memcpy(t->net->params, t->mean, bytes);
+    gv_validation v = gv_validate(t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits, t->partial);
+    memcpy(t->net->params, t->live, bytes);
+    return v;
+}
+
+static void average(gv_loss *sum, const gv_loss *l, double share) {
+    sum->total += l->total * share;
+    for (int i = 0; i < GV_LOSS_TERMS; i++) sum->term[i] += l->term[i] * share;
+}
+
+static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
+    const gv_train_options *o = t->o;
+    double begun = gv_now(), window = begun, before = t->seconds;
+    gv_loss sum = {0};
+    long counted = 0;
+    gv_status s = GV_OK;
+    while (t->step < o->steps && !s) {
+        double norm;
+        gv_loss loss = train_step(t, &norm);
+        if (!isfinite(loss.total) || !isfinite(norm))
+            return gv_fail(err, GV_ERR_INTERNAL, "step %ld: the loss is %g and the gradient %g; the last checkpoint is kept", t->step, loss.total, norm);
+        average(&sum, &loss, 1);
+        counted++;
+        int stop = hooks && hooks->stop && *hooks->stop, last = stop || t->step == o->steps;
+        gv_validation v, *checked = NULL;
+        double now = gv_now();
+        t->seconds = before + now - begun;
+        double speed = (double)counted * o->batch / (now - window);
+        if (t->held_out.count && (t->step % o->validate_every == 0 || (last && !stop))) v = validate(t), checked = &v;
+        if (t->step % o->save_every == 0 || last)
+            if (!(s = save_checkpoint(t, err))) s = save_model(t, err);
+        if (t->step % o->log_every == 0 || last || checked) {
+            gv_loss mean = {0};
+            average(&mean, &sum, 1.0 / (double)counted);
+            gv_train_progress p = {t->step, o->steps, mean, rate(o, t->step - 1), norm, speed, t->seconds, checked};
+            write_log(t, &p);
+            if (hooks && hooks->progress) hooks->progress(hooks->user, &p);
+            sum = (gv_loss){0};
+            counted = 0;
+            window = gv_now();
+        }
+        if (stop) break;
+    }
+    return s;
+}
+
+static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, gv_error *err) {
+    const gv_train_options *o = t->o;
+    gv_net_config c = {o->width, o->layers, o->heads, 0, (gv_real)o->dropout};
+    gv_sample_options train = o->sample, held = o->sample;
+    train.leave_out = o->leave_out;
+    held.leave_out = NULL;
+    held.only = o->leave_out;
+    held.plain = true;
+    held.recombine = held.perturb = 0;
+    gv_status s = gv_sampler_init(&t->sampler, store, rig, &train, err);
+    if (!s && o->leave_out) s = gv_sampler_init(&t->held_out, store, rig, &held, err);
+    if (s) return s;
+    size_t T = (size_t)o->batch * (size_t)o->frames;
+    t->net = gv_net_create(&c, o->batch, o->frames);
+    t->batch = gv_batch_create(o->batch, o->frames, rig->surface.count);
+    t->check = gv_batch_create(o->batch, o->frames, rig->surface.count);
+    size_t n = t->net ? (size_t)t->net->parameters : 0;
+    float **blocks[] = {&t->m, &t->v, &t->mean, &t->live};
+    int ok = t->net && t->batch && t->check;
+    for (int i = 0; i < 4 && ok; i++) ok = (*blocks[i] = gv_calloc2(n, sizeof(float))) != NULL;
+    t->dx = gv_calloc2(T * GV_PRED_X, sizeof(float));
+    t->dcam = gv_calloc2(T * 3, sizeof(float));
+    t->dlogits = gv_calloc2(T * 6, sizeof(float));
+    t->partial = gv_calloc2((size_t)o->batch * GV_LOSS_TERMS, sizeof(double));
+    if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial) return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
+    gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
+    memcpy(t->mean, t->net->params, sizeof(float) * n);
+    if (mkdir(o->out, 0777) && errno != EEXIST) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be made", o->out);
+    snprintf(t->checkpoint, sizeof t->checkpoint, "%s/checkpoint.gvt", o->out);
+    snprintf(t->model, sizeof t->model, "%s/model.safetensors", o->out);
+    snprintf(t->log, sizeof t->log, "%s/log.jsonl", o->out);
+    if (!(t->log_file = fopen(t->log, "a"))) return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->log);
+    return load_checkpoint(t, err);
+}
+
+static gv_status check_options(const gv_train_options *o, const gv_rig *rig, gv_error *err) {
+    if (o->width < 8 || o->width > 4096 || o->heads < 1 || o->width % o->heads || (o->width / o->heads) % 2)
+        return gv_fail(err, GV_ERR_ARGUMENT, "width %d does not split into %d heads of even size", o->width, o->heads);
+    if (o->layers < 1 || o->layers > 64 || o->batch < 1 || o->batch > 4096 || o->frames < 2 || o->frames > 120)
+        return gv_fail(err, GV_ERR_ARGUMENT, "layers 1 to 64, batch 1 to 4096 and frames 2 to 120 are possible");
+    if (rig->coco.count != GV_COCO || rig->surface.count > 512)
+        return gv_fail(err, GV_ERR_ARGUMENT, "the body must have 17 keypoints and at most 512 surface points");
+    if (o->dropout < 0 || o->dropout >= 1) return gv_fail(err, GV_ERR_ARGUMENT, "dropout %g, expected 0 to below 1", o->dropout);
+    return GV_OK;
+}
+
+gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const gv_rig *rig, const gv_train_hooks *hooks, gv_error *err) {
+    gv_status s = check_options(o, rig, err);
+    if (s) return s;
+    trainer t = {.o = o};
+    s = prepare(&t, store, rig, err);
+    if (!s) s = loop(&t, hooks, err);
+    if (t.log_file) fclose(t.log_file);
+    gv_net_destroy(t.net);
+    gv_batch_destroy(t.batch);
+    gv_batch_destroy(t.check);
+    gv_sampler_free(&t.sampler);
+    gv_sampler_free(&t.held_out);
+    void *blocks[] = {t.m, t.v, t.mean, t.live, t.dx, t.dcam, t.dlogits, t.partial};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    return s;
+}
