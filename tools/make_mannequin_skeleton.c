@@ -63,8 +63,8 @@ static const change changes[SHAPES][GROUPS] = {
      [NECK] = {.015, .0445, .015, 0}, [HEAD] = {.015, .015, .015, 0}, [COLLAR] = {.025, .0445, .020, 0},
      [UPPER_ARM] = {.0445, .015, .015, 0}, [FOREARM] = {.0445, .015, .015, 0}, [HAND] = {.035, .035, .035, 0},
      [THIGH] = {.018, .0445, .018, 0}, [SHANK] = {.018, .0445, .018, 0}, [FOOT] = {.030, .0400, .035, 0}},
-    // 1: girth, fuller; waist circumference about +100 mm
-    {[PELVIS] = {0, 0, 0, 13}, [WAIST] = {0, 0, 0, 17}, [CHEST] = {0, 0, 0, 12}, [NECK] = {0, 0, 0, 4.5},
+    // 1: girth, fuller; waist circumference about +95 mm
+    {[PELVIS] = {0, 0, 0, 13}, [WAIST] = {0, 0, 0, 15}, [CHEST] = {0, 0, 0, 12}, [NECK] = {0, 0, 0, 4.5},
      [HEAD] = {0, 0, 0, 1.8}, [COLLAR] = {0, 0, 0, 5}, [UPPER_ARM] = {0, 0, 0, 5}, [FOREARM] = {0, 0, 0, 3},
      [HAND] = {0, 0, 0, .5}, [THIGH] = {0, 0, 0, 9}, [SHANK] = {0, 0, 0, 4.5}, [FOOT] = {0, 0, 0, .6}},
     // 2: longer legs and a shorter trunk at the same stature
