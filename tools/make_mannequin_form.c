@@ -204,7 +204,8 @@ static double trunk_distance(const double p[3]) {
     double d = lofted(&trunk, p);
     double yoke = capsule(side, (double[]){.03, H(1.402), -.036}, (double[]){.155, H(1.386), -.028}, .052, .055);
     d = join(d, yoke, .05);
-    d = join(d, ellipsoid(side, .076, H(1.302), .052, .078, .052, .045), .045); // chest
+    d = join(d, ellipsoid(side, .078, H(1.305), .046, .080, .060, .046), .055); // chest
+    d = join(d, ellipsoid(p, 0, H(.850), .040, .050, .060, .044), .045);         // pubis
     d = join(d, ellipsoid(side, .082, H(1.330), -.080, .050, .072, .040), .040); // shoulder blades
     d = cut(d, ellipsoid(p, 0, H(1.180), -.132, .016, .210, .030), .045);        // groove of the spine
     d = cut(d, ellipsoid(p, 0, H(1.130), .118, .014, .110, .022), .045);         // and of the belly

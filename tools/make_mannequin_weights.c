@@ -204,7 +204,7 @@ bool make_weights(double (*w)[JOINTS], const mesh *m, const skeleton *s) {
         }
         if (m->v[v][0] < 0) nearest[v] = mirror_joint[nearest[v]];
         // The chest's deep bones warm as if nearer: else an arm's heat would flow far down the flank.
-        double high = fmin(fmax((p[1] - FLOOR - 1.15) / .15, 0), 1), d = fmin(best, .115 - .050 * high);
+        double high = fmin(fmax((p[1] - FLOOR - 1.08) / .12, 0), 1), d = fmin(best, .115 - .050 * high);
         heat[v] = l.area[v] / (d * d);
     }
     if (ok) memset(w, 0, (size_t)n * sizeof *w);
