@@ -29,6 +29,7 @@ typedef struct pass { // one call
     float ray[9], eye[3], alpha;
     uint8_t *rgb;
     int stride, tiles_x, tiles_y;
+    int left, top, first; // the tile: its corner, its first entry in the bins
 } pass;
 
 typedef struct plane { // a u + b v + c
@@ -37,8 +38,16 @@ typedef struct plane { // a u + b v + c
 
 typedef struct tile_samples {
     _Alignas(32) float inverse_z[TILE * TILE * 4];
-    _Alignas(32) int32_t triangle[TILE * TILE * 4]; // -1: none
+    _Alignas(32) int32_t entry[TILE * TILE * 4]; // into the tile's bin, -1: none
 } tile_samples;
+
+static float least(float a, float b) {
+    return a < b ? a : b;
+}
+
+static float most(float a, float b) {
+    return a > b ? a : b;
+}
 
 static plane edge(const float *p, const float *q) {
     return (plane){(double)p[1] * q[2] - (double)p[2] * q[1], (double)p[2] * q[0] - (double)p[0] * q[2],
@@ -61,6 +70,7 @@ static void project(const gv_view *v, const gv_mesh *m, float *point, float *nor
         P[4 * i + 3] = v->K[3 * i] * v->t[0] + v->K[3 * i + 1] * v->t[1] + v->K[3 * i + 2] * v->t[2];
     }
     memcpy(normal, m->normal, 3 * sizeof(float) * (size_t)m->vertices);
+#pragma omp parallel for schedule(static)
     for (int k = 0; k < m->vertices; k++) {
         const float *x = m->position + 3 * (ptrdiff_t)k;
         for (int i = 0; i < 3; i++)
@@ -81,12 +91,12 @@ static void bound(const gv_canvas *c, gv_triangle *t, const float *const p[3]) {
             at[n][0] = (a[0] + k * (b[0] - a[0])) / near_m, at[n++][1] = (a[1] + k * (b[1] - a[1])) / near_m;
         }
         for (int k = 0; k < n; k++) {
-            x0 = fminf(x0, at[k][0]), x1 = fmaxf(x1, at[k][0]);
-            y0 = fminf(y0, at[k][1]), y1 = fmaxf(y1, at[k][1]);
+            x0 = least(x0, at[k][0]), x1 = most(x1, at[k][0]);
+            y0 = least(y0, at[k][1]), y1 = most(y1, at[k][1]);
         }
     }
-    x0 = fmaxf(ceilf(x0 - reach), 0), x1 = fminf(floorf(x1 + reach), (float)(c->width - 1));
-    y0 = fmaxf(ceilf(y0 - reach), 0), y1 = fminf(floorf(y1 + reach), (float)(c->height - 1));
+    x0 = most(ceilf(x0 - reach), 0), x1 = least(floorf(x1 + reach), (float)(c->width - 1));
+    y0 = most(ceilf(y0 - reach), 0), y1 = least(floorf(y1 + reach), (float)(c->height - 1));
     if (!(x0 <= x1 && y0 <= y1)) return;
     t->x0 = (int16_t)x0, t->x1 = (int16_t)x1, t->y0 = (int16_t)y0, t->y1 = (int16_t)y1;
 }
@@ -123,7 +133,9 @@ static bool fill_bins(pass *s, int triangles) {
             for (int y = t[i].y0 / TILE; y <= t[i].y1 / TILE; y++)
                 for (int x = t[i].x0 / TILE; x <= t[i].x1 / TILE; x++) start[y * s->tiles_x + x + 2]++;
     for (int i = 0; i < tiles; i++) start[i + 2] += start[i + 1];
-    if (!gv_buffer_reserve(&c->bin, (size_t)start[tiles + 1] + 1, sizeof(int))) return false;
+    if (!gv_buffer_reserve(&c->bin, (size_t)start[tiles + 1] + 1, sizeof(int)) ||
+        !gv_buffer_reserve(&c->plane, (size_t)start[tiles + 1] + 1, sizeof(gv_planes)))
+        return false;
     int *bin = c->bin.data;
     for (int i = 0; i < triangles; i++)
         if (t[i].x0 <= t[i].x1)
@@ -132,37 +144,50 @@ static bool fill_bins(pass *s, int triangles) {
     return true;
 }
 
-// One triangle into the samples of the tile at (left, top): two pixels, eight samples at a time.
-static void raster(const pass *s, tile_samples *out, int left, int top, int id) {
-    const gv_triangle *t = (const gv_triangle *)s->c->triangle.data + id;
+static gv_planes tile_planes(const pass *s, const gv_triangle *t) {
     const float *point = s->c->point.data;
     plane e[4];
     double det = edges(e, point + 3 * (ptrdiff_t)t->vertex[0], point + 3 * (ptrdiff_t)t->vertex[1],
                        point + 3 * (ptrdiff_t)t->vertex[2]);
     e[3] = (plane){(e[0].a + e[1].a + e[2].a) / det, (e[0].b + e[1].b + e[2].b) / det,
                    (e[0].c + e[1].c + e[2].c) / det};
-    const int x0 = (t->x0 > left ? t->x0 - left : 0) & ~1, y0 = t->y0 > top ? t->y0 - top : 0;
-    const int x1 = t->x1 < left + TILE - 1 ? t->x1 - left : TILE - 1, y1 = t->y1 < top + TILE - 1 ? t->y1 - top : TILE - 1;
-    v8f a[4], start[4];
-    float b[4];
+    gv_planes out;
     for (int i = 0; i < 4; i++) {
-        float ai = (float)e[i].a, bi = (float)e[i].b, ci = (float)(e[i].a * (left + x0) + e[i].b * (top + y0) + e[i].c);
-        for (int k = 0; k < 8; k++) start[i][k] = ai * (sample_x[k & 3] + (float)(k >> 2)) + bi * sample_y[k & 3] + ci;
-        a[i] = (v8f){0} + 2 * ai;
-        b[i] = bi;
+        out.a[i] = (float)e[i].a;
+        out.b[i] = (float)e[i].b;
+        out.c[i] = (float)(e[i].a * s->left + e[i].b * s->top + e[i].c);
     }
+    return out;
+}
+
+// One entry of the bin into the samples of its tile: two pixels, eight samples at a time.
+static void raster(const pass *s, tile_samples *out, int entry) {
+    const gv_canvas *c = s->c;
+    const gv_triangle *t = (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
+    gv_planes *p = (gv_planes *)c->plane.data + s->first + entry;
+    *p = tile_planes(s, t);
+    const int x0 = (t->x0 > s->left ? t->x0 - s->left : 0) & ~1, y0 = t->y0 > s->top ? t->y0 - s->top : 0;
+    const int x1 = t->x1 < s->left + TILE - 1 ? t->x1 - s->left : TILE - 1;
+    const int y1 = t->y1 < s->top + TILE - 1 ? t->y1 - s->top : TILE - 1;
     const v8f zero = {0}, nearest = zero + 1 / near_m;
-    const v8i id8 = (v8i){0} + id;
+    const v8f dx = {sample_x[0], sample_x[1], sample_x[2], sample_x[3], sample_x[0] + 1, sample_x[1] + 1, sample_x[2] + 1, sample_x[3] + 1};
+    const v8f dy = {sample_y[0], sample_y[1], sample_y[2], sample_y[3], sample_y[0], sample_y[1], sample_y[2], sample_y[3]};
+    v8f step[4], start[4];
+    for (int i = 0; i < 4; i++) {
+        start[i] = p->a[i] * (dx + (float)x0) + p->b[i] * dy + p->c[i];
+        step[i] = zero + 2 * p->a[i];
+    }
+    const v8i id = (v8i){0} + entry;
     for (int y = y0; y <= y1; y++) {
         v8f row[4];
-        for (int i = 0; i < 4; i++) row[i] = start[i] + b[i] * (float)(y - y0);
+        for (int i = 0; i < 4; i++) row[i] = start[i] + p->b[i] * (float)y;
         v8f *z = (v8f *)(out->inverse_z + 4 * (y * TILE + x0));
-        v8i *who = (v8i *)(out->triangle + 4 * (y * TILE + x0));
+        v8i *who = (v8i *)(out->entry + 4 * (y * TILE + x0));
         for (int x = x0; x <= x1; x += 2, z++, who++) {
             v8i in = (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
             *z = (v8f)((in & (v8i)row[3]) | (~in & (v8i)*z));
-            *who = (in & id8) | (~in & *who);
-            for (int i = 0; i < 4; i++) row[i] += a[i];
+            *who = (in & id) | (~in & *who);
+            for (int i = 0; i < 4; i++) row[i] += step[i];
         }
     }
 }
@@ -175,87 +200,159 @@ static float positive(float x) {
     return x > 0 ? x : 0;
 }
 
-// Light of a matt body with a soft highlight: n unit normal, v unit direction to the eye, height above the floor.
-static void light(const gv_lights *l, const float *n, const float *v, float height, const float *colour, float *out) {
-    static const float sky[3] = {0.36f, 0.40f, 0.46f}, ground[3] = {0.17f, 0.15f, 0.13f};
-    static const float key[3] = {0.92f, 0.87f, 0.80f}, fill[3] = {0.16f, 0.19f, 0.24f}, rim[3] = {0.55f, 0.60f, 0.66f};
-    float up = 0.5f + 0.5f * dot(n, l->up), shade = 1;
-    if (l->floor > 0) { // close to the ground the sky is half hidden and the ground lies in shadow
-        float h = height < 0 ? 0 : height < l->floor ? height / l->floor : 1;
-        shade = 0.55f + 0.45f * h * (2 - h);
+// The pieces of triangles seen in one row of a tile, by field so that the lighting runs in vectors.
+enum { MOST = TILE * 4 };
+typedef struct fragments {
+    int count, entry[MOST], pixel[MOST]; // the pixel's column in the tile
+    _Alignas(32) float x[MOST], y[MOST], weight[MOST]; // px in the tile, the middle of its samples; how many samples
+    float normal[3][MOST], view[3][MOST], at[3][MOST], depth[MOST], lit[MOST], colour[3][MOST];
+} fragments;
+
+static void collect(fragments *f, const int32_t *who, int columns, int y) {
+    f->count = 0;
+    for (int x = 0; x < columns; x++, who += 4) {
+        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] && who[0] == who[3]) { // most pixels: one triangle
+            const int n = f->count++;
+            f->entry[n] = who[0], f->pixel[n] = x, f->weight[n] = 4;
+            f->x[n] = (float)x, f->y[n] = (float)y;
+            continue;
+        }
+        int left = (who[0] >= 0) | (who[1] >= 0) << 1 | (who[2] >= 0) << 2 | (who[3] >= 0) << 3;
+        for (int i = 0; left; i++) {
+            if (!(left >> i & 1)) continue;
+            float dx = 0, dy = 0, k = 0;
+            for (int j = i; j < 4; j++)
+                if (who[j] == who[i]) dx += sample_x[j], dy += sample_y[j], k += 1, left &= ~(1 << j);
+            const int n = f->count++;
+            f->entry[n] = who[i];
+            f->pixel[n] = x;
+            f->weight[n] = k;
+            f->x[n] = (float)x + dx / k;
+            f->y[n] = (float)y + dy / k;
+        }
     }
-    float k = positive((dot(n, l->key) + 0.18f) / 1.18f);
-    k *= 0.35f + 0.65f * k; // a soft edge between light and shade
-    float f = positive(dot(n, l->fill));
-    float facing = positive(dot(n, v)), grazing = 1 - facing;
-    float r = grazing * grazing * grazing * positive(dot(n, l->rim) + 0.35f);
-    float h[3] = {l->key[0] + v[0], l->key[1] + v[1], l->key[2] + v[2]};
-    float s = positive(dot(n, h)) / sqrtf(dot(h, h) + 1e-12f);
-    s *= s, s *= s, s *= s, s *= s; // exponent 16
-    s = 0.5f * s + 0.5f * s * s;
-    for (int i = 0; i < 3; i++)
-        out[i] = colour[i] * ((ground[i] + (sky[i] - ground[i]) * up) * shade + key[i] * k + fill[i] * f * shade) +
-                 rim[i] * r * (0.35f + 0.65f * colour[i]) * shade + 0.09f * s * key[i];
 }
 
-// Colour of triangle `id` at pixel (x, y), linear.
-static void shade(const pass *s, int id, float x, float y, float out[3]) {
-    const gv_triangle *t = (const gv_triangle *)s->c->triangle.data + id;
-    const float *point = s->c->point.data, *normal = s->c->normal.data;
-    plane e[3];
-    double det = edges(e, point + 3 * (ptrdiff_t)t->vertex[0], point + 3 * (ptrdiff_t)t->vertex[1],
-                       point + 3 * (ptrdiff_t)t->vertex[2]);
-    float n[3] = {0}, b[3], sum = 0;
+// Normals, places, and what of the key light arrives.
+static void interpolate(const pass *s, fragments *f) {
+    const gv_canvas *c = s->c;
+    const gv_planes *planes = (const gv_planes *)c->plane.data + s->first;
+    const gv_triangle *triangles = c->triangle.data;
+    const int *bin = (const int *)c->bin.data + s->first;
+    const float *normals = c->normal.data;
+    for (int k = 0; k < f->count; k++) {
+        const gv_planes *e = &planes[f->entry[k]];
+        const gv_triangle *t = &triangles[bin[f->entry[k]]];
+        float w[3], n[3];
+        for (int i = 0; i < 3; i++) w[i] = positive(e->a[i] * f->x[k] + e->b[i] * f->y[k] + e->c[i]);
+        const float *p = normals + 3 * (ptrdiff_t)t->vertex[0], *q = normals + 3 * (ptrdiff_t)t->vertex[1];
+        const float *r = normals + 3 * (ptrdiff_t)t->vertex[2];
+        for (int i = 0; i < 3; i++) n[i] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
+        f->depth[k] = 1 / (e->a[3] * f->x[k] + e->b[3] * f->y[k] + e->c[3]);
+        const float length = 1 / sqrtf(dot(n, n) + 1e-30f);
+        for (int i = 0; i < 3; i++) f->normal[i][k] = n[i] * length;
+        for (int i = 0; i < 3; i++) f->colour[i][k] = s->meshes[t->mesh].colour[i];
+    }
+    const float *ray = s->ray;
     for (int i = 0; i < 3; i++) {
-        b[i] = positive((float)(e[i].a * x + e[i].b * y + e[i].c));
-        sum += b[i];
+        const float base = ray[3 * i] * (float)s->left + ray[3 * i + 1] * (float)s->top + ray[3 * i + 2];
+        for (int k = 0; k < f->count; k++) {
+            float d = base + ray[3 * i] * f->x[k] + ray[3 * i + 1] * f->y[k];
+            f->view[i][k] = -d;
+            f->at[i][k] = s->eye[i] + f->depth[k] * d;
+        }
     }
-    for (int i = 0; i < 3; i++)
-        for (int k = 0; k < 3; k++) n[k] += b[i] * normal[3 * (ptrdiff_t)t->vertex[i] + k];
-    float v[3];
-    for (int i = 0; i < 3; i++) v[i] = -(s->ray[3 * i] * x + s->ray[3 * i + 1] * y + s->ray[3 * i + 2]);
-    float height = sum > 0 ? s->eye[1] - v[1] * (float)(det / sum) : 0;
-    float ln = 1 / sqrtf(dot(n, n) + 1e-30f), lv = 1 / sqrtf(dot(v, v));
-    for (int i = 0; i < 3; i++) n[i] *= ln, v[i] *= lv;
-    light(s->lights, n, v, height, s->meshes[t->mesh].colour, out);
+    const gv_body_shadow *shadow = c->body.data;
+    for (int k = 0; k < f->count; k++) {
+        const float at[3] = {f->at[0][k], f->at[1][k], f->at[2][k]};
+        const float n[3] = {f->normal[0][k], f->normal[1][k], f->normal[2][k]};
+        f->lit[k] = dot(n, s->lights->key) > -0.15f ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n) : 0;
+    }
 }
 
-// Blends the shaded triangles of one pixel into it, each by its share of the four samples.
-static void resolve(const pass *s, const int32_t who[4], int x, int y, uint8_t *pixel) {
-    const gv_canvas *c = s->c;
-    float sum[3] = {0};
-    int covered = 0, left = 15;
-    for (int i = 0; i < 4; i++) {
-        if (who[i] < 0 || !(left >> i & 1)) continue;
-        float dx = 0, dy = 0, colour[3];
-        int k = 0;
-        for (int j = i; j < 4; j++)
-            if (who[j] == who[i]) dx += sample_x[j], dy += sample_y[j], k++, left &= ~(1 << j);
-        shade(s, who[i], (float)x + dx / (float)k, (float)y + dy / (float)k, colour);
-        for (int j = 0; j < 3; j++) sum[j] += fminf(colour[j], 1) * (float)k;
-        covered += k;
-    }
-    float keep = 1 - s->alpha * 0.25f * (float)covered;
-    for (int j = 0; j < 3; j++)
-        pixel[j] = gv_encode(c, c->linear[pixel[j]] * keep + sum[j] * 0.25f * s->alpha);
+static v8f positive8(v8f x) {
+    return (v8f)((x > 0) & (v8i)x);
 }
 
-static void draw_tile(const pass *s, int tile, tile_samples *samples) {
-    const gv_canvas *c = s->c;
-    const int *start = c->bin_start.data, *bin = c->bin.data;
-    const int first = start[tile], last = start[tile + 1];
-    if (first == last) return;
-    const int left = tile % s->tiles_x * TILE, top = tile / s->tiles_x * TILE;
+static v8f most1(v8f x) {
+    const v8f one = x * 0 + 1;
+    const v8i over = x > one;
+    return (v8f)((over & (v8i)one) | (~over & (v8i)x));
+}
+
+static v8f root8(v8f x) {
+    v8f out;
+    for (int i = 0; i < 8; i++) out[i] = sqrtf(x[i]);
+    return out;
+}
+
+// Light of a matt body with a soft highlight, linear, into f->colour; eight fragments at a time.
+static void light(const gv_lights *l, fragments *f) {
+    static const float sky[3] = {0.24f, 0.275f, 0.33f}, ground[3] = {0.12f, 0.105f, 0.10f};
+    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f}, rim[3] = {0.55f, 0.60f, 0.66f};
+    const float near_floor = l->floor > 0 ? 0.45f : 0, per_m = l->floor > 0 ? 1 / l->floor : 0;
+    for (int k = 0; k < f->count; k += 8) {
+#define EIGHT(field) (*(v8f *)&(field)[k])
+        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]), lit = EIGHT(f->lit);
+        v8f v0 = EIGHT(f->view[0]), v1 = EIGHT(f->view[1]), v2 = EIGHT(f->view[2]);
+        const v8f lv = 1 / root8(v0 * v0 + v1 * v1 + v2 * v2);
+        v0 *= lv, v1 *= lv, v2 *= lv;
+        const v8f up = 0.5f + 0.5f * (n0 * l->up[0] + n1 * l->up[1] + n2 * l->up[2]);
+        // close to the floor the sky is half hidden and the floor lies in shadow
+        const v8f low = 1 - most1(positive8(EIGHT(f->at[1]) * per_m)), open = 1 - near_floor * low * low;
+        v8f d = positive8((n0 * l->key[0] + n1 * l->key[1] + n2 * l->key[2] + 0.15f) * (1 / 1.15f));
+        d *= (0.30f + 0.70f * d) * lit; // a soft edge between light and shade
+        const v8f e = positive8(n0 * l->fill[0] + n1 * l->fill[1] + n2 * l->fill[2]) * open;
+        const v8f grazing = 1 - positive8(n0 * v0 + n1 * v1 + n2 * v2);
+        const v8f back = positive8(n0 * l->rim[0] + n1 * l->rim[1] + n2 * l->rim[2] + 0.35f);
+        const v8f r = grazing * grazing * grazing * back * open;
+        const v8f h0 = l->key[0] + v0, h1 = l->key[1] + v1, h2 = l->key[2] + v2; // half way between eye and light
+        v8f s = positive8(n0 * h0 + n1 * h1 + n2 * h2) / root8(h0 * h0 + h1 * h1 + h2 * h2 + 1e-12f);
+        s *= s, s *= s, s *= s, s *= s; // exponent 16
+        s = 0.04f * (s + s * s) * lit;
+        for (int i = 0; i < 3; i++) {
+            const v8f c = EIGHT(f->colour[i]), ambient = (ground[i] + (sky[i] - ground[i]) * up) * open;
+            const v8f sum = c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
+            EIGHT(f->colour[i]) = most1(sum);
+        }
+#undef EIGHT
+    }
+}
+
+// Blends the fragments into a row of pixels, each by its share of the four samples.
+static void blend(const pass *s, const fragments *f, uint8_t *row) {
+    for (int k = 0; k < f->count;) {
+        uint8_t *pixel = row + 3 * f->pixel[k];
+        float sum[3] = {0}, covered = 0;
+        const int here = f->pixel[k];
+        for (; k < f->count && f->pixel[k] == here; k++) {
+            for (int i = 0; i < 3; i++) sum[i] += f->colour[i][k] * f->weight[k];
+            covered += f->weight[k];
+        }
+        const float share = 0.25f * s->alpha, keep = 1 - share * covered;
+        for (int i = 0; i < 3; i++) pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
+    }
+}
+
+static void draw_tile(const pass *all, int tile, tile_samples *samples) {
+    const gv_canvas *c = all->c;
+    const int *start = c->bin_start.data, entries = start[tile + 1] - start[tile];
+    if (!entries) return;
+    pass s = *all;
+    s.first = start[tile];
+    s.left = tile % s.tiles_x * TILE, s.top = tile / s.tiles_x * TILE;
     memset(samples->inverse_z, 0, sizeof samples->inverse_z);
-    memset(samples->triangle, 0xff, sizeof samples->triangle);
-    for (int i = first; i < last; i++) raster(s, samples, left, top, bin[i]);
-    const int right = left + TILE < c->width ? left + TILE : c->width;
-    const int bottom = top + TILE < c->height ? top + TILE : c->height;
-    for (int y = top; y < bottom; y++) {
-        const int32_t *who = samples->triangle + 4 * (y - top) * TILE;
-        for (int x = left; x < right; x++, who += 4)
-            if ((who[0] & who[1] & who[2] & who[3]) != -1)
-                resolve(s, who, x, y, s->rgb + (ptrdiff_t)y * s->stride + 3 * (ptrdiff_t)x);
+    memset(samples->entry, 0xff, sizeof samples->entry);
+    for (int i = 0; i < entries; i++) raster(&s, samples, i);
+    const int right = s.left + TILE < c->width ? s.left + TILE : c->width;
+    const int bottom = s.top + TILE < c->height ? s.top + TILE : c->height;
+    fragments f = {0};
+    for (int y = s.top; y < bottom; y++) {
+        collect(&f, samples->entry + 4 * (y - s.top) * TILE, right - s.left, y - s.top);
+        if (!f.count) continue;
+        interpolate(&s, &f);
+        light(s.lights, &f);
+        blend(&s, &f, s.rgb + (ptrdiff_t)y * s.stride + 3 * (ptrdiff_t)s.left);
     }
 }
 
@@ -301,5 +398,5 @@ bool gv_render_over(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
             l.rim[i] += view->R[3 * j + i] * rim[j];
             l.up[i] += view->R[3 * j + i] * up[j];
         }
-    return gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
+    return gv_cast_shadows(c, meshes, n, l.key, false) && gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
 }

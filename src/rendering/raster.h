@@ -25,15 +25,36 @@ struct gv_canvas {
     gv_buffer bin;        // int: triangles of tile 0, tile 1, ... in their order
     gv_buffer background; // [height, width, 3] the world without people, seen from background_view
     gv_buffer mask;       // [height, width] coverage of a path, zero between calls
-    gv_buffer shadow;     // scratch of ground shadows
+    gv_buffer plane;      // gv_planes of each entry of bin
+    gv_buffer body;       // gv_body_shadow of each mesh
+    gv_buffer shadow;     // float: their maps
     gv_view background_view;
     bool background_valid;
 };
+
+typedef struct gv_planes { // of a triangle in a tile: a x + b y + c from the tile's corner; 0..2 edges, 3: 1 / depth
+    float a[4], b[4], c[4];
+} gv_planes;
 
 typedef struct gv_lights { // directions are unit, world, towards the light
     float key[3], fill[3], rim[3], up[3];
     float floor; // > 0: bodies stand on y = 0 and take less light within this many metres of it
 } gv_lights;
+
+// A map of one body on a grid across a direction l: cell (i, j) has its middle at (i, j) cell + (u0, v0) along s and q.
+typedef struct gv_map {
+    int nx, ny;             // 0: nothing there
+    float s[3], q[3], l[3]; // unit, right-handed: s x q = l
+    float u0, v0, cell;     // m
+    float per_cell;         // 1 / cell
+    float *value;           // [ny, nx]
+} gv_map;
+
+typedef struct gv_body_shadow {
+    gv_map depth;  // along the key light: the highest p . l of the body, -1e30 where it is not
+    gv_map hidden; // the same grid: share of the key light that the body takes from what lies beyond, softened
+    gv_map close;  // seen from below: 1 where the body touches the ground, 0 from some 30 cm above, softened
+} gv_body_shadow;
 
 bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);
 
@@ -48,3 +69,12 @@ static inline uint8_t gv_encode(const gv_canvas *c, float light) {
 // Draws the meshes into the picture with opacity alpha.
 bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
                     float alpha, const gv_lights *lights);
+
+// Fills canvas->body with the shadows of each mesh; those on the ground only where asked for.
+bool gv_cast_shadows(gv_canvas *c, const gv_mesh *meshes, int n, const float light[3], bool on_ground);
+
+// Bilinear value at world point p; 0 outside.
+float gv_map_at(const gv_map *m, const float p[3]);
+
+// Share 0..1 of the key light that reaches p on the body itself, n its normal.
+float gv_map_lit(const gv_map *depth, const float p[3], const float n[3]);
