@@ -24,9 +24,13 @@ typedef struct recorded {
     float *pose, *betas, *orient, *transl, *skeleton, *joints, *verts;
 } recorded;
 
-static recorded load_recorded(void) {
-    recorded r;
+static recorded r; // read once for all tests
+static bool have_recorded;
+
+static void load_recorded(void) {
     gv_error err = {0};
+    need_shared("reference/motion/SMPLX_NEUTRAL.npz");
+    if (have_recorded) return;
     if (gv_body_open(&r.body, need_shared("reference/motion/SMPLX_NEUTRAL.npz"), &err) != GV_OK) fail_msg("%s", err.text);
     gv_npz *z;
     assert_int_equal(gv_npz_open(&z, need_shared("reference/motion/exp_body_model.npz"), &err), GV_OK);
@@ -34,18 +38,20 @@ static recorded load_recorded(void) {
     r.transl = need(z, "in_transl"), r.skeleton = need(z, "skeleton55"), r.joints = need(z, "joints55");
     r.verts = need(z, "verts");
     gv_npz_close(z);
-    return r;
+    have_recorded = true;
 }
 
-static void free_recorded(recorded *r) {
-    float *all[] = {r->pose, r->betas, r->orient, r->transl, r->skeleton, r->joints, r->verts};
+static int free_recorded(void **state) {
+    (void)state;
+    float *all[] = {r.pose, r.betas, r.orient, r.transl, r.skeleton, r.joints, r.verts};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
-    gv_body_close(r->body);
+    gv_body_close(r.body);
+    return 0;
 }
 
 static void agrees_with_the_reference(void **state) {
     (void)state;
-    recorded r = load_recorded();
+    load_recorded();
     int V = r.body->vertices;
     assert_int_equal(V, 10475);
     assert_int_equal(r.body->triangles, 20908);
@@ -67,14 +73,13 @@ static void agrees_with_the_reference(void **state) {
                 assert_true(fabsf(G[12 * j + 4 * c + 3] + transl[c] - joints[3 * j + c]) < 1e-6f);
     }
     free(verts);
-    free_recorded(&r);
 }
 
 // The fast way keeps four bones and folds the hands' correctives into the shape: on this body, whose vertices
 // have at most four bones, it is the exact evaluation.
 static void fast_skinning_agrees_with_the_exact(void **state) {
     (void)state;
-    recorded r = load_recorded();
+    load_recorded();
     gv_body *b = r.body;
     int V = b->vertices;
     float *exact = gv_calloc2((size_t)V * 3, sizeof(float)), *fast = gv_calloc2((size_t)V * 3, sizeof(float));
@@ -101,14 +106,13 @@ static void fast_skinning_agrees_with_the_exact(void **state) {
     free(exact);
     free(fast);
     free(normals);
-    free_recorded(&r);
 }
 
 static void points_follow_the_surface(void **state) {
     (void)state;
-    recorded r = load_recorded();
+    load_recorded();
     gv_body *b = r.body;
-    free(b->posedirs); // points leave the correctives out
+    float *posedirs = b->posedirs; // points leave the correctives out
     b->posedirs = NULL;
     int V = b->vertices;
     float *regressor = gv_calloc2((size_t)V * 3, sizeof(float)), *verts = gv_calloc2((size_t)V * 3, sizeof(float));
@@ -131,10 +135,10 @@ static void points_follow_the_surface(void **state) {
         }
         assert_true(max_abs_diff(got, want, 9) < 1e-5);
     }
+    b->posedirs = posedirs;
     gv_points_destroy(p);
     free(regressor);
     free(verts);
-    free_recorded(&r);
 }
 
 // ------------------------------------------------------------------------------------------ broken files
@@ -305,5 +309,5 @@ int main(void) {
         cmocka_unit_test(pickled_bodies_are_read),
         cmocka_unit_test(broken_pickles_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, free_recorded);
 }

@@ -25,7 +25,7 @@ const char *const gv_joint_names55[GV_SMPLX_JOINTS] = {
     "right_thumb1", "right_thumb2", "right_thumb3"};
 
 // More than any published body of this family; bounds what a file can make us allocate (posedirs: 382 MB).
-enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 1000 };
+enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 512 };
 
 // ---------------------------------------------------------------------------------------------- the file
 
