@@ -25,7 +25,7 @@ typedef struct scene {
     int rects;
     scene_rect rect[SCENE_RECTS];
     float sky_bright, sky_contrast;
-    double sky_cell; // radians
+    double sky_cell; // of a far cube with half side 1
     int width, height;
     double focal;
     double shutter;  // fraction of a frame that the exposure lasts
@@ -46,22 +46,23 @@ static inline float scene_lattice(int x, int y, int z, uint32_t seed) {
     return (float)(h >> 8) * (2.f / 16777216.f) - 1;
 }
 
-static inline float scene_noise3(float x, float y, float z, uint32_t seed) {
-    float fx = floorf(x), fy = floorf(y), fz = floorf(z), a = x - fx, b = y - fy, c = z - fz, v = 0;
-    a = a * a * (3 - 2 * a), b = b * b * (3 - 2 * b), c = c * c * (3 - 2 * c);
-    for (int k = 0; k < 8; k++)
-        v += scene_lattice((int)fx + (k & 1), (int)fy + (k >> 1 & 1), (int)fz + (k >> 2), seed) * (k & 1 ? a : 1 - a) *
-             (k & 2 ? b : 1 - b) * (k & 4 ? c : 1 - c);
-    return v;
+// Smooth noise with unit cells on a plane; slices z of the same seed are different planes.
+static inline float scene_noise2(float x, float y, int z, uint32_t seed) {
+    float fx = floorf(x), fy = floorf(y), a = x - fx, b = y - fy;
+    int ix = (int)fx, iy = (int)fy;
+    a = a * a * (3 - 2 * a), b = b * b * (3 - 2 * b);
+    float top = scene_lattice(ix, iy, z, seed) * (1 - a) + scene_lattice(ix + 1, iy, z, seed) * a;
+    float bottom = scene_lattice(ix, iy + 1, z, seed) * (1 - a) + scene_lattice(ix + 1, iy + 1, z, seed) * a;
+    return top + b * (bottom - top);
 }
 
 // footprint: size of a pixel in units of the coarsest cell
-static inline float scene_texture(double x, double y, double z, double footprint, uint32_t seed) {
+static inline float scene_texture(double x, double y, int z, double footprint, uint32_t seed) {
     float sum = 0, k = 1, amplitude = 0.5f;
     for (int o = 0; o < 3; o++, k *= 2.3f, amplitude *= 0.8f) {
         float fade = 1.6f - 2 * (float)footprint * k;
         if (fade <= 0) break;
-        sum += amplitude * fminf(1, fade) * scene_noise3((float)x * k, (float)y * k, (float)z * k, seed + (uint32_t)o);
+        sum += amplitude * fminf(1, fade) * scene_noise2((float)x * k, (float)y * k, z, seed + (uint32_t)o);
     }
     return tanhf(2.5f * sum); // edges, as real things have them
 }
@@ -85,11 +86,13 @@ static inline float scene_ray(const scene *s, const double c[3], const double d[
         nearest = t, hit = r, hu = a, hv = b;
     }
     if (!hit) {
-        double n = sqrt(gv_dot3(d, d)) * s->sky_cell;
-        return s->sky_bright + s->sky_contrast * scene_texture(d[0] / n, d[1] / n, d[2] / n, 1 / (s->focal * s->sky_cell), 7);
+        int k = fabs(d[1]) > fmax(fabs(d[0]), fabs(d[2])) ? 1 : fabs(d[0]) > fabs(d[2]) ? 0 : 2; // a face of a far cube
+        double n = fabs(d[k]) * s->sky_cell;
+        return s->sky_bright + s->sky_contrast * scene_texture(d[(k + 1) % 3] / n, d[(k + 2) % 3] / n, 2 * k + (d[k] > 0),
+                                                               1 / (s->focal * s->sky_cell), 7);
     }
     double lu = sqrt(gv_dot3(hit->u, hit->u)) / hit->cell, lv = sqrt(gv_dot3(hit->v, hit->v)) / hit->cell;
-    return hit->bright + hit->contrast * scene_texture(hu * lu, hv * lv, 0.5, nearest / (s->focal * hit->cell), hit->seed);
+    return hit->bright + hit->contrast * scene_texture(hu * lu, hv * lv, 0, nearest / (s->focal * hit->cell), hit->seed);
 }
 
 static inline void scene_render(scene *s, int frame, uint8_t *rgb) {

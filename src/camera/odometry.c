@@ -20,6 +20,7 @@ enum {
     LEAST_TRACKS = 10,  // fewer survivors: the frame is not linked
     TAIL = 22,          // frames at the end of the video that one window solves one by one
     MAX_BOXES = 64,
+    CHAIN_DRAWS = 50,
     HOLD = 8,           // frames that a lost picture is kept to link over a flash or an occlusion
     LARGEST_SIDE = 32768,
 };
@@ -316,7 +317,7 @@ static void chain_rotation(const gv_odometry *o, const gv_corners *from, const g
         i++, j++;
     }
     gv_so3_identity(R);
-    if (n >= 3) gv_relative_rotation(R, m, n, 0.5 * o->unit, (uint32_t)o->frames + 1);
+    if (n >= 3) gv_relative_rotation(R, m, n, 0.5 * o->unit, CHAIN_DRAWS, (uint32_t)o->frames + 1);
 }
 
 // People's boxes on the reduced picture, grown for what a box cuts off (arms, shadows, a frame's delay).

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROTATION_DRAWS = 80, MOTION_DRAWS = 240, MOTION_POINTS = 5, MOTION_STEPS = 6 };
+enum { MOTION_DRAWS = 240, MOTION_POINTS = 5, MOTION_STEPS = 6 };
 
 static uint32_t draw(uint32_t *state, uint32_t n) { // xorshift32
     uint32_t x = *state;
@@ -72,7 +72,7 @@ static void refine_rotation(double R[9], const gv_match *m, int n, double scale)
     }
 }
 
-int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, uint32_t seed) {
+int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, int draws, uint32_t seed) {
     uint32_t state = seed * 2654435761u + 12345u;
     if (!state) state = 1;
     double limit2 = 9 * sigma * sigma, best = INFINITY, identity[9];
@@ -80,7 +80,7 @@ int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, ui
     gv_so3_identity(identity);
     double c = rotation_cost(identity, m, n, limit2, best);
     if (c < best) best = c, memcpy(R, identity, sizeof identity);
-    for (int d = 0; n >= 2 && d < ROTATION_DRAWS; d++) {
+    for (int d = 0; n >= 2 && d < draws; d++) {
         int i = (int)draw(&state, n), j = (int)draw(&state, n);
         double A[9], B[9], C[9];
         if (i == j || !frame_of_two(A, m[i].a, m[j].a) || !frame_of_two(B, m[i].b, m[j].b)) continue;

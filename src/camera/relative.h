@@ -13,8 +13,8 @@ typedef struct gv_match {
 } gv_match;
 
 // Rotation that most matches agree with, all taken as infinitely far. `sigma` is the expected error of one
-// coordinate. Starts from *R as a further hypothesis. Returns the number of matches within 3 sigma.
-int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, uint32_t seed);
+// coordinate. *R and the identity compete with `draws` drawn hypotheses. Returns the number of matches within 3 sigma.
+int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, int draws, uint32_t seed);
 
 // Rotation and direction of translation (unit t) that most matches agree with, by their epipolar distance.
 // Starts from the rotation in *R (within about 20 degrees of the truth). Returns the number of matches

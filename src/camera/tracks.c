@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { P = GV_PATCH, S = GV_PATCH_STRIDE, R = P / 2, CELL = 32, PER_CELL = 2, SPACING = 10, ITERATIONS = 15 };
+enum { P = GV_PATCH, S = GV_PATCH_STRIDE, R = P / 2, CELL = 32, PER_CELL = 2, SPACING = 10, ITERATIONS = 15, BACKWARD_LEVELS = 2 };
 static const float CONVERGED = 0.003f;   // px, the last step of an alignment
 static const float BACKWARD = 0.7f;      // px, largest forward-backward difference
 static const float SIMILAR = 0.75f;      // least correlation with the template at birth
@@ -35,16 +35,30 @@ static bool inside(const gv_plane *l, float x, float y) { // also false for NaN
     return x >= 0 && y >= 0 && x <= (float)l->width && y <= (float)l->height;
 }
 
-// Bilinear samples of n x n pixels around (x, y) with row stride `stride`; n columns beyond are readable.
-static void sample(const gv_plane *l, float x, float y, int n, float *restrict out, int stride) {
+typedef float lanes __attribute__((vector_size(32))); // eight floats for the vector unit
+
+static inline lanes load(const float *p) {
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void store(float *p, lanes v) { memcpy(p, &v, sizeof v); }
+static inline float total(lanes s) { return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])); }
+
+// Bilinear samples of n rows around (x, y), `stride` (a multiple of 8, at least n) columns each.
+static inline void sample(const gv_plane *l, float x, float y, int n, float *out, int stride) {
     float fx = x - 0.5f - (float)(n / 2), fy = y - 0.5f - (float)(n / 2);
     int ix = (int)floorf(fx), iy = (int)floorf(fy);
     fx -= (float)ix, fy -= (float)iy;
-    for (int r = 0; r < n; r++) {
-        const float *a = l->data + (long)(iy + r) * l->stride + ix, *b = a + l->stride;
-        for (int c = 0; c < stride; c++) {
-            float top = a[c] + fx * (a[c + 1] - a[c]), bottom = b[c] + fx * (b[c + 1] - b[c]);
-            out[r * stride + c] = top + fy * (bottom - top);
+    const float *row = l->data + (long)iy * l->stride + ix;
+    for (int c = 0; c < stride; c += 8) {
+        const float *a = row + c;
+        lanes top = load(a) + fx * (load(a + 1) - load(a));
+        for (int r = 0; r < n; r++) {
+            a += l->stride;
+            lanes bottom = load(a) + fx * (load(a + 1) - load(a));
+            store(out + r * stride + c, top + fy * (bottom - top));
+            top = bottom;
         }
     }
 }
@@ -63,18 +77,11 @@ static const float *window(void) {
     return w;
 }
 
-static float weighted_dot(const float *w, const float *a, const float *b) {
-    float s[8] = {0};
-    for (int i = 0; i < P * S; i += 8)
-        for (int k = 0; k < 8; k++) s[k] += w[i + k] * a[i + k] * b[i + k];
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-}
-
-static float dot(const float *a, const float *b) {
-    float s[8] = {0};
-    for (int i = 0; i < P * S; i += 8)
-        for (int k = 0; k < 8; k++) s[k] += a[i + k] * b[i + k];
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+static float window_sum(void) {
+    static _Thread_local float sum;
+    if (sum == 0)
+        for (int i = 0; i < P * S; i++) sum += window()[i];
+    return sum;
 }
 
 // The picture J around the current place is modelled as a T(shifted by d) + b. With gradients made
@@ -85,29 +92,31 @@ bool gv_patch_make(gv_patch *p, const gv_plane *plane, float x, float y) {
     float big[(P + 2) * 24];
     sample(plane, x, y, P + 2, big, 24);
     const float *w = window();
-    float sw = 0, mean = 0;
-    for (int r = 0; r < P; r++)
-        for (int c = 0; c < S; c++) {
-            int i = r * S + c;
-            const float *b = big + (r + 1) * 24 + c + 1;
-            p->value[i] = b[0];
-            p->gx[i] = 0.5f * (b[1] - b[-1]), p->gy[i] = 0.5f * (b[24] - b[-24]);
-            sw += w[i], mean += w[i] * b[0];
-        }
-    p->mean = mean / sw;
-    float t[P * S], one[P * S];
-    for (int i = 0; i < P * S; i++) t[i] = p->value[i] - p->mean, one[i] = 1;
-    float tt = weighted_dot(w, t, t);
-    p->norm = sqrtf(tt);
-    if (!(tt > 1)) return false;
-    float mx = weighted_dot(w, p->gx, one) / sw, my = weighted_dot(w, p->gy, one) / sw;
-    float ax = weighted_dot(w, p->gx, t) / tt, ay = weighted_dot(w, p->gy, t) / tt;
-    for (int i = 0; i < P * S; i++) p->gx[i] -= mx + ax * t[i], p->gy[i] -= my + ay * t[i];
-    float xx = weighted_dot(w, p->gx, p->gx), xy = weighted_dot(w, p->gx, p->gy), yy = weighted_dot(w, p->gy, p->gy);
-    float det = xx * yy - xy * xy;
-    if (!(det > 1e-3f * xx * yy) || !(det > 1)) return false;
-    p->inv[0] = yy / det, p->inv[1] = -xy / det, p->inv[2] = xx / det;
-    for (int i = 0; i < P * S; i++) p->gx[i] *= w[i], p->gy[i] *= w[i];
+    lanes sv = {0}, sx = {0}, sy = {0}, tt = {0}, tx = {0}, ty = {0}, xx = {0}, xy = {0}, yy = {0};
+    for (int i = 0; i < P * S; i += 8) {
+        const float *b = big + (i / S + 1) * 24 + i % S + 1;
+        lanes v = load(b), gx = 0.5f * (load(b + 1) - load(b - 1)), gy = 0.5f * (load(b + 24) - load(b - 24)), k = load(w + i);
+        store(p->value + i, v), store(p->gx + i, gx), store(p->gy + i, gy);
+        sv += k * v, sx += k * gx, sy += k * gy;
+    }
+    float sw = window_sum(), mx = total(sx) / sw, my = total(sy) / sw;
+    p->mean = total(sv) / sw;
+    for (int i = 0; i < P * S; i += 8) {
+        lanes t = load(p->value + i) - p->mean, wt = load(w + i) * t;
+        tt += wt * t, tx += wt * load(p->gx + i), ty += wt * load(p->gy + i);
+    }
+    float t2 = total(tt), ax = total(tx) / t2, ay = total(ty) / t2;
+    p->norm = sqrtf(t2);
+    if (!(t2 > 1)) return false;
+    for (int i = 0; i < P * S; i += 8) {
+        lanes t = load(p->value + i) - p->mean, k = load(w + i);
+        lanes gx = load(p->gx + i) - mx - ax * t, gy = load(p->gy + i) - my - ay * t, wx = k * gx, wy = k * gy;
+        xx += wx * gx, xy += wx * gy, yy += wy * gy;
+        store(p->gx + i, wx), store(p->gy + i, wy);
+    }
+    float hxx = total(xx), hxy = total(xy), hyy = total(yy), det = hxx * hyy - hxy * hxy;
+    if (!(det > 1e-3f * hxx * hyy) || !(det > 1)) return false;
+    p->inv[0] = hyy / det, p->inv[1] = -hxy / det, p->inv[2] = hxx / det;
     return true;
 }
 
@@ -116,7 +125,9 @@ bool gv_patch_align(const gv_patch *p, const gv_plane *plane, float *x, float *y
     for (int it = 0; it < ITERATIONS; it++) {
         if (!inside(plane, px, py)) return false;
         sample(plane, px, py, P, j, S);
-        float bx = dot(p->gx, j), by = dot(p->gy, j);
+        lanes sx = {0}, sy = {0};
+        for (int i = 0; i < P * S; i += 8) sx += load(p->gx + i) * load(j + i), sy += load(p->gy + i) * load(j + i);
+        float bx = total(sx), by = total(sy);
         float dx = -(p->inv[0] * bx + p->inv[1] * by), dy = -(p->inv[1] * bx + p->inv[2] * by);
         float step = sqrtf(dx * dx + dy * dy);
         if (!(step < 2 * (float)R)) return false;
@@ -131,19 +142,22 @@ bool gv_patch_align(const gv_patch *p, const gv_plane *plane, float *x, float *y
 
 float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, float y) {
     if (!inside(plane, x, y)) return -1;
-    float j[P * S], one[P * S];
+    float j[P * S];
     const float *w = window();
+    lanes sj = {0}, jj = {0}, jt = {0};
     sample(plane, x, y, P, j, S);
-    for (int i = 0; i < P * S; i++) one[i] = 1;
-    float sw = weighted_dot(w, one, one), mean = weighted_dot(w, j, one) / sw, cross = 0;
-    for (int i = 0; i < P * S; i++) j[i] -= mean;
-    cross = weighted_dot(w, j, p->value); // j has no mean, so the template's does not count
-    float norm = sqrtf(weighted_dot(w, j, j)) * p->norm;
-    return norm > 0 ? cross / norm : -1;
+    for (int i = 0; i < P * S; i += 8) sj += load(w + i) * load(j + i);
+    float mean = total(sj) / window_sum();
+    for (int i = 0; i < P * S; i += 8) {
+        lanes d = load(j + i) - mean, wd = load(w + i) * d;
+        jj += wd * d, jt += wd * load(p->value + i); // d has no mean: the template's does not count
+    }
+    float norm = sqrtf(total(jj)) * p->norm;
+    return norm > 0 ? total(jt) / norm : -1;
 }
 
-bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, float *x, float *y) {
-    int top = from->levels - 1;
+bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x, float *y) {
+    int top = (levels < from->levels ? levels : from->levels) - 1;
     float dx = *x - x0, dy = *y - y0; // level-0 px
     gv_patch p;
     for (int level = top; level >= 0; level--) {
@@ -303,9 +317,9 @@ void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_pic
         gv_track k = t->track[i];
         gv_patch *anchor = &out->anchor[out->count];
         float x = k.x, y = k.y;
-        if (!gv_follow_point(from, k.x, k.y, to, &x, &y)) continue;
-        float bx = x, by = y;
-        if (!gv_follow_point(to, x, y, from, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD) continue;
+        if (!gv_follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
+        float bx = k.x, by = k.y; // the way back starts at the goal: enough to see a wrong match move away
+        if (!gv_follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD) continue;
         *anchor = t->anchor[i];
         if (!refine_on_anchor(&k, anchor, from, to, &x, &y)) continue;
         if (x < 3 || y < 3 || x > (float)t->width - 3 || y > (float)t->height - 3 || in_boxes(x, y, boxes, nboxes)) continue;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6 };
+enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6, DRAWS = 20 };
 static const double KERNEL = 3;        // Geman-McClure scale in sigmas
 static const double MOTION_GAIN = 1.2; // least mean saving per point (sigma^2) for which motion is believed
 
@@ -75,7 +75,7 @@ static void fit_rotations(gv_window *w, scratch *s, double sigma, unsigned seed)
         memcpy(s->rotation.R[j], w->pose[j].R, sizeof w->pose[j].R);
         int n = gather(w, j, s->match);
         w->pose[j].seen = n;
-        if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, sigma, seed + j);
+        if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, sigma, DRAWS, seed + j);
     }
 }
 
@@ -183,6 +183,21 @@ static double robust_cost(const gv_window *w, const motion *m, const bool *use, 
     return sum;
 }
 
+// Takes point i's inverse depth out of the equations: S -= W W^T / V, g -= W g_rho / V.
+static void eliminate_depth(const gv_window *w, scratch *s, int i, int n) {
+    const double(*W)[6] = s->W[i];
+    double v = 1 / s->V[i];
+    for (int j = 0; j < w->poses; j++) {
+        if (isnan(w->pose[j].obs[i][0])) continue; // W is zero
+        for (int r = 0; r < 6; r++) {
+            double k = W[j][r] * v, *row = s->S + (6 * j + r) * n;
+            const double *all = W[0];
+            s->g[6 * j + r] -= k * s->g_rho[i];
+            for (int q = 0; q < 6 * j + 6; q++) row[q] -= k * all[q]; // beyond the diagonal: never looked at
+        }
+    }
+}
+
 // Normal equations with the inverse depths eliminated: s->S (lower triangle), s->g; s->W, V, g_rho kept for
 // the way back. prior: information that holds the free scale.
 static void build_system(const gv_window *w, const motion *m, scratch *s, double c, double damp, double prior) {
@@ -209,17 +224,8 @@ static void build_system(const gv_window *w, const motion *m, scratch *s, double
         s->V[i] = V * (1 + damp), s->g_rho[i] = gr;
     }
     for (int r = 0; r < n; r++) s->S[r * n + r] = s->S[r * n + r] * (1 + damp) + prior;
-    for (int i = 0; i < w->points; i++) {
-        if (!s->use[i]) continue;
-        const double *W = s->W[i][0];
-        double v = 1 / s->V[i];
-        for (int r = 0; r < n; r++) {
-            double k = W[r] * v, *row = s->S + r * n;
-            if (k == 0) continue;
-            s->g[r] -= k * s->g_rho[i];
-            for (int q = 0; q <= r; q++) row[q] -= k * W[q];
-        }
-    }
+    for (int i = 0; i < w->points; i++)
+        if (s->use[i]) eliminate_depth(w, s, i, n);
 }
 
 static bool take_step(const gv_window *w, const motion *m, scratch *s) {
@@ -253,7 +259,7 @@ static void adjust(const gv_window *w, motion *m, scratch *s, double c, double p
         }
         double now = robust_cost(w, &s->trial, s->use, c);
         if (now < cost) {
-            bool done = cost - now < 1e-6 * cost;
+            bool done = cost - now < 1e-5 * cost;
             *m = s->trial, cost = now, damp = fmax(1e-7, damp * 0.2);
             if (done) break;
         } else {
@@ -350,7 +356,7 @@ gv_status gv_window_solve(gv_window *w, double noise, unsigned seed, gv_error *e
     w->sigma = best ? sigma : measured_sigma(w, &s->rotation, s, noise);
     for (int j = 0; j < w->poses; j++) { // rotations once more with the error as measured
         int n = gather(w, j, s->match);
-        if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, w->sigma, seed + j);
+        if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, w->sigma, 0, seed + j);
     }
     w->cost_rotation = point_costs(w, &s->rotation, w->sigma);
     w->cost_motion = best ? point_costs(w, best, w->sigma) : INFINITY;
