@@ -56,6 +56,17 @@ typedef struct view { // a picture with its tracks
     bool valid;
 } view;
 
+typedef struct window_plan { // what the poses of a window are
+    long frame[GV_WINDOW_POSES], span[GV_WINDOW_POSES]; // frame, and the keyframe at or before it
+    bool key[GV_WINDOW_POSES];
+} window_plan;
+
+typedef struct solution { // poses that a window found, from its anchor, up to scale
+    int poses;
+    long frame[GV_WINDOW_POSES];
+    double R[GV_WINDOW_POSES][9], t[GV_WINDOW_POSES][3];
+} solution;
+
 struct gv_odometry {
     gv_reducer reducer;
     double cx, cy, focal_px, unit; // unit: normalised size of one reduced px
@@ -69,6 +80,7 @@ struct gv_odometry {
     record *ring; // [RING]
     gv_stillness stillness;
     gv_window *window;
+    solution last; // of the window before
     keyframe *keyframes;
     frame_result *results;
     gv_graph_edge *edges;
@@ -163,10 +175,30 @@ static void observe(const gv_odometry *o, const record *anchor, const record *r,
         else j++;
 }
 
-typedef struct window_plan { // what the poses of a window are
-    long frame[GV_WINDOW_POSES], span[GV_WINDOW_POSES]; // frame, and the keyframe at or before it
-    bool key[GV_WINDOW_POSES];
-} window_plan;
+static int found(const solution *s, long frame) {
+    for (int i = 0; i < s->poses; i++)
+        if (s->frame[i] == frame) return i;
+    return -1;
+}
+
+// What the window before says about the way from one frame to another.
+static void expect(const solution *s, long from, long to, gv_window_pose *p) {
+    int a = found(s, from), b = found(s, to);
+    p->predicted = a >= 0 && b >= 0;
+    if (!p->predicted) return;
+    double moved[3];
+    gv_so3_mul_nt(p->expected_R, s->R[b], s->R[a]);
+    gv_so3_apply(moved, p->expected_R, s->t[a]);
+    for (int i = 0; i < 3; i++) p->expected_t[i] = s->t[b][i] - moved[i];
+}
+
+static void keep_solution(solution *s, const gv_window *w, const window_plan *plan) {
+    s->poses = w->poses;
+    for (int j = 0; j < w->poses; j++) {
+        s->frame[j] = plan->frame[j];
+        memcpy(s->R[j], w->pose[j].R, sizeof s->R[j]), memcpy(s->t[j], w->pose[j].t, sizeof s->t[j]);
+    }
+}
 
 // The frame after the last one that keyframe k's shot is known to have.
 static long shot_end(const gv_odometry *o, long k) {
@@ -202,6 +234,7 @@ static void fill_window(gv_odometry *o, long k, window_plan *plan) {
         if (!(dense || wanted) || shared < LEAST_TRACKS || (!dense && (shared < 20 || shared < 0.2 * first_shared))) continue;
         observe(o, anchor, r, &w->pose[w->poses]);
         memcpy(w->pose[w->poses].R, R, sizeof R);
+        expect(&o->last, anchor->frame, f, &w->pose[w->poses]);
         plan->frame[w->poses] = f, plan->span[w->poses] = node, plan->key[w->poses++] = key;
     }
 }
@@ -257,6 +290,7 @@ static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
     gv_status s = gv_window_solve(w, NOISE_PX * o->unit, (unsigned)k + 1, err);
     if (s != GV_OK) return s;
     keep_frames(o, k, &plan);
+    keep_solution(&o->last, w, &plan);
     for (int j = 0; j < w->poses; j++) {
         const gv_window_pose *p = &w->pose[j];
         if (!plan.key[j] || pose_confidence(p) <= 0) continue;

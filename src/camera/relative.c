@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOTION_DRAWS = 240, MOTION_POINTS = 5, MOTION_STEPS = 6 };
+enum { MOTION_DRAWS = 800, MOTION_LEAST_DRAWS = 100, MOTION_POINTS = 5, MOTION_STEPS = 6 };
 
 static uint32_t draw(uint32_t *state, uint32_t n) { // xorshift32
     uint32_t x = *state;
@@ -164,13 +164,19 @@ static bool motion_step(double R[9], double t[3], const gv_match *m, const int *
     return true;
 }
 
-static double motion_cost(const double R[9], const double t[3], const gv_match *m, int n, double limit2, double best) {
-    double cost = 0;
-    for (int i = 0; i < n && cost < best; i++) {
-        double e = epipolar_of(R, t, m + i).r;
-        cost += fmin(e * e, limit2);
+// Truncated squared error of every match under (R, t) and (R, -t) at once, depths held non-negative: a match that
+// would lie behind the camera counts as infinitely far. Returns the smaller sum; *sign is +1 or -1 for t or -t.
+static double motion_cost(const double R[9], const double t[3], const gv_match *m, int n, double limit2, double best,
+                          double *sign) {
+    double plus = 0, minus = 0;
+    for (int i = 0; i < n && (plus < best || minus < best); i++) {
+        double e = epipolar_of(R, t, m + i).r, near = fmin(e * e, limit2), far = near;
+        if (near < limit2) far = fmin(fmax(near, rotation_error2(R, m + i)), limit2);
+        bool front = gv_inverse_depth(R, t, m + i) >= 0;
+        plus += front ? near : far, minus += front ? far : near;
     }
-    return cost;
+    *sign = plus <= minus ? 1 : -1;
+    return fmin(plus, minus);
 }
 
 // Direction of translation from two matches once the rotation is known.
@@ -187,48 +193,53 @@ static bool translation_of_two(double t[3], const double R[9], const gv_match *m
     return gv_normalise3(t) > 0;
 }
 
-// The sign of t for which more of the clearly moved matches lie in front.
-static void choose_sign(const double R[9], double t[3], const gv_match *m, int n, double sigma) {
-    double vote = 0;
-    for (int i = 0; i < n; i++)
-        if (gv_epipolar_error(R, t, m + i) < 3 * sigma && rotation_error2(R, m + i) > 9 * sigma * sigma)
-            vote += gv_inverse_depth(R, t, m + i) > 0 ? 1 : -1;
-    if (vote < 0)
-        for (int i = 0; i < 3; i++) t[i] = -t[i];
+// Draws that make it 99 % sure that one of them has no outlier, for a share of inliers as now estimated.
+static int draws_needed(double cost, int n, double limit2) {
+    double share = fmax(0.05, 1 - cost / (n * limit2)), all = pow(share, MOTION_POINTS);
+    return (int)fmin(MOTION_DRAWS, fmax(MOTION_LEAST_DRAWS, log(0.01) / log(1 - fmin(all, 0.999))));
 }
 
-int gv_relative_motion(double R[9], double t[3], const gv_match *m, int n, double sigma, uint32_t seed) {
+// One hypothesis from a few matches; false when they do not determine it.
+static bool draw_motion(double R[9], double t[3], bool any_direction, const gv_match *m, int n, uint32_t *state) {
+    int pick[MOTION_POINTS];
+    for (int k = 0; k < MOTION_POINTS; k++) {
+        pick[k] = (int)draw(state, n);
+        for (int l = 0; l < k; l++)
+            if (pick[l] == pick[k]) k--, l = k; // drawn before: again
+    }
+    if (any_direction) {
+        for (int i = 0; i < 3; i++) t[i] = (double)draw(state, 2001) - 1000;
+        if (!(gv_normalise3(t) > 0)) return false;
+    } else if (!translation_of_two(t, R, m, pick[0], pick[1])) {
+        return false;
+    }
+    for (int s = 0; s < MOTION_STEPS; s++)
+        if (!motion_step(R, t, m, pick, MOTION_POINTS, 0, 1e-7)) return false;
+    return true;
+}
+
+int gv_relative_motion(double R[9], double t[3], const double other[9], const gv_match *m, int n, double sigma, uint32_t seed) {
     t[0] = t[1] = 0, t[2] = 1;
     if (n <= MOTION_POINTS) return 0;
     uint32_t state = seed * 2654435761u + 54321u;
     if (!state) state = 1;
-    double limit2 = 9 * sigma * sigma, best = INFINITY, R0[9], bestR[9], bestt[3] = {0, 0, 1};
-    memcpy(R0, R, sizeof R0), memcpy(bestR, R, sizeof R0);
-    for (int d = 0; d < MOTION_DRAWS; d++) {
-        int pick[MOTION_POINTS];
+    double limit2 = 9 * sigma * sigma, best = INFINITY, bestR[9], bestt[3] = {0, 0, 1}, sign;
+    memcpy(bestR, R, sizeof bestR);
+    for (int d = 0, needed = MOTION_DRAWS; d < needed; d++) {
         double Q[9], q[3];
-        for (int k = 0; k < MOTION_POINTS; k++) {
-            pick[k] = (int)draw(&state, n);
-            for (int l = 0; l < k; l++)
-                if (pick[l] == pick[k]) k--, l = k; // drawn before: again
-        }
-        memcpy(Q, d % 3 == 2 ? bestR : R0, sizeof Q);
-        if (d % 3 == 1) { // any direction instead of the one two matches give
-            for (int i = 0; i < 3; i++) q[i] = (double)draw(&state, 2001) - 1000;
-            if (!(gv_normalise3(q) > 0)) continue;
-        } else if (!translation_of_two(q, Q, m, pick[0], pick[1])) {
-            continue;
-        }
-        bool ok = true;
-        for (int s = 0; ok && s < MOTION_STEPS; s++) ok = motion_step(Q, q, m, pick, MOTION_POINTS, 0, 1e-7);
-        if (!ok) continue;
-        double c = motion_cost(Q, q, m, n, limit2, best);
-        if (c < best) best = c, memcpy(bestR, Q, sizeof Q), memcpy(bestt, q, sizeof q);
+        memcpy(Q, d % 4 == 3 ? bestR : other && d % 2 ? other : R, sizeof Q);
+        if (!draw_motion(Q, q, d % 3 == 1, m, n, &state)) continue;
+        double c = motion_cost(Q, q, m, n, limit2, best, &sign);
+        if (!(c < best)) continue;
+        best = c, memcpy(bestR, Q, sizeof Q);
+        for (int i = 0; i < 3; i++) bestt[i] = sign * q[i];
+        needed = draws_needed(best, n, limit2);
     }
     for (int s = 0; s < 10; s++)
         if (!motion_step(bestR, bestt, m, NULL, n, (s < 5 ? 6 : 3) * sigma, 1e-9)) break;
-    choose_sign(bestR, bestt, m, n, sigma);
-    memcpy(R, bestR, sizeof bestR), memcpy(t, bestt, sizeof bestt);
+    motion_cost(bestR, bestt, m, n, limit2, INFINITY, &sign);
+    memcpy(R, bestR, sizeof bestR);
+    for (int i = 0; i < 3; i++) t[i] = sign * bestt[i];
     int inliers = 0;
     for (int i = 0; i < n; i++) inliers += gv_epipolar_error(R, t, m + i) < 3 * sigma;
     return inliers;

@@ -17,9 +17,11 @@ typedef struct gv_match {
 int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, int draws, uint32_t seed);
 
 // Rotation and direction of translation (unit t) that most matches agree with, by their epipolar distance.
-// Starts from the rotation in *R (within about 20 degrees of the truth). Returns the number of matches
+// Depths are non-negative. Starts from the rotation in *R, and from `other` where that is not NULL (one of them within
+// about 20 degrees of the truth). Returns the number of matches
 // within 3 sigma; 0 when there are fewer than six matches.
-int gv_relative_motion(double R[9], double t[3], const gv_match *m, int n, double sigma, uint32_t seed);
+int gv_relative_motion(double R[9], double t[3], const double other[9], const gv_match *m, int n, double sigma,
+                       uint32_t seed);
 
 // Epipolar (Sampson) distance of a match under (R, t).
 double gv_epipolar_error(const double R[9], const double t[3], const gv_match *m);

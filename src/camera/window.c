@@ -11,14 +11,14 @@
 
 enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6, DRAWS = 20 };
 static const double KERNEL = 3;        // Geman-McClure scale in sigmas
-static const double MOTION_GAIN = 1.2; // least mean saving per point (sigma^2) for which motion is believed
+static const double MOTION_GAIN = 1.2; // least mean saving per fitting point (sigma^2) for which motion is believed
 
 typedef struct motion {
     double R[POSES][9], t[POSES][3], rho[POINTS];
 } motion;
 
 typedef struct scratch {
-    motion rotation, drawn, trial;
+    motion rotation, best, other, trial;
     gv_match match[POINTS];
     double W[POINTS][POSES][6], V[POINTS], g_rho[POINTS];
     double S[36 * POSES * POSES], L[36 * POSES * POSES], g[6 * POSES], step[6 * POSES];
@@ -67,6 +67,11 @@ static int gather(const gv_window *w, int j, gv_match *m) {
     return n;
 }
 
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 // --- starting points -----------------------------------------------------------------------------------
 
 static void fit_rotations(gv_window *w, scratch *s, double sigma, unsigned seed) {
@@ -112,19 +117,18 @@ static int base_pose(const gv_window *w) {
     return best;
 }
 
-static void draw_motion(const gv_window *w, scratch *s, double sigma, unsigned seed) {
-    motion *m = &s->drawn;
+static void draw_motion(const gv_window *w, motion *m, scratch *s, double sigma, unsigned seed) {
     *m = s->rotation;
     int base = base_pose(w), n = gather(w, base, s->match);
     double C[9], c[3], t[3];
-    gv_relative_motion(m->R[base], t, s->match, n, sigma, seed);
+    gv_relative_motion(m->R[base], t, w->pose[base].predicted ? w->pose[base].expected_R : NULL, s->match, n, sigma, seed);
     memcpy(m->t[base], t, sizeof t);
     gv_so3_mul_nt(C, m->R[base], s->rotation.R[base]);
     gv_so3_log(c, C);
     for (int i = 0; i < w->points; i++) {
         gv_match q = {{w->a[i][0], w->a[i][1]}, {w->pose[base].obs[i][0], w->pose[base].obs[i][1]}};
         bool fits = !isnan(q.b[0]) && gv_epipolar_error(m->R[base], t, &q) < 4 * sigma;
-        m->rho[i] = fits ? gv_inverse_depth(m->R[base], t, &q) : NAN;
+        m->rho[i] = fits ? fmax(0, gv_inverse_depth(m->R[base], t, &q)) : NAN;
     }
     for (int j = 0; j < w->poses; j++) {
         if (j == base) continue;
@@ -136,19 +140,70 @@ static void draw_motion(const gv_window *w, scratch *s, double sigma, unsigned s
     }
 }
 
-// Inverse depths that a motion leaves open, from all poses: linear least squares, then bounded.
+// Inverse depths that a motion leaves open, from all poses that are known: linear least squares, then bounded.
 static void complete_depths(const gv_window *w, motion *m) {
     for (int i = 0; i < w->points; i++) {
         if (!isnan(m->rho[i])) continue;
         double top = 0, bottom = 1e-12;
         for (int j = 0; j < w->poses; j++) {
             projection o = project(m->R[j], m->t[j], 0, w->a[i], w->pose[j].obs[i]);
-            if (!o.valid) continue;
+            if (!o.valid || isnan(m->t[j][0])) continue;
             top -= o.dx * o.rx + o.dy * o.ry, bottom += o.dx * o.dx + o.dy * o.dy;
         }
-        m->rho[i] = top / bottom;
+        m->rho[i] = fmax(0, top / bottom);
     }
 }
+
+// The motion that the window before expects; false where it does not reach far enough, or did not move. Poses that
+// it does not know start between their neighbours.
+static bool expect_motion(const gv_window *w, motion *m, const scratch *s, double sigma) {
+    int known = 0, last = -1;
+    double longest = 0;
+    *m = s->rotation;
+    for (int j = 0; j < w->poses; j++) {
+        const gv_window_pose *p = &w->pose[j];
+        if (p->predicted) memcpy(m->R[j], p->expected_R, sizeof m->R[j]), memcpy(m->t[j], p->expected_t, sizeof m->t[j]), known++;
+        else m->t[j][0] = NAN;
+        if (p->predicted) longest = fmax(longest, gv_dot3(p->expected_t, p->expected_t));
+    }
+    if (known < 2 || !(longest > 0)) return false;
+    for (int i = 0; i < w->points; i++) m->rho[i] = NAN;
+    complete_depths(w, m);
+    for (int j = 0; j < w->poses; j++) {
+        if (w->pose[j].predicted) {
+            last = j;
+            continue;
+        }
+        int next = j + 1;
+        while (next < w->poses && !w->pose[next].predicted) next++;
+        double k = next < w->poses ? (j - last) / (double)(next - last) : 1;
+        for (int i = 0; i < 3; i++) {
+            double a = last >= 0 ? m->t[last][i] : 0, b = next < w->poses ? m->t[next][i] : a;
+            m->t[j][i] = a + k * (b - a);
+        }
+        fit_pose(w, m, j, 20 * sigma);
+        fit_pose(w, m, j, 4 * sigma);
+    }
+    return true;
+}
+
+// The same picture motion with near and far exchanged: small translations seen in a narrow view fit nearly as well,
+// with the turn that the translation's mean takes over. Whichever fits better is right.
+static void reverse_depths(const gv_window *w, motion *m, scratch *s) {
+    int n = 0;
+    for (int i = 0; i < w->points; i++)
+        if (m->rho[i] > 0) s->errors[n++] = m->rho[i];
+    if (!n) return;
+    qsort(s->errors, n, sizeof(double), compare_doubles);
+    double c = s->errors[n * 9 / 10];
+    for (int i = 0; i < w->points; i++) m->rho[i] = fmax(0, c - m->rho[i]);
+    for (int j = 0; j < w->poses; j++) {
+        double turn[3] = {-c * m->t[j][1], c * m->t[j][0], 0};
+        gv_so3_update(m->R[j], turn);
+        for (int k = 0; k < 3; k++) m->t[j][k] = -m->t[j][k];
+    }
+}
+
 
 // The largest translation gets length 1 (the scale is free).
 static void normalise_scale(const gv_window *w, motion *m) {
@@ -222,6 +277,7 @@ static void build_system(const gv_window *w, const motion *m, scratch *s, double
             }
         }
         s->V[i] = V * (1 + damp), s->g_rho[i] = gr;
+        if (m->rho[i] <= 0 && gr < 0) memset(W, 0, w->poses * sizeof *W), s->g_rho[i] = 0; // held at infinity
     }
     for (int r = 0; r < n; r++) s->S[r * n + r] = s->S[r * n + r] * (1 + damp) + prior;
     for (int i = 0; i < w->points; i++)
@@ -243,7 +299,7 @@ static bool take_step(const gv_window *w, const motion *m, scratch *s) {
         if (!s->use[i]) continue;
         double r = s->g_rho[i];
         for (int k = 0; k < n; k++) r -= s->W[i][0][k] * s->step[k];
-        s->trial.rho[i] += r / s->V[i];
+        s->trial.rho[i] = fmax(0, s->trial.rho[i] + r / s->V[i]); // nothing is farther than infinity
     }
     return true;
 }
@@ -268,22 +324,18 @@ static void adjust(const gv_window *w, motion *m, scratch *s, double c, double p
     }
 }
 
-static void fit_motion(const gv_window *w, motion *m, scratch *s, double sigma) {
+// First, coarse adjustment of a start.
+static void settle(const gv_window *w, motion *m, scratch *s, double sigma) {
     double prior = sigma * sigma * 1e-2;
     complete_depths(w, m);
     normalise_scale(w, m);
     choose_points(w, m, 12 * sigma, s->use);
-    adjust(w, m, s, 8 * sigma, prior, 6);
+    adjust(w, m, s, 8 * sigma, prior, 5);
     choose_points(w, m, 5 * sigma, s->use);
-    adjust(w, m, s, KERNEL * sigma, prior, 10);
+    adjust(w, m, s, KERNEL * sigma, prior, 4);
 }
 
 // --- choice --------------------------------------------------------------------------------------------
-
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 // Error of one coordinate: from the median length of the residuals (2D, so median^2 = 2 ln 2 sigma^2).
 static double measured_sigma(const gv_window *w, const motion *m, scratch *s, double floor) {
@@ -337,41 +389,61 @@ static void rotation_information(gv_window *w, const motion *m, scratch *s) {
     }
 }
 
+// Keeps `other` when it fits better.
+static void compete(const gv_window *w, scratch *s, double sigma) {
+    settle(w, &s->other, s, sigma);
+    if (point_costs(w, &s->other, sigma) < point_costs(w, &s->best, sigma)) s->best = s->other;
+}
+
+// The motion model: several starts, the best adjusted to the end. Returns the error as measured.
+static double fit_motion(const gv_window *w, scratch *s, double sigma, double noise, unsigned seed) {
+    draw_motion(w, &s->best, s, sigma, seed);
+    settle(w, &s->best, s, sigma);
+    if (expect_motion(w, &s->other, s, sigma)) {
+        compete(w, s, sigma);
+    } else {
+        draw_motion(w, &s->other, s, sigma, seed + 7919);
+        compete(w, s, sigma);
+    }
+    s->other = s->best;
+    reverse_depths(w, &s->other, s);
+    compete(w, s, sigma);
+    for (int round = 0; round < 2; round++) {
+        sigma = measured_sigma(w, &s->best, s, noise);
+        choose_points(w, &s->best, 4 * sigma, s->use);
+        adjust(w, &s->best, s, KERNEL * sigma, sigma * sigma * 1e-2, 10);
+    }
+    return sigma;
+}
+
+static void choose(gv_window *w, scratch *s, const motion *m) {
+    choose_points(w, m, 4 * w->sigma, s->use);
+    memcpy(w->rho, m->rho, sizeof w->rho);
+    for (int j = 0; j < w->poses; j++) {
+        gv_window_pose *p = &w->pose[j];
+        memcpy(p->R, m->R[j], sizeof p->R), memcpy(p->t, m->t[j], sizeof p->t);
+        p->inliers = 0;
+        for (int i = 0; i < w->points; i++) p->inliers += !isnan(p->obs[i][0]) && error2(w, m, j, i) < 9 * w->sigma * w->sigma;
+    }
+    rotation_information(w, m, s);
+}
+
 gv_status gv_window_solve(gv_window *w, double noise, unsigned seed, gv_error *err) {
     scratch *s = gv_calloc2(1, sizeof *s);
     if (!s) return gv_fail(err, GV_ERR_MEMORY, "no memory to adjust a window of frames");
     double sigma = 3 * noise; // while searching
     fit_rotations(w, s, sigma, seed);
-    motion *best = NULL; // the motion model, where there are points for it
-    if (w->poses && w->points > LEAST_POINTS && w->pose[base_pose(w)].seen > LEAST_POINTS) {
-        draw_motion(w, s, sigma, seed);
-        fit_motion(w, &s->drawn, s, sigma);
-        best = &s->drawn;
-        for (int round = 0; round < 2; round++) {
-            sigma = measured_sigma(w, best, s, noise);
-            choose_points(w, best, 4 * sigma, s->use);
-            adjust(w, best, s, KERNEL * sigma, sigma * sigma * 1e-2, 10);
-        }
-    }
-    w->sigma = best ? sigma : measured_sigma(w, &s->rotation, s, noise);
+    bool possible = w->poses && w->points > LEAST_POINTS && w->pose[base_pose(w)].seen > LEAST_POINTS;
+    w->sigma = possible ? fit_motion(w, s, sigma, noise, seed) : measured_sigma(w, &s->rotation, s, noise);
     for (int j = 0; j < w->poses; j++) { // rotations once more with the error as measured
         int n = gather(w, j, s->match);
         if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, w->sigma, 0, seed + j);
     }
     w->cost_rotation = point_costs(w, &s->rotation, w->sigma);
-    w->cost_motion = best ? point_costs(w, best, w->sigma) : INFINITY;
-    w->moved = best && w->cost_rotation - w->cost_motion > MOTION_GAIN * w->points;
-    const motion *chosen = w->moved ? best : &s->rotation;
-    choose_points(w, chosen, 4 * w->sigma, s->use);
-    memcpy(w->rho, chosen->rho, sizeof w->rho);
-    for (int j = 0; j < w->poses; j++) {
-        gv_window_pose *p = &w->pose[j];
-        memcpy(p->R, chosen->R[j], sizeof p->R), memcpy(p->t, chosen->t[j], sizeof p->t);
-        p->inliers = 0;
-        for (int i = 0; i < w->points; i++)
-            p->inliers += !isnan(p->obs[i][0]) && error2(w, chosen, j, i) < 9 * w->sigma * w->sigma;
-    }
-    rotation_information(w, chosen, s);
+    w->cost_motion = possible ? point_costs(w, &s->best, w->sigma) : INFINITY;
+    double fitting = w->points - w->cost_motion / (KERNEL * KERNEL); // points that the motion explains, about
+    w->moved = possible && w->cost_rotation - w->cost_motion > MOTION_GAIN * fitting;
+    choose(w, s, w->moved ? &s->best : &s->rotation);
     free(s);
     return GV_OK;
 }

@@ -15,6 +15,8 @@ enum { GV_WINDOW_POSES = 24, GV_WINDOW_POINTS = 400 };
 typedef struct gv_window_pose {
     double R[9], t[3];
     double info[9];   // information of the rotation (left increment), 1 / rad^2; zero where undetermined
+    bool predicted; // an earlier window found this pose, up to scale:
+    double expected_R[9], expected_t[3];
     int seen, inliers; // points observed, and those that agree
     double obs[GV_WINDOW_POINTS][2]; // NaN where the point is not seen
 } gv_window_pose;
@@ -29,6 +31,7 @@ typedef struct gv_window {
     double cost_rotation, cost_motion; // robust costs in units of sigma^2, for the record
 } gv_window;
 
-// In: points, poses, a, obs, and R of every pose roughly (from the chain of frames). `noise` is the least error
+// In: points, poses, a, obs, and R of every pose roughly (from the chain of frames), and what
+// is expected where an earlier window knows. `noise` is the least error
 // of one coordinate that is believed. Out: the rest. Poses with fewer than six points get zero information.
 gv_status gv_window_solve(gv_window *w, double noise, unsigned seed, gv_error *err);
