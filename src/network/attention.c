@@ -97,13 +97,23 @@ static float softmax(float s[REACH], int lo, int count, float scale) {
 static void gather_head(float *keys, float *values, const gv_attention_input *in, int head, int from, int to, int stride,
                         int channels) {
     int width = in->heads * in->head_dim, d = in->head_dim, count = to - from;
+    const float *k = in->k + (size_t)from * width + head * d, *v = in->v + (size_t)from * width + head * d;
+    for (int j = 0; j < stride; j += 8) {
+        const float *row[8]; // eight keys become eight neighbours in each channel's row
+        v8i there;
+        for (int i = 0; i < 8; i++) {
+            there[i] = j + i < count ? -1 : 0;
+            row[i] = k + (size_t)(j + i < count ? j + i : 0) * width;
+        }
+        for (int c = 0; c < d; c++) {
+            v8 x = {row[0][c], row[1][c], row[2][c], row[3][c], row[4][c], row[5][c], row[6][c], row[7][c]};
+            v8_store(keys + (size_t)c * stride + j, (v8)(there & (v8i)x));
+        }
+    }
     for (int j = 0; j < count; j++) {
-        const float *k = in->k + (size_t)(from + j) * width + head * d, *v = in->v + (size_t)(from + j) * width + head * d;
-        for (int c = 0; c < d; c++) keys[(size_t)c * stride + j] = k[c];
-        memcpy(values + (size_t)j * channels, v, (size_t)d * sizeof *v);
+        memcpy(values + (size_t)j * channels, v + (size_t)j * width, (size_t)d * sizeof *v);
         memset(values + (size_t)j * channels + d, 0, (size_t)(channels - d) * sizeof *v);
     }
-    for (int c = 0; c < d; c++) memset(keys + (size_t)c * stride + count, 0, (size_t)(stride - count) * sizeof *keys);
     memset(values + (size_t)count * channels, 0, (size_t)(stride - count) * channels * sizeof *values);
 }
 

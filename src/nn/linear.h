@@ -30,7 +30,7 @@ typedef struct gv_linear_spec {
     int bf16_out;   // y is bfloat16
 } gv_linear_spec;
 
-enum { GV_NN_ROWS = 96 }; // rows of a block until gv_nn_set_rows
+enum { GV_NN_ROWS = 192 }; // rows of a block until gv_nn_set_rows: fills the second-level cache
 
 // The engine: one stream per thread, the memory of all packed weights, and what is planned for the layers.
 typedef struct gv_nn gv_nn;

@@ -72,9 +72,11 @@ static inline v8 v8_exp_negative(v8 x) {
     return (v8)(~tiny & (v8i)(e * (v8)bits));
 }
 
-// bfloat16 is the upper half of a float32; rounded to nearest even (finite input).
-static inline uint16_t gv_bf16(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+// bfloat16 is the upper half of a float32; rounded to nearest even (finite input). 16 bytes are written.
+static inline void v8_store_bf16(void *p, v8 x) {
+    typedef uint32_t v8u __attribute__((vector_size(32)));
+    typedef uint16_t v8h __attribute__((vector_size(16)));
+    v8u u = (v8u)x;
+    v8h h = __builtin_convertvector((u + 0x7fff + (u >> 16 & 1)) >> 16, v8h);
+    memcpy(p, &h, sizeof h);
 }
