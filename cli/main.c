@@ -7,6 +7,7 @@
 static const gv_command commands[] = {
     {"predict", "observations of one person to motion", gv_cmd_predict},
     {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
+    {"render", "motions as a video: in the world, or over the original", gv_cmd_render},
     {"export", "a motion in the formats of other programs: .pt .bvh .trc .csv", gv_cmd_export},
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},
     {"info", "what a file holds and what it is missing", gv_cmd_info},

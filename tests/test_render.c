@@ -141,6 +141,11 @@ static void broken_meshes_do_no_harm(void **state) {
     assert_memory_equal(rgb, same, 3 * W * H);
     assert_true(gv_render_over(c, rgb, 3 * W, &v, NULL, 0, 1));
     assert_true(gv_render_world(c, rgb, 3 * W, &v, &m, 1, NULL, 0));
+    gv_view nowhere = v;
+    nowhere.t[0] = NAN;
+    nowhere.K[0] = 0;
+    assert_true(gv_render_world(c, rgb, 3 * W, &nowhere, &m, 1, NULL, 0));
+    assert_true(gv_render_over(c, rgb, 3 * W, &nowhere, &m, 1, 1));
     assert_null(gv_canvas_create(0, 10));
     assert_null(gv_canvas_create(10, 20000));
     free(rgb), free(same);

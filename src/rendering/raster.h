@@ -61,9 +61,9 @@ bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);
 // [3, 3]: pixel (x, y, 1) -> world direction with depth 1, that is R' K^-1; and the camera's place.
 void gv_view_rays(const gv_view *v, float ray[9], float eye[3]);
 
-// Linear light to an sRGB code.
+// Linear light to an sRGB code; not a number is black.
 static inline uint8_t gv_encode(const gv_canvas *c, float light) {
-    return c->srgb[(int)((light < 0 ? 0 : light > 1 ? 1 : light) * 4096 + 0.5f)];
+    return c->srgb[(int)((light > 0 ? light < 1 ? light : 1 : 0) * 4096 + 0.5f)];
 }
 
 // Draws the meshes into the picture with opacity alpha.
