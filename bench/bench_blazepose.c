@@ -3,7 +3,7 @@
 // Run from the project's root, threads by OMP_NUM_THREADS. With --peer the same networks, without the mask
 // branch as here, are run by PyTorch (bench/peer_blazepose.py, needs Debian's python3-torch) in the same run,
 // and the ratio is printed. Besides the time on the clock there is the processors' time of all threads, which
-// also says something when other programs are running (with OMP_WAIT_POLICY=passive, so that waiting is free).
+// also says something when others are running (with OMP_WAIT_POLICY=passive, so that waiting is free).
 #include "base/file.h"
 #include "base/progress.h"
 #include "nn/convnet.h"
@@ -17,7 +17,8 @@
 
 enum { MAX_RUNS = 1000, W = 1280, H = 720, TILES = 8 };
 static const char *const network[4] = {"detector", "lite", "full", "heavy"};
-static const char *const file[4] = {"pose_solution_packed_assets.data", "pose_landmark_lite.tflite", "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
+static const char *const file[4] = {"pose_solution_packed_assets.data", "pose_landmark_lite.tflite",
+                                    "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
 
 typedef struct timing {
     double wall[MAX_RUNS], cpu[MAX_RUNS]; // s
@@ -40,20 +41,22 @@ static double cpu_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Prints one case; `per` images were done in each run. peer [2]: medians on the clock and of the processors, ms.
+// Prints one case; `per` images were done in each run. peer [2]: medians, on the clock and of the processors.
 static void report(const char *name, timing *t, int per, const double *peer) {
     double wall = 1e3 * median(t->wall, t->runs) / per, cpu = 1e3 * median(t->cpu, t->runs) / per;
     printf("%-38s min %7.2f  median %7.2f ms  cpu %7.2f ms", name, 1e3 * t->wall[0] / per, wall, cpu);
-    if (peer && peer[0] > 0) printf("   peer %7.2f ms (%.1f times), cpu %7.2f (%.1f times)", peer[0], peer[0] / wall, peer[1], peer[1] / cpu);
+    if (peer && peer[0] > 0)
+        printf("   peer %7.2f ms (%.1f times), cpu %7.2f (%.1f times)", peer[0], peer[0] / wall, peer[1],
+               peer[1] / cpu);
     printf("\n");
 }
 
-#define measure(t, repetitions, what)                                                                                  \
-    for ((t)->runs = 0; (t)->runs < (repetitions); (t)->runs++) {                                                      \
-        double start = gv_now(), cpu_start = cpu_now();                                                                \
-        what;                                                                                                          \
-        (t)->wall[(t)->runs] = gv_now() - start;                                                                       \
-        (t)->cpu[(t)->runs] = cpu_now() - cpu_start;                                                                   \
+#define measure(t, repetitions, what)                                                                        \
+    for ((t)->runs = 0; (t)->runs < (repetitions); (t)->runs++) {                                            \
+        double start = gv_now(), cpu_start = cpu_now();                                                      \
+        what;                                                                                                \
+        (t)->wall[(t)->runs] = gv_now() - start;                                                             \
+        (t)->cpu[(t)->runs] = cpu_now() - cpu_start;                                                         \
     }
 
 static bool bench_network(int k, int runs, const double *peer, gv_error *err) {
@@ -98,12 +101,14 @@ static bool bench_calls(int model, int runs, const gv_image *image, gv_error *er
     }
     for (int n = 1; n <= TILES; n += TILES - 1) {
         if (model == GV_BLAZE_LITE) {
-            measure(&t, runs, s |= gv_blazepose_detect_tiles(p, image, tile, n, 0.5f, 0.3f, found[0], 16, count, err));
+            measure(&t, runs,
+                    s |= gv_blazepose_detect_tiles(p, image, tile, n, 0.5f, 0.3f, found[0], 16, count, err));
             snprintf(name, sizeof name, "detect, %d tile%s, per tile", n, n > 1 ? "s" : "");
             report(name, &t, n, NULL);
         }
         measure(&t, runs, s |= gv_blazepose_landmarks(p, image, r, n, l, err));
-        snprintf(name, sizeof name, "%s landmarks, %d region%s, per region", network[model + 1], n, n > 1 ? "s" : "");
+        snprintf(name, sizeof name, "%s landmarks, %d region%s, per region", network[model + 1], n,
+                 n > 1 ? "s" : "");
         report(name, &t, n, NULL);
     }
     gv_blazepose_close(p);
@@ -125,11 +130,13 @@ static void run_peer(double out[4][2]) {
     char *path = gv_resource_find(file[0], NULL), command[2048];
     if (!path) return;
     *strrchr(path, '/') = 0;
-    snprintf(command, sizeof command, "/usr/bin/python3 bench/peer_blazepose.py '%s' %d", path, omp_get_max_threads());
+    snprintf(command, sizeof command, "/usr/bin/python3 bench/peer_blazepose.py '%s' %d", path,
+             omp_get_max_threads());
     FILE *f = popen(command, "r");
     while (f && fgets(line, sizeof line, f))
         for (int k = 0; k < 4; k++)
-            if (sscanf(line, "%63s %lf %lf", name, &wall, &cpu) == 3 && strcmp(name, network[k]) == 0) out[k][0] = wall, out[k][1] = cpu;
+            if (sscanf(line, "%63s %lf %lf", name, &wall, &cpu) == 3 && strcmp(name, network[k]) == 0)
+                out[k][0] = wall, out[k][1] = cpu;
     if (f) pclose(f);
     free(path);
 }
@@ -148,7 +155,8 @@ int main(int argc, char **argv) {
     if (peer) run_peer(other);
     bool done = true;
     for (int k = 0; k < 4 && done; k++) done = bench_network(k, runs, other[k], &err);
-    for (int m = 0; m < 3 && done; m++) done = bench_calls(m, m == GV_BLAZE_HEAVY ? (runs + 3) / 4 : runs, &image, &err);
+    for (int m = 0; m < 3 && done; m++)
+        done = bench_calls(m, m == GV_BLAZE_HEAVY ? (runs + 3) / 4 : runs, &image, &err);
     bench_sampling(runs, &image);
     free(rgb);
     if (!done) fprintf(stderr, "bench_blazepose: %s\n", err.text);

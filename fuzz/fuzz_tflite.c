@@ -1,5 +1,6 @@
 // Feeds bytes to the tflite reader. Without arguments for a while, or with a folder of samples:
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc fuzz/fuzz_tflite.c src/formats/tflite.c src/base/*.c -o fuzz_tflite -lm
+//   clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -o fuzz_tflite \
+//         fuzz/fuzz_tflite.c src/formats/tflite.c src/base/*.c -lm
 //   ./fuzz_tflite -max_len=65536 -max_total_time=60 samples/
 #include "formats/tflite.h"
 
@@ -13,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (gv_tflite_parse(&g, data, size, &err) == GV_OK) {
         double sum = 0; // read all that a graph that opens promises
         for (int t = 0; t < g->ntensors; t++)
-            for (int64_t i = 0; g->tensors[t].f32 && i < g->tensors[t].count; i++) sum += (double)g->tensors[t].f32[i];
+            for (int64_t i = 0; g->tensors[t].f32 && i < g->tensors[t].count; i++)
+                sum += (double)g->tensors[t].f32[i];
         for (int i = 0; i < g->noutputs; i++) sum += (double)g->tensors[g->outputs[i]].count;
         if (sum == 12345.678) abort(); // keeps the reads
     }

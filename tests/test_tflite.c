@@ -34,14 +34,21 @@ static size_t table(writer *w, int count, unsigned present) {
     size_t vtable = grow(w, 4 + 2 * (size_t)count), at = grow(w, 4 + 4 * (size_t)count);
     put16(w, vtable, 4 + 2 * (unsigned)count);
     put16(w, vtable + 2, 4 + 4 * (unsigned)count);
-    for (int k = 0; k < count; k++) put16(w, vtable + 4 + 2 * (size_t)k, present >> k & 1 ? 4 + 4 * (unsigned)k : 0);
+    for (int k = 0; k < count; k++)
+        put16(w, vtable + 4 + 2 * (size_t)k, present >> k & 1 ? 4 + 4 * (unsigned)k : 0);
     put32(w, at, (uint32_t)(at - vtable));
     return at;
 }
 
-static void set(writer *w, size_t t, int field, int value) { put32(w, t + 4 + 4 * (size_t)field, (uint32_t)value); }
-static void refer(writer *w, size_t at, size_t target) { put32(w, at, (uint32_t)(target - at)); }
-static void link_field(writer *w, size_t t, int field, size_t target) { refer(w, t + 4 + 4 * (size_t)field, target); }
+static void set(writer *w, size_t t, int field, int value) {
+    put32(w, t + 4 + 4 * (size_t)field, (uint32_t)value);
+}
+static void refer(writer *w, size_t at, size_t target) {
+    put32(w, at, (uint32_t)(target - at));
+}
+static void link_field(writer *w, size_t t, int field, size_t target) {
+    refer(w, t + 4 + 4 * (size_t)field, target);
+}
 
 static size_t vector(writer *w, const void *data, size_t count, size_t element) {
     size_t at = grow(w, 4 + count * element);
@@ -50,9 +57,12 @@ static size_t vector(writer *w, const void *data, size_t count, size_t element) 
     return at;
 }
 
-static size_t ints(writer *w, const int32_t *v, size_t n) { return vector(w, v, n, 4); }
+static size_t ints(writer *w, const int32_t *v, size_t n) {
+    return vector(w, v, n, 4);
+}
 
-// ---- The graph: [1, 4, 6, 2] -> 1x1 convolution with sparse half-float weights, ReLU6 -> PAD -> 2x2 pooling ----
+// ---- The graph: [1, 4, 6, 2] -> 1x1 convolution with sparse half-float weights, ReLU6 -> PAD -> 2x2 pooling
+// ----
 
 enum { IN, VALUES, DENSE, WEIGHTS, BIAS, CONV, PADS, PADDED, OUT, TENSORS };
 
@@ -97,8 +107,9 @@ static size_t sparsity(writer *w) {
 }
 
 static void write_tensors(writer *w, size_t list) {
-    static const int32_t in[4] = {1, 4, 6, 2}, weights[4] = {3, 1, 1, 2}, bias[1] = {3}, conv[4] = {1, 4, 6, 3}, pads[2] = {4, 2},
-                         padded[4] = {1, 4, 6, 4}, out[4] = {1, 2, 3, 4};
+    static const int32_t in[4] = {1, 4, 6, 2}, weights[4] = {3, 1, 1, 2}, bias[1] = {3},
+                         conv[4] = {1, 4, 6, 3}, pads[2] = {4, 2}, padded[4] = {1, 4, 6, 4},
+                         out[4] = {1, 2, 3, 4};
     size_t t[TENSORS];
     t[IN] = tensor(w, in, 4, 0, 0);
     t[VALUES] = tensor(w, weights, 4, 1, 1);
@@ -118,10 +129,10 @@ static void write_tensors(writer *w, size_t list) {
 static void write_nodes(writer *w, size_t list) {
     const size_t t[5] = {
         node(w, 0, (int32_t[]){VALUES}, 1, DENSE, false), node(w, 1, (int32_t[]){DENSE}, 1, WEIGHTS, false),
-        node(w, 2, (int32_t[]){IN, WEIGHTS, BIAS}, 3, CONV, true), node(w, 3, (int32_t[]){CONV, PADS}, 2, PADDED, false),
-        node(w, 4, (int32_t[]){PADDED}, 1, OUT, true)};
+        node(w, 2, (int32_t[]){IN, WEIGHTS, BIAS}, 3, CONV, true),
+        node(w, 3, (int32_t[]){CONV, PADS}, 2, PADDED, false), node(w, 4, (int32_t[]){PADDED}, 1, OUT, true)};
     for (size_t i = 0; i < 5; i++) refer(w, list + 4 + 4 * i, t[i]);
-    size_t conv = table(w, 4, 0x0e), pool = table(w, 6, 0x1f); // references only lead forward
+    size_t conv = table(w, 4, 0x0e), pool = table(w, 6, 0x1f);             // references only lead forward
     set(w, conv, 1, 1), set(w, conv, 2, 1), set(w, conv, 3, GV_ACT_RELU6); // field 0 absent: SAME
     set(w, pool, 0, 1), set(w, pool, 1, 2), set(w, pool, 2, 2), set(w, pool, 3, 2), set(w, pool, 4, 2);
     link_field(w, t[2], 4, conv), link_field(w, t[4], 4, pool);
@@ -141,7 +152,8 @@ static void write_buffers(writer *w, size_t list) {
 }
 
 static void write_graph(writer *w) {
-    static const int codes[5] = {GV_TFLITE_DENSIFY, GV_TFLITE_DEQUANTIZE, GV_TFLITE_CONV_2D, GV_TFLITE_PAD, GV_TFLITE_MAX_POOL_2D};
+    static const int codes[5] = {GV_TFLITE_DENSIFY, GV_TFLITE_DEQUANTIZE, GV_TFLITE_CONV_2D, GV_TFLITE_PAD,
+                                 GV_TFLITE_MAX_POOL_2D};
     memset(w, 0, sizeof *w);
     grow(w, 8);
     memcpy(w->bytes + 4, "TFL3", 4);
@@ -158,7 +170,8 @@ static void write_graph(writer *w) {
     }
     size_t tensors = vector(w, NULL, TENSORS, 4), nodes = vector(w, NULL, 5, 4);
     link_field(w, graph, 0, tensors), link_field(w, graph, 3, nodes);
-    link_field(w, graph, 1, ints(w, (int32_t[]){IN}, 1)), link_field(w, graph, 2, ints(w, (int32_t[]){OUT}, 1));
+    link_field(w, graph, 1, ints(w, (int32_t[]){IN}, 1)),
+        link_field(w, graph, 2, ints(w, (int32_t[]){OUT}, 1));
     write_tensors(w, tensors);
     write_nodes(w, nodes);
     write_buffers(w, buffers);
@@ -185,10 +198,12 @@ static void test_small_graph(void **state) {
         for (int i = 0; i < 48; i++) in[i] = (float)(i / 2) * (i % 2 ? 0.25f : -0.125f);
         if (gv_convnet_run(net, 0, &err)) fail_msg("%s", err.text);
         for (int i = 0; i < 6; i++) {
-            // pixel (y, x) has channels -p/8 and p/4: rows 0 1, 2 0.5, 0 0 plus bias give p/4, 1 - p/8, 7; padded in front
+            // pixel (y, x) has channels -p/8 and p/4: rows 0 1, 2 0.5, 0 0 plus bias give p/4, 1 - p/8, 7;
+            // padded in front
             int p = (i / 3 * 2 + 1) * 6 + i % 3 * 2 + 1, first = p - 7;
             const float *o = gv_convnet_output(net, 0, 0) + 4 * i;
-            assert_true(o[0] == 0 && o[1] == fminf((float)p / 4, 6) && o[2] == fmaxf(1 - (float)first / 8, 0) && o[3] == 6);
+            assert_true(o[0] == 0 && o[1] == fminf((float)p / 4, 6) &&
+                        o[2] == fmaxf(1 - (float)first / 8, 0) && o[3] == 6);
         }
     }
     gv_convnet_destroy(net);
@@ -234,7 +249,9 @@ static void test_flipped(void **state) {
             gv_convnet *net = NULL;
             gv_status s = gv_tflite_parse(&g, w.bytes, w.n, &err);
             assert_true((s == GV_OK) == (g != NULL));
-            if (g && (at + (size_t)k) % 16 == 0 && gv_convnet_create(&net, g, (int[]){0}, 1, 1, &err) == GV_OK) gv_convnet_destroy(net);
+            if (g && (at + (size_t)k) % 16 == 0 &&
+                gv_convnet_create(&net, g, (int[]){0}, 1, 1, &err) == GV_OK)
+                gv_convnet_destroy(net);
             accepted += s == GV_OK, refused += s != GV_OK;
             gv_tflite_close(g);
             w.bytes[at] = was;
@@ -343,8 +360,9 @@ static void test_damaged_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_graph), cmocka_unit_test(test_truncated),    cmocka_unit_test(test_flipped),
-        cmocka_unit_test(test_broken),      cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_small_graph),   cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_flipped),       cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_wrong_shapes),  cmocka_unit_test(test_files),
         cmocka_unit_test(test_damaged_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

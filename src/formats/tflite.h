@@ -51,16 +51,16 @@ typedef struct gv_tflite_tensor {
 
 typedef struct gv_tflite_node {
     gv_tflite_code code;
-    int index;                         // position in the file's list, for messages
+    int index;                           // position in the file's list, for messages
     int inputs, input[GV_TFLITE_INPUTS]; // tensors; -1 = left out
     int output;
     // Options; pairs are height, width. Only what the operator has is set.
-    bool same;                         // padding SAME (else VALID)
+    bool same; // padding SAME (else VALID)
     int stride[2], dilation[2], filter[2];
-    gv_tflite_activation activation;          // comes last
-    int axis;                          // CONCATENATION
-    int block;                         // DEPTH_TO_SPACE
-    bool align_corners, half_pixel;    // RESIZE_BILINEAR
+    gv_tflite_activation activation; // comes last
+    int axis;                        // CONCATENATION
+    int block;                       // DEPTH_TO_SPACE
+    bool align_corners, half_pixel;  // RESIZE_BILINEAR
 } gv_tflite_node;
 
 typedef struct gv_tflite {

@@ -15,13 +15,13 @@
 #include "formats/tflite.h"
 
 typedef struct gv_conv_spec {
-    int n, h, w, c;      // input
-    int oc;              // output channels; depthwise: c
+    int n, h, w, c; // input
+    int oc;         // output channels; depthwise: c
     int kh, kw;
     int stride[2], dilation[2]; // height, width; 1 = dense
     int before[2], after[2];    // zeros around the input: top, left; bottom, right
     bool depthwise;
-    bool sum;            // out = act(conv + what is in out already)
+    bool sum; // out = act(conv + what is in out already)
     gv_tflite_activation act;
     const float *weights; // [oc, kh, kw, c], depthwise [kh, kw, c]; copied
     const float *bias;    // [oc] or NULL; copied
@@ -37,7 +37,7 @@ void gv_conv_engine_destroy(gv_conv_engine *e); // after its convolutions; accep
 
 typedef struct gv_conv gv_conv;
 gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s, gv_error *err);
-void gv_conv_destroy(gv_conv *c); // accepts NULL
+void gv_conv_destroy(gv_conv *c);         // accepts NULL
 size_t gv_conv_scratch(const gv_conv *c); // bytes, 64-byte aligned, may be shared between convolutions
 // in [n, h, w, c], out [n, oh, ow, oc]; they do not overlap.
 gv_status gv_conv_run(gv_conv *c, int worker, const float *in, float *out, void *scratch, gv_error *err);

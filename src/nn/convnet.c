@@ -57,16 +57,19 @@ typedef struct builder {
 
 static gv_status bad_shape(builder *b, const gv_tflite_node *n, const char *expected) {
     const gv_tflite_tensor *i = &b->g->tensors[n->input[0]], *o = &b->g->tensors[n->output];
-    return gv_fail(b->err, GV_ERR_FORMAT, "operator %d (%s): input %d [%d, %d, %d, %d], output [%d, %d, %d, %d], expected %s",
-                   n->index, gv_tflite_code_name(n->code), n->input[0], i->shape[0], i->shape[1], i->shape[2], i->shape[3],
-                   o->shape[0], o->shape[1], o->shape[2], o->shape[3], expected);
+    return gv_fail(b->err, GV_ERR_FORMAT,
+                   "operator %d (%s): input %d [%d, %d, %d, %d], output [%d, %d, %d, %d], expected %s",
+                   n->index, gv_tflite_code_name(n->code), n->input[0], i->shape[0], i->shape[1], i->shape[2],
+                   i->shape[3], o->shape[0], o->shape[1], o->shape[2], o->shape[3], expected);
 }
 
 static bool is_conv(const gv_tflite_node *n) {
     return n->code == GV_TFLITE_CONV_2D || n->code == GV_TFLITE_DEPTHWISE_CONV_2D;
 }
 
-static bool is_constant(const gv_tflite_tensor *t) { return t->f32 || t->i32; }
+static bool is_constant(const gv_tflite_tensor *t) {
+    return t->f32 || t->i32;
+}
 
 static int root_of(const gv_convnet *net, int t) {
     while (net->values[t].root != t) t = net->values[t].root;
@@ -104,14 +107,18 @@ static gv_status check_inputs(builder *b, const gv_tflite_node *n) {
     int computed = computed_inputs(n);
     for (int k = 0; k < computed; k++)
         if (n->inputs < computed || n->input[k] < 0 || is_constant(&b->g->tensors[n->input[k]]))
-            return gv_fail(b->err, GV_ERR_FORMAT, "operator %d (%s): input %d must be computed", n->index, gv_tflite_code_name(n->code), k);
-    if (b->g->tensors[n->output].ndim && b->g->tensors[n->output].shape[0] != 1) return bad_shape(b, n, "one image");
+            return gv_fail(b->err, GV_ERR_FORMAT, "operator %d (%s): input %d must be computed", n->index,
+                           gv_tflite_code_name(n->code), k);
+    if (b->g->tensors[n->output].ndim && b->g->tensors[n->output].shape[0] != 1)
+        return bad_shape(b, n, "one image");
     return GV_OK;
 }
 
 // ---- Shapes -------------------------------------------------------------------------------------------
 
-static bool is_image(const gv_tflite_tensor *t) { return t->ndim == 4 && t->shape[0] == 1; }
+static bool is_image(const gv_tflite_tensor *t) {
+    return t->ndim == 4 && t->shape[0] == 1;
+}
 
 static bool has_shape(const gv_tflite_tensor *t, int h, int w, int c) {
     return is_image(t) && t->shape[1] == h && t->shape[2] == w && t->shape[3] == c;
@@ -127,8 +134,12 @@ static const int32_t *paddings(const gv_tflite *g, const gv_tflite_node *n) {
     const gv_tflite_tensor *p = &g->tensors[n->input[1]], *in = &g->tensors[n->input[0]];
     if (!p->i32 || p->count != 8 || !is_image(in) || p->i32[0] || p->i32[1]) return NULL;
     for (int d = 1; d < 4; d++) {
-        if (p->i32[2 * d] < 0 || p->i32[2 * d] > 1 << 16 || p->i32[2 * d + 1] < 0 || p->i32[2 * d + 1] > 1 << 16) return NULL;
-        if (g->tensors[n->output].ndim != 4 || g->tensors[n->output].shape[d] != in->shape[d] + p->i32[2 * d] + p->i32[2 * d + 1]) return NULL;
+        if (p->i32[2 * d] < 0 || p->i32[2 * d] > 1 << 16 || p->i32[2 * d + 1] < 0 ||
+            p->i32[2 * d + 1] > 1 << 16)
+            return NULL;
+        if (g->tensors[n->output].ndim != 4 ||
+            g->tensors[n->output].shape[d] != in->shape[d] + p->i32[2 * d] + p->i32[2 * d + 1])
+            return NULL;
     }
     return p->i32;
 }
@@ -138,7 +149,8 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
     int h = i->shape[1], w = i->shape[2], c = i->shape[3];
     switch (n->code) {
     case GV_TFLITE_ADD:
-        if (!same_shape(i, o) || !same_shape(&b->g->tensors[n->input[1]], o)) return bad_shape(b, n, "equal shapes");
+        if (!same_shape(i, o) || !same_shape(&b->g->tensors[n->input[1]], o))
+            return bad_shape(b, n, "equal shapes");
         break;
     case GV_TFLITE_LOGISTIC:
         if (!same_shape(i, o)) return bad_shape(b, n, "equal shapes");
@@ -147,11 +159,12 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
         if (i->count != o->count) return bad_shape(b, n, "equal counts");
         break;
     case GV_TFLITE_PAD:
-        if (!paddings(b->g, n)) return bad_shape(b, n, "constant paddings of height, width or channels that explain the output");
+        if (!paddings(b->g, n))
+            return bad_shape(b, n, "constant paddings of height, width or channels that explain the output");
         break;
     case GV_TFLITE_MAX_POOL_2D:
-        if (n->stride[0] != 2 || n->stride[1] != 2 || n->filter[0] != 2 || n->filter[1] != 2 || !is_image(i) ||
-            (n->same && (h % 2 || w % 2)) || !has_shape(o, h / 2, w / 2, c))
+        if (n->stride[0] != 2 || n->stride[1] != 2 || n->filter[0] != 2 || n->filter[1] != 2 ||
+            !is_image(i) || (n->same && (h % 2 || w % 2)) || !has_shape(o, h / 2, w / 2, c))
             return bad_shape(b, n, "a 2x2 window with stride 2");
         break;
     case GV_TFLITE_RESIZE_BILINEAR:
@@ -163,7 +176,8 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
             !has_shape(o, h * n->block, w * n->block, c / (n->block * n->block)))
             return bad_shape(b, n, "a block size that explains the output");
         break;
-    default: break;
+    default:
+        break;
     }
     return GV_OK;
 }
@@ -171,11 +185,13 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
 static gv_status check_concatenation(builder *b, const gv_tflite_node *n) {
     const gv_tflite_tensor *o = &b->g->tensors[n->output];
     int total = 0;
-    if (n->axis < 1 || n->axis >= o->ndim || n->activation) return bad_shape(b, n, "an axis inside the image and no activation");
+    if (n->axis < 1 || n->axis >= o->ndim || n->activation)
+        return bad_shape(b, n, "an axis inside the image and no activation");
     for (int k = 0; k < n->inputs; k++) {
         const gv_tflite_tensor *i = &b->g->tensors[n->input[k]];
         for (int d = 0; d < GV_TFLITE_DIMS; d++)
-            if (i->ndim != o->ndim || (d != n->axis && i->shape[d] != o->shape[d])) return bad_shape(b, n, "inputs that differ in the axis only");
+            if (i->ndim != o->ndim || (d != n->axis && i->shape[d] != o->shape[d]))
+                return bad_shape(b, n, "inputs that differ in the axis only");
         total += i->shape[n->axis];
     }
     return total == o->shape[n->axis] ? GV_OK : bad_shape(b, n, "inputs that add up to the output");
@@ -185,20 +201,36 @@ static gv_status conv_spec(builder *b, int index, gv_conv_spec *s) {
     const gv_tflite *g = b->g;
     const gv_tflite_node *n = &g->nodes[index];
     int pad = b->net->values[n->input[0]].pad_node;
-    const gv_tflite_tensor *in = &g->tensors[pad < 0 ? n->input[0] : g->nodes[pad].input[0]], *out = &g->tensors[n->output];
+    const gv_tflite_tensor *in = &g->tensors[pad < 0 ? n->input[0] : g->nodes[pad].input[0]],
+                           *out = &g->tensors[n->output];
     bool depthwise = n->code == GV_TFLITE_DEPTHWISE_CONV_2D;
-    if (n->inputs < 2 || n->input[1] < 0 || !is_image(in) || !is_image(out)) return bad_shape(b, n, "an image and weights");
-    const gv_tflite_tensor *w = &g->tensors[n->input[1]], *bias = n->inputs > 2 && n->input[2] >= 0 ? &g->tensors[n->input[2]] : NULL;
+    if (n->inputs < 2 || n->input[1] < 0 || !is_image(in) || !is_image(out))
+        return bad_shape(b, n, "an image and weights");
+    const gv_tflite_tensor *w = &g->tensors[n->input[1]],
+                           *bias = n->inputs > 2 && n->input[2] >= 0 ? &g->tensors[n->input[2]] : NULL;
     int c = in->shape[3], oc = depthwise ? c : w->shape[0];
-    if (!w->f32 || w->ndim != 4 || w->shape[3] != c || (depthwise && w->shape[0] != 1) || (bias && (!bias->f32 || bias->count != oc)))
+    if (!w->f32 || w->ndim != 4 || w->shape[3] != c || (depthwise && w->shape[0] != 1) ||
+        (bias && (!bias->f32 || bias->count != oc)))
         return bad_shape(b, n, "constant weights and bias that fit the channels");
-    *s = (gv_conv_spec){.n = 1, .h = in->shape[1], .w = in->shape[2], .c = c, .oc = oc, .kh = w->shape[1], .kw = w->shape[2],
-                        .stride = {n->stride[0], n->stride[1]}, .dilation = {n->dilation[0], n->dilation[1]},
-                        .depthwise = depthwise, .act = n->activation, .weights = w->f32, .bias = bias ? bias->f32 : NULL};
+    *s = (gv_conv_spec){.n = 1,
+                        .h = in->shape[1],
+                        .w = in->shape[2],
+                        .c = c,
+                        .oc = oc,
+                        .kh = w->shape[1],
+                        .kw = w->shape[2],
+                        .stride = {n->stride[0], n->stride[1]},
+                        .dilation = {n->dilation[0], n->dilation[1]},
+                        .depthwise = depthwise,
+                        .act = n->activation,
+                        .weights = w->f32,
+                        .bias = bias ? bias->f32 : NULL};
     const int32_t *p = pad < 0 ? NULL : paddings(g, &g->nodes[pad]);
     for (int d = 0; d < 2; d++) {
         int size = in->shape[1 + d] + (p ? p[2 + 2 * d] + p[3 + 2 * d] : 0), k = w->shape[1 + d];
-        int64_t want = n->same ? (int64_t)((size + n->stride[d] - 1) / n->stride[d] - 1) * n->stride[d] + (int64_t)n->dilation[d] * (k - 1) + 1 : 0;
+        int64_t want = n->same ? (int64_t)((size + n->stride[d] - 1) / n->stride[d] - 1) * n->stride[d] +
+                                     (int64_t)n->dilation[d] * (k - 1) + 1
+                               : 0;
         int total = want > size ? (int)(want - size) : 0; // SAME: the odd pixel comes last
         s->before[d] = total / 2 + (p ? p[2 + 2 * d] : 0);
         s->after[d] = total - total / 2 + (p ? p[3 + 2 * d] : 0);
@@ -218,7 +250,9 @@ static void absorb_padding(builder *b) {
         bool absorb = p && !p[6] && !p[7];
         for (int j = i + 1; j < b->g->nnodes && absorb; j++)
             for (int k = 0; k < b->g->nodes[j].inputs; k++)
-                if (b->needed[j] && b->g->nodes[j].input[k] == n->output && !(is_conv(&b->g->nodes[j]) && k == 0)) absorb = false;
+                if (b->needed[j] && b->g->nodes[j].input[k] == n->output &&
+                    !(is_conv(&b->g->nodes[j]) && k == 0))
+                    absorb = false;
         if (!absorb) continue;
         b->net->values[n->output].pad_node = i;
         value *src = &b->net->values[n->input[0]], *dst = &b->net->values[n->output];
@@ -238,12 +272,14 @@ static void convolve_before_resizing(gv_tflite *g) {
             for (int k = 0; k < g->nodes[j].inputs; k++)
                 if (g->nodes[j].input[k] == resize->output) readers++, conv = &g->nodes[j];
         for (int k = 0; k < g->noutputs; k++) readers += g->outputs[k] == resize->output;
-        if (readers != 1 || !conv || conv->code != GV_TFLITE_CONV_2D || conv->input[0] != resize->output) continue;
+        if (readers != 1 || !conv || conv->code != GV_TFLITE_CONV_2D || conv->input[0] != resize->output)
+            continue;
         if (conv->inputs < 2 || conv->input[1] < 0 || conv->stride[0] != 1 || conv->stride[1] != 1) continue;
         const gv_tflite_tensor *in = &g->tensors[resize->input[0]], *w = &g->tensors[conv->input[1]];
         gv_tflite_tensor *middle = &g->tensors[resize->output], *out = &g->tensors[conv->output];
-        bool plain = w->ndim == 4 && w->shape[1] == 1 && w->shape[2] == 1 && is_image(in) && is_image(middle) && is_image(out) &&
-                     out->shape[1] == middle->shape[1] && out->shape[2] == middle->shape[2];
+        bool plain = w->ndim == 4 && w->shape[1] == 1 && w->shape[2] == 1 && is_image(in) &&
+                     is_image(middle) && is_image(out) && out->shape[1] == middle->shape[1] &&
+                     out->shape[2] == middle->shape[2];
         if (!plain || out->shape[3] > middle->shape[3]) continue;
         gv_tflite_node first = *conv, second = *resize;
         first.input[0] = resize->input[0], first.output = second.input[0] = resize->output;
@@ -274,7 +310,9 @@ static void fuse_additions(builder *b) {
         for (int k = 0; k < 2 && !b->done[j]; k++) {
             value *conv = &b->net->values[add->input[k]], *old = &b->net->values[add->input[1 - k]];
             int i = conv->made;
-            if (i < 0 || !is_conv(&b->g->nodes[i]) || b->g->nodes[i].activation || conv->uses != 1 || conv->kept) continue;
+            if (i < 0 || !is_conv(&b->g->nodes[i]) || b->g->nodes[i].activation || conv->uses != 1 ||
+                conv->kept)
+                continue;
             if (old->made >= i || old->kept || old->last_use != j) continue;
             bool read = false;
             for (int m = i; m < j && !read; m++) read = b->needed[m] && reads(b, m, add->input[1 - k]);
@@ -306,14 +344,16 @@ static gv_status add_step(builder *b, int i) {
     s->dst = b->fused[i] < 0 ? n->output : b->g->nodes[b->fused[i]].output;
     for (int k = 0; k < computed_inputs(n); k++) s->src[k] = n->input[k];
     if (!is_conv(n)) {
-        gv_status checked = n->code == GV_TFLITE_CONCATENATION ? check_concatenation(b, n) : check_loop_shapes(b, n);
+        gv_status checked =
+            n->code == GV_TFLITE_CONCATENATION ? check_concatenation(b, n) : check_loop_shapes(b, n);
         if (checked == GV_OK && n->code == GV_TFLITE_PAD) memcpy(s->pads, paddings(b->g, n), sizeof s->pads);
         return checked;
     }
     gv_conv_spec spec;
     gv_status st = conv_spec(b, i, &spec);
     if (st != GV_OK) return st;
-    if (net->values[n->input[0]].pad_node >= 0) s->src[0] = b->g->nodes[net->values[n->input[0]].pad_node].input[0];
+    if (net->values[n->input[0]].pad_node >= 0)
+        s->src[0] = b->g->nodes[net->values[n->input[0]].pad_node].input[0];
     if (b->fused[i] >= 0) {
         st = check_loop_shapes(b, &b->g->nodes[b->fused[i]]);
         spec.sum = true;
@@ -335,8 +375,10 @@ static gv_status build_steps(builder *b) {
     fuse_additions(b);
     for (int i = 0; i < b->g->nnodes && s == GV_OK; i++) {
         if (!b->needed[i]) continue;
-        if (!b->done[i]) s = add_step(b, i);
-        else if (b->g->nodes[i].code != GV_TFLITE_ADD) s = check_loop_shapes(b, &b->g->nodes[i]);
+        if (!b->done[i])
+            s = add_step(b, i);
+        else if (b->g->nodes[i].code != GV_TFLITE_ADD)
+            s = check_loop_shapes(b, &b->g->nodes[i]);
     }
     return s;
 }
@@ -398,10 +440,12 @@ static gv_status plan_memory(gv_convnet *net, gv_error *err) {
     }
     free(order);
     if (net->numbers > MAX_NUMBERS)
-        return gv_fail(err, GV_ERR_MEMORY, "the network needs memory for %lld numbers, expected at most %d", (long long)net->numbers, MAX_NUMBERS);
+        return gv_fail(err, GV_ERR_MEMORY, "the network needs memory for %lld numbers, expected at most %d",
+                       (long long)net->numbers, MAX_NUMBERS);
     for (int w = 0; w < net->workers; w++)
         if (!(net->memory[w] = gv_calloc2(gv_convnet_bytes(net), 1)))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers", (long long)net->numbers);
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers",
+                           (long long)net->numbers);
     return GV_OK;
 }
 
@@ -411,7 +455,8 @@ static float *place(const gv_convnet *net, int worker, int t) {
 
 // ---- Creating and running -----------------------------------------------------------------------------
 
-static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, const int *outputs, int noutputs) {
+static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, const int *outputs,
+                            int noutputs) {
     size_t t = (size_t)g->ntensors, n = (size_t)g->nnodes;
     net->arena = gv_arena_create(0);
     net->engine = gv_conv_engine_create(net->workers);
@@ -425,7 +470,8 @@ static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, con
     b->needed = gv_arena_alloc(net->arena, n, sizeof *b->needed);
     b->done = gv_arena_alloc(net->arena, n, sizeof *b->done);
     b->fused = gv_arena_alloc(net->arena, n, sizeof *b->fused);
-    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !net->memory || !b->needed || !b->done || !b->fused)
+    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !net->memory ||
+        !b->needed || !b->done || !b->fused)
         return gv_fail(b->err, GV_ERR_MEMORY, "no memory for a network");
     memcpy(net->tensors, g->tensors, t * sizeof *net->tensors);
     memcpy(net->nodes, g->nodes, n * sizeof *net->nodes);
@@ -444,14 +490,16 @@ static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, con
     return GV_OK;
 }
 
-gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs, int workers, gv_error *err) {
+gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs,
+                            int workers, gv_error *err) {
     *out = NULL;
     assert(noutputs > 0 && workers > 0);
     if (g->ninputs != 1 || !is_image(&g->tensors[g->inputs[0]]))
         return gv_fail(err, GV_ERR_FORMAT, "the graph has %d inputs, expected one image", g->ninputs);
     for (int i = 0; i < noutputs; i++)
         if (outputs[i] < 0 || outputs[i] >= g->noutputs || is_constant(&g->tensors[g->outputs[outputs[i]]]))
-            return gv_fail(err, GV_ERR_FORMAT, "the graph has %d outputs, expected a computed one at %d", g->noutputs, outputs[i]);
+            return gv_fail(err, GV_ERR_FORMAT, "the graph has %d outputs, expected a computed one at %d",
+                           g->noutputs, outputs[i]);
     gv_convnet *net = calloc(1, sizeof *net);
     if (!net) return gv_fail(err, GV_ERR_MEMORY, "no memory for a network");
     net->workers = workers;
@@ -494,14 +542,29 @@ static gv_status run_step(gv_convnet *net, int worker, const step *s, gv_error *
     float *out = place(net, worker, s->dst);
     const float *in = place(net, worker, s->src[0]);
     switch (n->code) {
-    case GV_TFLITE_ADD: gv_op_add(out, in, place(net, worker, s->src[1]), i->count, n->activation); break;
-    case GV_TFLITE_LOGISTIC: gv_op_logistic(out, in, i->count); break;
-    case GV_TFLITE_MAX_POOL_2D: gv_op_max_pool2(out, in, h, w, c, n->activation); break;
-    case GV_TFLITE_RESIZE_BILINEAR: gv_op_resize2(out, in, h, w, c, n->activation); break;
-    case GV_TFLITE_DEPTH_TO_SPACE: gv_op_depth_to_space(out, in, h, w, c, n->block); break;
-    case GV_TFLITE_PAD: gv_op_pad(out, in, h, w, c, s->pads); break;
-    case GV_TFLITE_CONCATENATION: run_concatenation(net, worker, s); break;
-    default: return gv_conv_run(s->conv, worker, in, out, net->memory[worker] + net->numbers, err);
+    case GV_TFLITE_ADD:
+        gv_op_add(out, in, place(net, worker, s->src[1]), i->count, n->activation);
+        break;
+    case GV_TFLITE_LOGISTIC:
+        gv_op_logistic(out, in, i->count);
+        break;
+    case GV_TFLITE_MAX_POOL_2D:
+        gv_op_max_pool2(out, in, h, w, c, n->activation);
+        break;
+    case GV_TFLITE_RESIZE_BILINEAR:
+        gv_op_resize2(out, in, h, w, c, n->activation);
+        break;
+    case GV_TFLITE_DEPTH_TO_SPACE:
+        gv_op_depth_to_space(out, in, h, w, c, n->block);
+        break;
+    case GV_TFLITE_PAD:
+        gv_op_pad(out, in, h, w, c, s->pads);
+        break;
+    case GV_TFLITE_CONCATENATION:
+        run_concatenation(net, worker, s);
+        break;
+    default:
+        return gv_conv_run(s->conv, worker, in, out, net->memory[worker] + net->numbers, err);
     }
     return GV_OK;
 }
@@ -512,8 +575,18 @@ gv_status gv_convnet_run(gv_convnet *net, int worker, gv_error *err) {
     return s;
 }
 
-const int *gv_convnet_input_shape(const gv_convnet *net) { return net->tensors[net->input].shape + 1; }
-int64_t gv_convnet_output_count(const gv_convnet *net, int i) { return net->tensors[net->outputs[i]].count; }
-size_t gv_convnet_bytes(const gv_convnet *net) { return (size_t)net->numbers * sizeof(float) + net->scratch; }
-float *gv_convnet_input(gv_convnet *net, int worker) { return place(net, worker, net->input); }
-const float *gv_convnet_output(const gv_convnet *net, int worker, int i) { return place(net, worker, net->outputs[i]); }
+const int *gv_convnet_input_shape(const gv_convnet *net) {
+    return net->tensors[net->input].shape + 1;
+}
+int64_t gv_convnet_output_count(const gv_convnet *net, int i) {
+    return net->tensors[net->outputs[i]].count;
+}
+size_t gv_convnet_bytes(const gv_convnet *net) {
+    return (size_t)net->numbers * sizeof(float) + net->scratch;
+}
+float *gv_convnet_input(gv_convnet *net, int worker) {
+    return place(net, worker, net->input);
+}
+const float *gv_convnet_output(const gv_convnet *net, int worker, int i) {
+    return place(net, worker, net->outputs[i]);
+}

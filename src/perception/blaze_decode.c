@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-static float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+static float sigmoid(float x) {
+    return 1.0f / (1.0f + expf(-x));
+}
 
 // ---- Detector ---------------------------------------------------------------------------------------
 
@@ -30,7 +32,9 @@ int gv_blaze_decode_detections(gv_detection *out, const float *boxes, const floa
                 if (!(score >= min_score)) continue;
                 float x = (float)(cell % cells[level]) + 0.5f, y = (float)(cell / cells[level]) + 0.5f;
                 out[n].score = score;
-                if (decode_box(&out[n], boxes + 12 * (int64_t)a, x / (float)cells[level], y / (float)cells[level])) n++;
+                if (decode_box(&out[n], boxes + 12 * (int64_t)a, x / (float)cells[level],
+                               y / (float)cells[level]))
+                    n++;
             }
     return n;
 }

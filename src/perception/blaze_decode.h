@@ -1,4 +1,5 @@
-// blaze_decode.h - from BlazePose's raw network outputs to detections and landmarks (SPEC-perception 7.5 to 7.7).
+// blaze_decode.h - from BlazePose's raw network outputs to detections and landmarks (SPEC-perception 7.5
+// to 7.7).
 #pragma once
 #include "perception/blazepose.h"
 

@@ -26,7 +26,9 @@ gv_blaze_smoother *gv_blaze_smoother_create(void) {
     return s;
 }
 
-void gv_blaze_smoother_destroy(gv_blaze_smoother *s) { free(s); }
+void gv_blaze_smoother_destroy(gv_blaze_smoother *s) {
+    free(s);
+}
 
 void gv_blaze_smoother_reset(gv_blaze_smoother *s) {
     memset(s, 0, sizeof *s);
@@ -35,7 +37,9 @@ void gv_blaze_smoother_reset(gv_blaze_smoother *s) {
     s->world.min_cutoff = 0.1, s->world.beta = 40;
 }
 
-static double smoothing(double rate_hz, double cutoff_hz) { return 1 / (1 + rate_hz / (2 * M_PI * cutoff_hz)); }
+static double smoothing(double rate_hz, double cutoff_hz) {
+    return 1 / (1 + rate_hz / (2 * M_PI * cutoff_hz));
+}
 
 // Filters n coordinates x[i * stride + 0 .. 2] of one frame. scale: what one unit of x is for the speed.
 static void filter(group *g, float *x, int points, int stride, int64_t time_us, double scale) {

@@ -41,17 +41,20 @@ typedef struct interface {
 static gv_status check_interface(const gv_tflite *g, const interface *f, gv_error *err) {
     const int *in = g->tensors[g->inputs[0]].shape;
     if (in[1] != f->size || in[2] != f->size || in[3] != 3)
-        return gv_fail(err, GV_ERR_FORMAT, "input [%d, %d, %d], expected [%d, %d, 3]", in[1], in[2], in[3], f->size, f->size);
+        return gv_fail(err, GV_ERR_FORMAT, "input [%d, %d, %d], expected [%d, %d, 3]", in[1], in[2], in[3],
+                       f->size, f->size);
     for (int i = 0; i < f->n; i++) {
         int at = f->position[i];
         int64_t count = at < g->noutputs ? g->tensors[g->outputs[at]].count : 0;
         if (count != f->count[i])
-            return gv_fail(err, GV_ERR_FORMAT, "output %d has %lld numbers, expected %lld", at, (long long)count, (long long)f->count[i]);
+            return gv_fail(err, GV_ERR_FORMAT, "output %d has %lld numbers, expected %lld", at,
+                           (long long)count, (long long)f->count[i]);
     }
     return GV_OK;
 }
 
-static gv_status open_network(gv_convnet **out, const char *path, const interface *f, int workers, gv_error *err) {
+static gv_status open_network(gv_convnet **out, const char *path, const interface *f, int workers,
+                              gv_error *err) {
     gv_tflite *g = NULL;
     gv_status s = gv_tflite_open(&g, path, err);
     if (s != GV_OK) return s;
@@ -63,11 +66,16 @@ static gv_status open_network(gv_convnet **out, const char *path, const interfac
 }
 
 gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char *folder, gv_error *err) {
-    static const char *const names[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
+    static const char *const names[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite",
+                                        "pose_landmark_heavy.tflite"};
     static const interface detector = {DETECTOR_SIZE, 2, {0, 1}, {GV_BLAZE_ANCHORS * 12, GV_BLAZE_ANCHORS}};
-    static const interface landmarks = { // landmarks, presence, heatmap, world; the mask (2) is not needed
-        CROP_SIZE, 4, {0, 1, 3, 4},
-        {GV_BLAZE_RAW_POINTS * 5, 1, GV_BLAZE_HEATMAP * GV_BLAZE_HEATMAP * GV_BLAZE_RAW_POINTS, GV_BLAZE_RAW_POINTS * 3}};
+    static const interface landmarks = {
+        // landmarks, presence, heatmap, world; the mask (2) is not needed
+        CROP_SIZE,
+        4,
+        {0, 1, 3, 4},
+        {GV_BLAZE_RAW_POINTS * 5, 1, GV_BLAZE_HEATMAP * GV_BLAZE_HEATMAP * GV_BLAZE_RAW_POINTS,
+         GV_BLAZE_RAW_POINTS * 3}};
     *out = NULL;
     gv_status s = GV_ERR_MISSING;
     char *first = model_path(folder, "pose_solution_packed_assets.data", err), *second = NULL;
@@ -101,8 +109,8 @@ void gv_blazepose_close(gv_blazepose *p) {
 }
 
 static bool usable(const gv_region *r) {
-    return isfinite(r->cx) && isfinite(r->cy) && isfinite(r->angle) && r->width > 0 && r->height > 0 && r->width < 1e6f &&
-           r->height < 1e6f && fabsf(r->cx) < 1e6f && fabsf(r->cy) < 1e6f;
+    return isfinite(r->cx) && isfinite(r->cy) && isfinite(r->angle) && r->width > 0 && r->height > 0 &&
+           r->width < 1e6f && r->height < 1e6f && fabsf(r->cx) < 1e6f && fabsf(r->cy) < 1e6f;
 }
 
 static void square_to_image(gv_detection *d, const gv_region *r) {
@@ -151,13 +159,15 @@ static gv_status detect_tile(void *context, int i, int worker, gv_error *err) {
     gv_region square = {t->x + t->width / 2, t->y + t->height / 2, side, side, 0};
     c->count[i] = 0;
     if (!(t->width > 0 && t->height > 0) || !usable(&square))
-        return gv_fail(err, GV_ERR_ARGUMENT, "detection in the rectangle %g, %g of %g x %g px", (double)t->x, (double)t->y,
-                       (double)t->width, (double)t->height);
+        return gv_fail(err, GV_ERR_ARGUMENT, "detection in the rectangle %g, %g of %g x %g px", (double)t->x,
+                       (double)t->y, (double)t->width, (double)t->height);
     gv_blaze_sample(gv_convnet_input(net, worker), DETECTOR_SIZE, c->image, &square, -1, 1, false);
     gv_status s = gv_convnet_run(net, worker, err);
     if (s != GV_OK) return s;
-    gv_detection *found = c->p->candidates + (int64_t)worker * GV_BLAZE_ANCHORS, *out = c->out + (int64_t)i * c->max;
-    int n = gv_blaze_decode_detections(found, gv_convnet_output(net, worker, 0), gv_convnet_output(net, worker, 1), c->min_score);
+    gv_detection *found = c->p->candidates + (int64_t)worker * GV_BLAZE_ANCHORS,
+                 *out = c->out + (int64_t)i * c->max;
+    int n = gv_blaze_decode_detections(found, gv_convnet_output(net, worker, 0),
+                                       gv_convnet_output(net, worker, 1), c->min_score);
     n = gv_blaze_suppress(found, n, c->overlap);
     c->count[i] = n < c->max ? n : c->max;
     for (int k = 0; k < c->count[i]; k++) {
@@ -167,15 +177,18 @@ static gv_status detect_tile(void *context, int i, int worker, gv_error *err) {
     return GV_OK;
 }
 
-gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, const gv_tile *tiles, int n, float min_score,
-                                    float overlap, gv_detection *out, int max, int *count, gv_error *err) {
+gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, const gv_tile *tiles, int n,
+                                    float min_score, float overlap, gv_detection *out, int max, int *count,
+                                    gv_error *err) {
     detect_context c = {p, image, tiles, min_score, overlap, out, max, count};
     return run_jobs(p, n, detect_tile, &c, err);
 }
 
-gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
-                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err) {
-    return gv_blazepose_detect_tiles(p, image, &(gv_tile){x, y, width, height}, 1, min_score, overlap, out, max, count, err);
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width,
+                              float height, float min_score, float overlap, gv_detection *out, int max,
+                              int *count, gv_error *err) {
+    return gv_blazepose_detect_tiles(p, image, &(gv_tile){x, y, width, height}, 1, min_score, overlap, out,
+                                     max, count, err);
 }
 
 typedef struct landmark_context {
@@ -218,7 +231,9 @@ gv_region gv_blaze_region(const float centre[2], const float top[2]) {
     return (gv_region){centre[0], centre[1], side, side, (float)angle};
 }
 
-gv_region gv_blaze_region_of_detection(const gv_detection *d) { return gv_blaze_region(d->keypoint[0], d->keypoint[1]); }
+gv_region gv_blaze_region_of_detection(const gv_detection *d) {
+    return gv_blaze_region(d->keypoint[0], d->keypoint[1]);
+}
 
 gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l) {
     return gv_blaze_region(l->point[GV_BLAZE_POINTS], l->point[GV_BLAZE_POINTS + 1]);
