@@ -281,6 +281,73 @@ static void reads_the_reference_body_model(void **state) {
     gv_npz_close(z);
 }
 
+static void check_values(gv_npz *z, const char *name, const double *expected, int rows, int columns) {
+    gv_error err = {0};
+    double *x = gv_npz_read_f64(z, name, (int64_t[]){rows, columns}, 2, NULL, &err);
+    if (!x) fail_msg("%s", err.text);
+    for (int i = 0; i < rows * columns; i++) assert_true(x[i] == expected[i]);
+    free(x);
+}
+
+// tests/data/make_pickles.py: NumPy, scipy and chumpy in the three protocols that body models come in.
+static void pickled_arrays_are_members(void **state) {
+    (void)state;
+    for (int protocol = 0; protocol <= 4; protocol += 2) {
+        char path[1100];
+        snprintf(path, sizeof path, "%s/arrays-p%d.pkl", GV_TEST_DATA, protocol);
+        gv_error err = {0};
+        gv_npz *z = NULL;
+        if (gv_npz_open(&z, path, &err) != GV_OK) fail_msg("%s", err.text);
+        assert_int_equal(gv_npz_count(z), 6);
+        assert_null(gv_npz_find(z, "bs_style"));
+        assert_null(gv_npz_find(z, "objects"));
+        check_values(z, "v_template", (double[]){0, 0.25, 0.5, 0.75, 1, 1.25}, 2, 3);
+        check_values(z, "fortran", (double[]){0, 1, 2, 3, 4, 5}, 2, 3);
+        check_values(z, "J_regressor", (double[]){0, 2, 0, 1.5, 0, -3}, 2, 3);
+        check_values(z, "rows", (double[]){0, 2, 0, 1.5, 0, -3}, 2, 3);
+        check_values(z, "f", (double[]){0, 1, 200}, 1, 3);
+        int32_t *f = gv_npz_read_i32(z, "f", (int64_t[]){1, 3}, 2, NULL, &err);
+        assert_true(f && f[2] == 200);
+        free(f);
+        float *x = gv_npz_read_f32(z, "shapedirs", (int64_t[]){2, 3, 2}, 3, NULL, &err);
+        assert_true(x && x[0] == 0 && x[11] == 11);
+        free(x);
+        gv_npz_close(z);
+    }
+}
+
+// A string of Python 2 is raw bytes; sizes that lie and indices out of range list no such member.
+static void python2_arrays_and_lies(void **state) {
+    (void)state;
+#define ARRAY(shape, bytes)                                                                                   \
+    "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01" "btR(K\x01" shape                  \
+    "cnumpy\ndtype\n(U\x02" "f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" bytes "tb"
+    static const char good[] = "\x80\x02}(U\x01" "a" ARRAY("(K\x02t", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+    static const char lie[] = "\x80\x02}(U\x01" "a" ARRAY("(J\xff\xff\xff\x7ft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+    static const char negative[] = "\x80\x02}(U\x01" "a" ARRAY("(J\xfe\xff\xff\xfft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool ok;
+    } cases[] = {{good, sizeof good - 1, true}, {lie, sizeof lie - 1, false}, {negative, sizeof negative - 1, false},
+                 {"\x80\x02}.", 4, false}, {"\x80\x02N.", 4, false}, {"\x80\x02", 2, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gv_error err = {0};
+        gv_npz *z = NULL;
+        unlink(in_folder("p.pkl"));
+        FILE *f = fopen(in_folder("p.pkl"), "wb");
+        fwrite(cases[i].bytes, 1, cases[i].n, f);
+        fclose(f);
+        gv_status s = gv_npz_open(&z, in_folder("p.pkl"), &err);
+        if ((s == GV_OK) != cases[i].ok) fail_msg("case %zu: %s", i, err.text);
+        float *x = z ? gv_npz_read_f32(z, "a", (int64_t[]){2}, 1, NULL, &err) : NULL;
+        assert_true(cases[i].ok ? x && x[0] == 1 && x[1] == -2 : strstr(err.text, "p.pkl") != NULL);
+        free(x);
+        gv_npz_close(z);
+    }
+    unlink(in_folder("p.pkl"));
+}
+
 static void numpy_reads_what_we_write(void **state) {
     (void)state;
     if (system("/usr/bin/python3 -c 'import numpy' 2>/dev/null") != 0) {
@@ -321,7 +388,7 @@ int main(void) {
         cmocka_unit_test(halves_round_to_nearest_even), cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(failures_leave_nothing),       cmocka_unit_test(headers_are_read_strictly),
         cmocka_unit_test(columns_become_rows),          cmocka_unit_test(damaged_archives_end_well),
-        cmocka_unit_test(reads_the_reference_body_model), cmocka_unit_test(numpy_reads_what_we_write),
+        cmocka_unit_test(reads_the_reference_body_model), cmocka_unit_test(pickled_arrays_are_members), cmocka_unit_test(python2_arrays_and_lies), cmocka_unit_test(numpy_reads_what_we_write),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

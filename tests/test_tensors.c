@@ -212,6 +212,11 @@ static gv_pickle *parse(const char *bytes, size_t n, gv_error *err) {
 static void text_protocol_is_read(void **state) {
     (void)state;
     gv_error err = {0};
+    gv_pickle *v = PARSE("V\xe9\\u005cn\\u5de6\n.");
+    size_t bytes = 0;
+    const char *unicode = v ? gv_pickle_string(v, gv_pickle_root(v), &bytes) : NULL;
+    assert_true(unicode && bytes == 7 && !memcmp(unicode, "é\\n左", 7));
+    gv_pickle_free(v);
     // {'a': [1, 2.5, True, None], 'b': 'x\ny\xff', 'n': -7L} as Python 2 writes it with protocol 0
     gv_pickle *p = PARSE("(dp0\nS'a'\np1\n(lp2\nI1\naF2.5\naI01\naNasS'b'\np3\nS'x\\ny\\xff'\np4\nsS'n'\nL-7L\ns.");
     if (!p) fail_msg("%s", err.text);
@@ -270,7 +275,7 @@ static void bad_pickles_are_refused(void **state) {
 #define BAD(s) {s, sizeof(s) - 1}
         BAD(""), BAD("."), BAD("R."), BAD("N"), BAD("]a."), BAD("(."), BAD("t."), BAD("}Ns."), BAD("}(Nu."), BAD("NNs."),
         BAD("q\x00."), BAD("h\x00."), BAD("Nr\xf0\xff\xff\xff."), BAD("X\xff\xff\xff\xff" "abc."), BAD("\x8a\xff" "a."),
-        BAD("(N0(e."), BAD("\x80\x09N."), BAD("S'abc\n."), BAD("S'a\\'\n."), BAD("S'\\q'\n."), BAD("I12x\n."), BAD("I\n."),
+        BAD("(N0(e."), BAD("\x80\x09N."), BAD("S'abc\n."), BAD("S'a\\'\n."), BAD("S'\\q'\n."), BAD("I12x\n."), BAD("V\\u12\n."), BAD("V\\U00110000\n."), BAD("Vabc"), BAD("I\n."),
         BAD("I99999999999999999999\n."), BAD("cos\nsystem."), BAD("NNR."), BAD("N(lR."), BAD("\xff."), BAD("(N(d1."),
         BAD("\x95\xff\xff\xff\xff\xff\xff\xff\x7fN."), BAD("K\x01K\x02\x93."), BAD("ccollections\nOrderedDict\n(]Naa\x85R."),
     };

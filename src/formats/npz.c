@@ -2,42 +2,25 @@
 //
 // A member's claimed size is believed only as far as deflate could produce it from the bytes that are in
 // the file (at most 1032 : 1), so memory stays within a constant factor of the file's size.
-#include "formats/npz.h"
-#include "base/file.h"
+#include "formats/npz_internal.h"
 #include "base/memory.h"
 #include "formats/elements.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zip.h>
 
 enum {
-    MAX_MEMBERS = 10000,
     MAX_HEADER = 65536,   // bytes of a .npy header; NumPy itself warns beyond 10000
-    MAX_NAME = 512,
     MAX_TEXT = 1 << 20,   // items of one text member
     DEFLATE_RATIO = 1032, // zlib's technical limit
     CHUNK = 1 << 16,
 };
 
-typedef struct member {
-    gv_array array;
-    zip_uint64_t index, size; // size: uncompressed bytes, the header's included
-    size_t header;            // bytes before the elements
-    size_t width;             // bytes per element, text types too
-} member;
-
-struct gv_npz {
-    char *path;
-    zip_t *zip;
-    member *members;
-    int count;
-};
+typedef gv_npz_member member;
 
 // ---- the .npy header: a Python dictionary literal, read without evaluating anything
 
@@ -122,28 +105,27 @@ static bool skip_list(text_cursor *c) {
     return false;
 }
 
-// Everything that is not a plain little-endian type is GV_OBJECT: listed, never read.
-static void parse_descr(const char *text, member *m) {
+bool gv_npz_parse_descr(const char *text, gv_dtype *dtype, size_t *width) {
     static const struct {
         const char *text;
         gv_dtype dtype;
     } table[] = {{"f2", GV_F16}, {"f4", GV_F32}, {"f8", GV_F64}, {"i1", GV_I8},  {"u1", GV_U8},  {"i2", GV_I16},
                  {"u2", GV_U16}, {"i4", GV_I32}, {"u4", GV_U32}, {"i8", GV_I64}, {"u8", GV_U64}, {"b1", GV_BOOL}};
-    m->array.dtype = GV_OBJECT;
     char order = text[0];
-    if (order != '<' && order != '|' && order != '=') return;
+    if (order != '<' && order != '|' && order != '=') return false;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(text + 1, table[i].text)) {
-            m->array.dtype = table[i].dtype;
-            m->width = gv_dtype_size(table[i].dtype);
-            return;
+            *dtype = table[i].dtype;
+            *width = gv_dtype_size(table[i].dtype);
+            return true;
         }
-    if (text[1] != 'U' && text[1] != 'S') return;
+    if (text[1] != 'U' && text[1] != 'S') return false;
     text_cursor c = {text + 2, text + strlen(text)};
     int64_t n;
-    if (!take_extent(&c, &n) || c.p != c.end || n > INT32_MAX) return;
-    m->array.dtype = text[1] == 'U' ? GV_UNICODE : GV_BYTES;
-    m->width = (size_t)n * (text[1] == 'U' ? 4 : 1);
+    if (!take_extent(&c, &n) || c.p != c.end || n > INT32_MAX) return false;
+    *dtype = text[1] == 'U' ? GV_UNICODE : GV_BYTES;
+    *width = (size_t)n * (text[1] == 'U' ? 4 : 1);
+    return true;
 }
 
 static bool parse_dict(text_cursor c, member *m) {
@@ -154,11 +136,9 @@ static bool parse_dict(text_cursor c, member *m) {
         if (!take_string(&c, key, sizeof key) || !take(&c, ':')) return false;
         if (!strcmp(key, "descr") && !descr) {
             descr = true;
-            m->array.dtype = GV_OBJECT;
-            if (take_string(&c, value, sizeof value))
-                parse_descr(value, m);
-            else if (!skip_list(&c))
-                return false;
+            bool plain = take_string(&c, value, sizeof value);
+            if (!plain && !skip_list(&c)) return false;
+            if (!plain || !gv_npz_parse_descr(value, &m->array.dtype, &m->width)) m->array.dtype = GV_OBJECT; // listed, never read
         } else if (!strcmp(key, "fortran_order") && !order) {
             order = true;
             m->array.fortran_order = take_word(&c, "True");
@@ -178,7 +158,7 @@ static bool parse_dict(text_cursor c, member *m) {
     return c.p == c.end && descr && order && shape;
 }
 
-static bool count_elements(gv_array *a) {
+bool gv_npz_count_elements(gv_array *a) {
     a->count = 1;
     for (int i = 0; i < a->ndim; i++)
         if (a->shape[i] == 0) return a->count = 0, true;
@@ -215,7 +195,7 @@ static const char *read_header(zip_file_t *f, member *m, char *buffer) {
     if (!read_exact(f, buffer, length)) return "ends within its header";
     m->header += length;
     if (!parse_dict((text_cursor){buffer, buffer + length}, m)) return "has a malformed .npy header";
-    if (!count_elements(&m->array)) return "claims more elements than 64 bits can count";
+    if (!gv_npz_count_elements(&m->array)) return "claims more elements than 64 bits can count";
     return NULL;
 }
 
@@ -223,7 +203,7 @@ static gv_status add_member(gv_npz *z, const zip_stat_t *st, zip_uint64_t file_s
     member *m = &z->members[z->count];
     *m = (member){.index = st->index, .size = st->size};
     size_t n = strlen(st->name);
-    if (n > MAX_NAME) return gv_fail(err, GV_ERR_FORMAT, "%s: member name of %zu bytes, expected at most %d", z->path, n, MAX_NAME);
+    if (n > GV_NPZ_MAX_NAME) return gv_fail(err, GV_ERR_FORMAT, "%s: member name of %zu bytes, expected at most %d", z->path, n, GV_NPZ_MAX_NAME);
     char *name = strndup(st->name, n - 4); // without ".npy"
     if (!name) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", z->path);
     m->array.name = name;
@@ -246,7 +226,7 @@ static gv_status add_member(gv_npz *z, const zip_stat_t *st, zip_uint64_t file_s
 
 static gv_status list_members(gv_npz *z, zip_uint64_t file_size, gv_error *err) {
     zip_int64_t n = zip_get_num_entries(z->zip, 0);
-    if (n > MAX_MEMBERS) return gv_fail(err, GV_ERR_FORMAT, "%s: %lld members, expected at most %d", z->path, (long long)n, MAX_MEMBERS);
+    if (n > GV_NPZ_MAX_MEMBERS) return gv_fail(err, GV_ERR_FORMAT, "%s: %lld members, expected at most %d", z->path, (long long)n, GV_NPZ_MAX_MEMBERS);
     z->members = gv_calloc2((size_t)n, sizeof *z->members);
     char *buffer = malloc(MAX_HEADER);
     gv_status status = z->members && buffer ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory", z->path);
@@ -264,6 +244,27 @@ static gv_status list_members(gv_npz *z, zip_uint64_t file_size, gv_error *err) 
     return status;
 }
 
+static gv_status open_zip(gv_npz *z, zip_uint64_t file_size, gv_error *err) {
+    int code = 0;
+    z->zip = zip_open(z->path, ZIP_RDONLY, &code);
+    if (z->zip) return list_members(z, file_size, err);
+    zip_error_t e;
+    zip_error_init_with_code(&e, code);
+    bool io = code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK;
+    gv_status status = gv_fail(err, io ? GV_ERR_IO : GV_ERR_FORMAT, "%s: not a readable .npz archive: %s", z->path, zip_error_strerror(&e));
+    zip_error_fini(&e);
+    return status;
+}
+
+// A pickle begins with its protocol, or in the text protocol with a mark and a dictionary.
+static bool looks_like_pickle(const char *path) {
+    unsigned char head[2] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, 2, f) : 0;
+    if (f) fclose(f);
+    return n == 2 && ((head[0] == 0x80 && head[1] <= 5) || (head[0] == '(' && head[1] == 'd'));
+}
+
 gv_status gv_npz_open(gv_npz **out, const char *path, gv_error *err) {
     *out = NULL;
     struct stat file;
@@ -274,18 +275,7 @@ gv_status gv_npz_open(gv_npz **out, const char *path, gv_error *err) {
         free(z);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
-    gv_status status;
-    int code = 0;
-    z->zip = zip_open(path, ZIP_RDONLY, &code);
-    if (z->zip) {
-        status = list_members(z, (zip_uint64_t)file.st_size, err);
-    } else {
-        zip_error_t e;
-        zip_error_init_with_code(&e, code);
-        bool io = code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK;
-        status = gv_fail(err, io ? GV_ERR_IO : GV_ERR_FORMAT, "%s: not a readable .npz archive: %s", path, zip_error_strerror(&e));
-        zip_error_fini(&e);
-    }
+    gv_status status = looks_like_pickle(path) ? gv_npz_open_pickle(z, err) : open_zip(z, (zip_uint64_t)file.st_size, err);
     if (status != GV_OK) {
         gv_npz_close(z);
         return status;
@@ -297,6 +287,7 @@ gv_status gv_npz_open(gv_npz **out, const char *path, gv_error *err) {
 void gv_npz_close(gv_npz *z) {
     if (!z) return;
     if (z->zip) zip_discard(z->zip);
+    gv_npz_close_pickle(z->pickle);
     for (int i = 0; i < z->count; i++) free((char *)z->members[i].array.name);
     free(z->members);
     free(z->path);
@@ -329,18 +320,6 @@ const char *gv_npz_path(const gv_npz *z) {
 
 // ---- reading members
 
-// "(300, 17, 3)"; -1 is written as "any".
-static void shape_text(char *text, size_t capacity, const int64_t *shape, int ndim) {
-    size_t n = (size_t)snprintf(text, capacity, "(");
-    for (int i = 0; i < ndim && n < capacity; i++) {
-        if (shape[i] < 0)
-            n += (size_t)snprintf(text + n, capacity - n, "%sany", i ? ", " : "");
-        else
-            n += (size_t)snprintf(text + n, capacity - n, "%s%lld", i ? ", " : "", (long long)shape[i]);
-    }
-    if (n < capacity) snprintf(text + n, capacity - n, ndim == 1 ? ",)" : ")");
-}
-
 static bool shape_matches(const gv_array *a, const int64_t *shape, int ndim) {
     if (ndim < 0) return true;
     if (a->ndim != ndim) return false;
@@ -357,8 +336,8 @@ static const member *find_checked(gv_npz *z, const char *name, const int64_t *sh
     }
     if (!shape_matches(&m->array, shape, ndim)) {
         char found[160], expected[160];
-        shape_text(found, sizeof found, m->array.shape, m->array.ndim);
-        shape_text(expected, sizeof expected, shape, ndim);
+        gv_npz_shape_text(found, sizeof found, m->array.shape, m->array.ndim);
+        gv_npz_shape_text(expected, sizeof expected, shape, ndim);
         gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s %s, expected %s", z->path, name, gv_dtype_name(m->array.dtype), found, expected);
         return NULL;
     }
@@ -384,17 +363,48 @@ static bool is_floating(gv_dtype t) {
     return t == GV_F16 || t == GV_BF16 || t == GV_F32 || t == GV_F64;
 }
 
-// Elements straight from the archive to dst of type `to`, chunk by chunk; NULL or what is wrong.
-static const char *read_elements(zip_file_t *f, const member *m, void *dst, gv_dtype to) {
+// The elements of one member, from the archive or from memory.
+typedef struct stream {
+    zip_file_t *f;
+    const unsigned char *at;
+} stream;
+
+static bool stream_read(stream *s, void *data, size_t n) {
+    if (s->f) return read_exact(s->f, data, n);
+    memcpy(data, s->at, n);
+    s->at += n;
+    return true;
+}
+
+static bool stream_open(stream *s, gv_npz *z, const member *m) {
+    char skipped[1024];
+    *s = (stream){.at = m->bytes};
+    if (!z->zip) return m->bytes != NULL;
+    s->f = zip_fopen_index(z->zip, m->index, 0);
+    for (size_t left = m->header, n; s->f && left; left -= n) {
+        n = left < sizeof skipped ? left : sizeof skipped;
+        if (!read_exact(s->f, skipped, n)) return false;
+    }
+    return s->f != NULL;
+}
+
+// Whether the member ended where it should; libzip compares the checksum at the end.
+static bool stream_ended(stream *s) {
+    char extra;
+    return !s->f || zip_fread(s->f, &extra, 1) == 0;
+}
+
+static void stream_close(stream *s) {
+    if (s->f) zip_fclose(s->f);
+}
+
+// All elements to dst of type `to`, chunk by chunk; NULL or what is wrong.
+static const char *read_elements(stream *s, const member *m, void *dst, gv_dtype to) {
     unsigned char chunk[CHUNK];
     size_t size = gv_dtype_size(to), left = (size_t)m->array.count, per_chunk = CHUNK / m->width;
-    for (size_t skip = m->header, n; skip; skip -= n) {
-        n = skip < CHUNK ? skip : CHUNK;
-        if (!read_exact(f, chunk, n)) return "ends early";
-    }
     for (unsigned char *p = dst; left;) {
         size_t n = left < per_chunk ? left : per_chunk;
-        if (!read_exact(f, chunk, n * m->width)) return "ends early or is damaged";
+        if (!stream_read(s, chunk, n * m->width)) return "ends early or is damaged";
         if (to == GV_F32)
             gv_elements_to_f32((float *)(void *)p, chunk, m->array.dtype, n);
         else if (to == GV_F64)
@@ -406,7 +416,7 @@ static const char *read_elements(zip_file_t *f, const member *m, void *dst, gv_d
         p += n * size;
         left -= n;
     }
-    return zip_fread(f, chunk, 1) == 0 ? NULL : "is damaged (checksum)";
+    return stream_ended(s) ? NULL : "is damaged (checksum)";
 }
 
 static void *read_as(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_dtype to, gv_error *err) {
@@ -423,9 +433,9 @@ static void *read_as(gv_npz *z, const char *name, const int64_t *shape, int ndim
     void *data = gv_calloc2((size_t)a->count, gv_dtype_size(to));
     void *ordered = fortran ? gv_calloc2((size_t)a->count, gv_dtype_size(to)) : NULL;
     const char *wrong = data && (ordered || !fortran) ? NULL : no_memory;
-    zip_file_t *f = wrong ? NULL : zip_fopen_index(z->zip, m->index, 0);
-    if (!wrong) wrong = f ? read_elements(f, m, data, to) : "cannot be read";
-    if (f) zip_fclose(f);
+    stream s = {0};
+    if (!wrong) wrong = stream_open(&s, z, m) ? read_elements(&s, m, data, to) : "cannot be read";
+    stream_close(&s);
     if (wrong) {
         gv_fail(err, wrong == no_memory ? GV_ERR_MEMORY : GV_ERR_FORMAT, "%s: member \"%s\" %s", z->path, name, wrong);
         free(data);
@@ -505,9 +515,9 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
     }
     size_t n = (size_t)a->count, bytes = n * m->width;
     char **strings = gv_calloc2(n * (sizeof(char *) + 1) + bytes, 1); // UTF-8 is never longer than UCS-4
-    unsigned char *raw = gv_calloc2(m->header + bytes, 1);
-    zip_file_t *f = strings && raw ? zip_fopen_index(z->zip, m->index, 0) : NULL;
-    if (!f || !read_exact(f, raw, m->header + bytes)) {
+    unsigned char *raw = gv_calloc2(bytes, 1);
+    stream s = {0};
+    if (!strings || !raw || !stream_open(&s, z, m) || !stream_read(&s, raw, bytes)) {
         gv_fail(err, GV_ERR_FORMAT, "%s: member \"%s\" cannot be read", z->path, name);
         free(strings);
         strings = NULL;
@@ -515,184 +525,11 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
         char *text = (char *)(strings + n);
         for (size_t i = 0; i < n; i++) {
             strings[i] = text;
-            text += item_text(text, raw + m->header + i * m->width, m);
+            text += item_text(text, raw + i * m->width, m);
         }
         *count = a->count;
     }
-    if (f) zip_fclose(f);
+    stream_close(&s);
     free(raw);
     return strings;
-}
-
-// ---- writing
-
-struct gv_npz_writer {
-    gv_outfile file;
-    zip_t *zip;
-    int members;
-    gv_error err; // the first failure
-};
-
-gv_status gv_npz_create(gv_npz_writer **out, const char *path, gv_error *err) {
-    *out = NULL;
-    gv_npz_writer *w = calloc(1, sizeof *w);
-    if (!w) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
-    gv_status status = gv_outfile_begin(&w->file, path, err);
-    if (status == GV_OK) {
-        int code = 0;
-        w->zip = zip_open(w->file.temporary, ZIP_CREATE | ZIP_TRUNCATE, &code);
-        if (!w->zip) status = gv_fail(err, GV_ERR_IO, "%s: cannot write: libzip error %d", path, code);
-    }
-    if (status != GV_OK) {
-        gv_npz_abandon(w);
-        return status;
-    }
-    *out = w;
-    return GV_OK;
-}
-
-static void descr_text(char *text, size_t capacity, gv_dtype t, size_t width) {
-    static const char *const code[] = {[GV_F16] = "<f2", [GV_F32] = "<f4", [GV_F64] = "<f8", [GV_I8] = "|i1",
-                                       [GV_U8] = "|u1",  [GV_I16] = "<i2", [GV_U16] = "<u2", [GV_I32] = "<i4",
-                                       [GV_U32] = "<u4", [GV_I64] = "<i8", [GV_U64] = "<u8", [GV_BOOL] = "|b1"};
-    if (t == GV_UNICODE)
-        snprintf(text, capacity, "<U%zu", width / 4);
-    else
-        snprintf(text, capacity, "%s", code[t]);
-}
-
-// Version 1.0 header, padded with spaces so that the elements start at a multiple of 64 (NumPy NEP 1).
-static size_t make_header(unsigned char *out, size_t capacity, gv_dtype t, size_t width, const int64_t *shape, int ndim) {
-    char descr[32], extents[240];
-    descr_text(descr, sizeof descr, t, width);
-    shape_text(extents, sizeof extents, shape, ndim);
-    int n = snprintf((char *)out + 10, capacity - 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, extents);
-    size_t total = ((size_t)n + 10 + 1 + 63) & ~(size_t)63;
-    assert(total <= capacity);
-    memset(out + 10 + n, ' ', total - 10 - (size_t)n);
-    out[total - 1] = '\n';
-    memcpy(out, "\x93NUMPY\x01\x00", 8);
-    out[8] = (unsigned char)((total - 10) & 0xff);
-    out[9] = (unsigned char)((total - 10) >> 8);
-    return total;
-}
-
-// Elements are copied: the caller's array may go as soon as this returns.
-static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, const void *data, const int64_t *shape, int ndim) {
-    unsigned char header[512];
-    char member_name[MAX_NAME + 8];
-    size_t count = 1, bytes = 0;
-    assert(ndim >= 0 && ndim <= GV_MAX_DIMS && strlen(name) <= MAX_NAME);
-    if (w->err.status != GV_OK) return;
-    for (int i = 0; i < ndim; i++) count *= (size_t)shape[i];
-    size_t head = make_header(header, sizeof header, t, width, shape, ndim);
-    unsigned char *buffer = __builtin_mul_overflow(count, width, &bytes) ? NULL : malloc(head + bytes);
-    if (!buffer) {
-        gv_fail(&w->err, GV_ERR_MEMORY, "%s: no memory for \"%s\"", w->file.path, name);
-        return;
-    }
-    memcpy(buffer, header, head);
-    if (bytes) memcpy(buffer + head, data, bytes);
-    snprintf(member_name, sizeof member_name, "%s.npy", name);
-    zip_source_t *source = zip_source_buffer(w->zip, buffer, head + bytes, 1);
-    zip_int64_t index = source ? zip_file_add(w->zip, member_name, source, ZIP_FL_ENC_UTF_8) : -1;
-    if (index < 0 || zip_set_file_compression(w->zip, (zip_uint64_t)index, ZIP_CM_DEFLATE, 1) != 0 ||
-        zip_file_set_dostime(w->zip, (zip_uint64_t)index, 0, 0x21, 0) != 0) { // 1980-01-01: same input, same bytes
-        gv_fail(&w->err, GV_ERR_INTERNAL, "%s: cannot add \"%s\": %s", w->file.path, name, zip_strerror(w->zip));
-        if (source && index < 0) zip_source_free(source);
-        if (!source) free(buffer);
-        return;
-    }
-    w->members++;
-}
-
-void gv_npz_add(gv_npz_writer *w, const char *name, gv_dtype dtype, const void *data, const int64_t *shape, int ndim) {
-    assert(gv_dtype_size(dtype) && dtype != GV_BF16); // NumPy has no bfloat16
-    add(w, name, dtype, gv_dtype_size(dtype), data, shape, ndim);
-}
-
-static void take_extents(int64_t *shape, int ndim, va_list ap) {
-    assert(ndim >= 0 && ndim <= GV_MAX_DIMS);
-    for (int i = 0; i < ndim; i++) shape[i] = va_arg(ap, int);
-}
-
-void gv_npz_add_f32(gv_npz_writer *w, const char *name, const float *data, int ndim, ...) {
-    int64_t shape[GV_MAX_DIMS];
-    va_list ap;
-    va_start(ap, ndim);
-    take_extents(shape, ndim, ap);
-    va_end(ap);
-    gv_npz_add(w, name, GV_F32, data, shape, ndim);
-}
-
-void gv_npz_add_i32(gv_npz_writer *w, const char *name, const int32_t *data, int ndim, ...) {
-    int64_t shape[GV_MAX_DIMS];
-    va_list ap;
-    va_start(ap, ndim);
-    take_extents(shape, ndim, ap);
-    va_end(ap);
-    gv_npz_add(w, name, GV_I32, data, shape, ndim);
-}
-
-void gv_npz_add_f64_scalar(gv_npz_writer *w, const char *name, double value) {
-    gv_npz_add(w, name, GV_F64, &value, NULL, 0);
-}
-
-void gv_npz_add_i32_scalar(gv_npz_writer *w, const char *name, int32_t value) {
-    gv_npz_add(w, name, GV_I32, &value, NULL, 0);
-}
-
-// One code point of UTF-8; a byte that starts none is taken as Latin-1. Advances *p.
-static uint32_t decode_utf8(const unsigned char **p) {
-    const unsigned char *s = *p;
-    int more = s[0] >= 0xf0 && s[0] < 0xf8 ? 3 : s[0] >= 0xe0 && s[0] < 0xf0 ? 2 : s[0] >= 0xc0 && s[0] < 0xe0 ? 1 : 0;
-    uint32_t c = more ? s[0] & (0x3fu >> more) : s[0];
-    for (int i = 1; i <= more; i++) {
-        if ((s[i] & 0xc0) != 0x80) return *p = s + 1, s[0];
-        c = c << 6 | (s[i] & 63u);
-    }
-    *p = s + 1 + more;
-    return c;
-}
-
-void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n) {
-    size_t longest = 1;
-    for (int i = 0; i < n; i++)
-        if (strlen(strings[i]) > longest) longest = strlen(strings[i]);
-    uint32_t *text = gv_calloc2((size_t)n * longest, sizeof *text);
-    if (!text) {
-        if (w->err.status == GV_OK) gv_fail(&w->err, GV_ERR_MEMORY, "%s: no memory for \"%s\"", w->file.path, name);
-        return;
-    }
-    for (int i = 0; i < n; i++) {
-        const unsigned char *s = (const unsigned char *)strings[i];
-        for (uint32_t *c = text + (size_t)i * longest; *s;) *c++ = decode_utf8(&s);
-    }
-    add(w, name, GV_UNICODE, longest * 4, text, (int64_t[]){n}, 1);
-    free(text);
-}
-
-gv_status gv_npz_finish(gv_npz_writer *w, gv_error *err) {
-    gv_status status = w->err.status;
-    if (status == GV_OK && w->members == 0) status = gv_fail(&w->err, GV_ERR_ARGUMENT, "%s: nothing to write", w->file.path);
-    if (status == GV_OK) {
-        if (zip_close(w->zip) == 0)
-            w->zip = NULL;
-        else
-            status = gv_fail(&w->err, GV_ERR_IO, "%s: cannot write: %s", w->file.path, zip_strerror(w->zip));
-    }
-    if (status == GV_OK) {
-        status = gv_outfile_commit(&w->file, err);
-    } else if (err) {
-        *err = w->err;
-    }
-    gv_npz_abandon(w);
-    return status;
-}
-
-void gv_npz_abandon(gv_npz_writer *w) {
-    if (!w) return;
-    if (w->zip) zip_discard(w->zip);
-    gv_outfile_abandon(&w->file);
-    free(w);
 }

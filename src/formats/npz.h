@@ -9,6 +9,10 @@
 // deflated members. Opening reads headers only. Members with pickled objects ('|O') are listed with
 // GV_OBJECT and never read. The file is untrusted: shapes are checked against the member's size before
 // anything is allocated.
+//
+// gv_npz_open also takes a pickled dictionary of arrays (SMPL and SMPL-X .pkl files), through the machine of
+// pickle.h that executes nothing: NumPy arrays and those inside chumpy objects are listed as they are,
+// scipy's sparse matrices as dense float64, everything else is stepped over.
 #pragma once
 #include "base/error.h"
 #include <stdbool.h>

@@ -353,6 +353,40 @@ static bool push_line_string(machine *m) {
     return text && unescape(m, s, n, text, &length) && push_text(m, GV_PICKLE_STRING, text, length);
 }
 
+static size_t put_utf8(char *out, uint32_t c) {
+    if (c < 0x80) return out[0] = (char)c, 1;
+    if (c < 0x800) return out[0] = (char)(0xc0 | c >> 6), out[1] = (char)(0x80 | (c & 63)), 2;
+    if (c < 0x10000)
+        return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63)), 3;
+    out[0] = (char)(0xf0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 63));
+    return out[2] = (char)(0x80 | (c >> 6 & 63)), out[3] = (char)(0x80 | (c & 63)), 4;
+}
+
+// Text on one line: Latin-1 with \\uXXXX and \\UXXXXXXXX; kept as UTF-8.
+static bool push_line_unicode(machine *m) {
+    size_t n, k = 0;
+    const char *s = take_line(m, &n, (size_t)(m->end - m->at));
+    char *text = s ? own_text(m, 2 * n + 1) : NULL;
+    if (!text) return false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c = (unsigned char)s[i];
+        size_t digits = s[i] == '\\' && i + 1 < n ? (s[i + 1] == 'u' ? 4u : s[i + 1] == 'U' ? 8u : 0u) : 0u;
+        if (digits) {
+            if (i + 1 + digits >= n) return fail(m, "has a malformed string");
+            c = 0;
+            for (size_t d = 0; d < digits; d++) {
+                int h = hex_digit(s[i + 2 + d]);
+                if (h < 0) return fail(m, "has a malformed string");
+                c = c << 4 | (uint32_t)h;
+            }
+            if (c > 0x10ffff) return fail(m, "has a malformed string");
+            i += 1 + digits;
+        }
+        k += put_utf8(text + k, c);
+    }
+    return push_text(m, GV_PICKLE_STRING, text, k);
+}
+
 // ---- names, calls, memo
 
 // "module\nname\n" in the file is used in place: the text of a GLOBAL has '\n' between its parts.
@@ -528,6 +562,7 @@ static bool step(machine *m, unsigned char op) {
     case 'L': return push_line_int(m);
     case 'F': return push_line_float(m);
     case 'S': return push_line_string(m);
+    case 'V': return push_line_unicode(m);
     case 'X': // BINUNICODE
     case 'T': // BINSTRING
     case 'B': return push_string(m, 4);

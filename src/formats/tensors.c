@@ -3,17 +3,13 @@
 #include "formats/tensors.h"
 #include "base/memory.h"
 #include "formats/elements.h"
+#include "formats/mapped_file.h"
 #include "formats/tensor_table.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     MAX_TENSORS = 1 << 20,
@@ -21,28 +17,6 @@ enum {
     EXPANSION = 64,         // a stride of 0 may repeat elements, but not without bound
     SMALL = 1 << 16,        // elements that are always allowed
 };
-
-static gv_status map_file(gv_tensors *w, const char *path, gv_error *err) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    gv_status status = GV_OK;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        status = gv_fail(err, GV_ERR_IO, "%s: not a regular file", path);
-    } else if (st.st_size == 0) {
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: is empty, expected a checkpoint or safetensors file", path);
-    } else {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED) {
-            status = gv_fail(err, GV_ERR_IO, "%s: cannot map: %s", path, strerror(errno));
-        } else {
-            w->data = p;
-            w->size = (size_t)st.st_size;
-        }
-    }
-    close(fd);
-    return status;
-}
 
 static gv_status read_container(gv_tensors *w, gv_error *err) {
     static const unsigned char legacy[15] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
@@ -62,7 +36,7 @@ gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err) {
         free(w);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
-    gv_status status = map_file(w, path, err);
+    gv_status status = gv_map_file(&w->data, &w->size, path, err);
     if (status == GV_OK) status = read_container(w, err);
     if (status == GV_OK) status = sort_by_name(w, err);
     if (status != GV_OK) {
@@ -75,7 +49,7 @@ gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err) {
 
 void gv_tensors_close(gv_tensors *w) {
     if (!w) return;
-    if (w->data) munmap((void *)w->data, w->size);
+    gv_unmap_file(w->data, w->size);
     for (int i = 0; i < w->count; i++) free((char *)w->tensors[i].name);
     for (int i = 0; i < w->key_count; i++) free(w->keys[i]);
     for (int i = 0; i < 2 * w->metadata_count; i++) free(w->metadata[i]);
