@@ -1,0 +1,134 @@
+#include "perception/history.h"
+
+#include "base/memory.h"
+#include "perception/boxes.h"
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const float DISTRUST = 0.3f;
+
+void gv_history_free(gv_history *h) {
+    free(h->item);
+    *h = (gv_history){0};
+}
+
+static bool reserve(gv_history *h, int count) {
+    if (count <= h->room) return true;
+    int room = h->room ? h->room : 64;
+    while (room < count) {
+        if (room > INT32_MAX / 2) return false;
+        room *= 2;
+    }
+    gv_sighting *item = gv_calloc2((size_t)room, sizeof *item);
+    if (!item) return false;
+    if (h->count) memcpy(item, h->item, (size_t)h->count * sizeof *item);
+    free(h->item);
+    h->item = item;
+    h->room = room;
+    return true;
+}
+
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float box[4],
+                         gv_error *err) {
+    if (h->count == 0) {
+        h->first = frame;
+        h->first_sec = time_sec;
+    }
+    assert(frame >= h->first + h->count);
+    if (!reserve(h, frame - h->first + 1))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames of a person", frame - h->first + 1);
+    h->count = frame - h->first + 1; // what lies between is zero: a gap
+    h->last_sec = time_sec;
+    h->seen++;
+    gv_sighting *s = &h->item[h->count - 1];
+    memcpy(s->kp2d, kp2d, sizeof s->kp2d);
+    memcpy(s->box, box, sizeof s->box);
+    s->observed = 1;
+    return GV_OK;
+}
+
+static float apart(const float *a, const float *b) {
+    return hypotf(a[0] - b[0], a[1] - b[1]);
+}
+
+// A joint leaves the middle of its neighbours in time by much more than these differ from each other.
+static bool jumps(const float *before, const float *now, const float *after, float height) {
+    float middle[2] = {(before[0] + after[0]) / 2, (before[1] + after[1]) / 2};
+    return apart(now, middle) > 0.25f * height && apart(before, after) < 0.5f * apart(now, middle);
+}
+
+// Knees and ankles fit the other side's neighbours far better than their own.
+static bool legs_swapped(const gv_sighting *s, float height) {
+    float same = 0, crossed = 0;
+    for (int j = 13; j < 17; j++) {
+        int other = j & 1 ? j + 1 : j - 1; // 13, 15 are left, 14, 16 right
+        for (int t = -1; t <= 1; t += 2) {
+            same += apart(s[0].kp2d[j], s[t].kp2d[j]);
+            crossed += apart(s[0].kp2d[j], s[t].kp2d[other]);
+        }
+    }
+    return same > 8 * 0.08f * height && crossed < 0.35f * same;
+}
+
+void gv_history_distrust_glitches(gv_history *h) {
+    for (int i = 1; i + 1 < h->count; i++) {
+        gv_sighting *s = &h->item[i];
+        if (!s[-1].observed || !s->observed || !s[1].observed) continue;
+        float height = s->box[3] - s->box[1];
+        for (int j = 0; j < 17; j++)
+            if (jumps(s[-1].kp2d[j], s->kp2d[j], s[1].kp2d[j], height)) s->kp2d[j][2] = fminf(s->kp2d[j][2], DISTRUST);
+        if (legs_swapped(s, height))
+            for (int j = 13; j < 17; j++) s->kp2d[j][2] = fminf(s->kp2d[j][2], DISTRUST);
+    }
+}
+
+// Points of unseen frames: linear between the sightings around them, confidence 0.
+static void fill_points(gv_history *h) {
+    for (int i = 0, last = 0; i < h->count; i++) {
+        if (!h->item[i].observed) continue;
+        for (int k = last + 1; k < i; k++) {
+            float f = (float)(k - last) / (float)(i - last);
+            for (int j = 0; j < 17; j++)
+                for (int c = 0; c < 2; c++) {
+                    float a = h->item[last].kp2d[j][c], b = h->item[i].kp2d[j][c];
+                    h->item[k].kp2d[j][c] = a + f * (b - a);
+                }
+        }
+        last = i;
+    }
+}
+
+gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err) {
+    size_t n = (size_t)h->count;
+    *out = (gv_person){.first = h->first, .frames = h->count};
+    out->kp2d = gv_calloc2(n, 17 * 3 * sizeof(float));
+    out->bbx_xyxy = gv_calloc2(n, 4 * sizeof(float));
+    out->bbx_xys = gv_calloc2(n, 3 * sizeof(float));
+    out->observed = gv_calloc2(n, 1);
+    if (!out->kp2d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", h->count);
+    gv_history_distrust_glitches(h);
+    fill_points(h);
+    double picture = (double)width * height;
+    for (size_t i = 0; i < n; i++) {
+        const gv_sighting *s = &h->item[i];
+        memcpy(out->kp2d + i * 51, s->kp2d, sizeof s->kp2d);
+        memcpy(out->bbx_xyxy + i * 4, s->box, sizeof s->box);
+        out->observed[i] = s->observed;
+        if (s->observed) out->prominence += (double)(s->box[2] - s->box[0]) * (s->box[3] - s->box[1]) / picture;
+    }
+    gv_box_fill_gaps(out->bbx_xyxy, out->observed, h->count);
+    gv_status status = gv_box_smooth(out->bbx_xyxy, h->count, err);
+    for (size_t i = 0; i < n; i++) gv_box_square(out->bbx_xys + 3 * i, out->bbx_xyxy + 4 * i);
+    return status;
+}
+
+void gv_person_free(gv_person *p) {
+    free(p->kp2d);
+    free(p->bbx_xyxy);
+    free(p->bbx_xys);
+    free(p->observed);
+    *p = (gv_person){0};
+}

@@ -1,0 +1,34 @@
+// history.h - what was seen of one identity, frame by frame, and its final form.
+//
+// Frames without a sighting between two sightings are kept as gaps, so a history is consecutive frames from
+// the first sighting to the last. About 230 bytes per frame.
+#pragma once
+#include "perception/people.h"
+
+typedef struct gv_sighting {
+    float kp2d[17][3]; // COCO-17 x, y px, confidence
+    float box[4];      // x0, y0, x1, y1 px
+    uint8_t observed;
+} gv_sighting;
+
+typedef struct gv_history {
+    int first, count, room; // frames first .. first + count - 1
+    int seen;               // of which observed
+    double first_sec, last_sec;
+    gv_sighting *item;
+} gv_history;
+
+void gv_history_free(gv_history *h); // leaves a zeroed struct
+
+// `frame` must lie beyond the last one added.
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float box[4],
+                         gv_error *err);
+
+// Confidences of obvious glitches become at most 0.3: a joint that jumps by more than a quarter of the body's height
+// for one frame and comes back, and both legs swapped for one frame.
+void gv_history_distrust_glitches(gv_history *h);
+
+// Glitches distrusted, gaps filled (boxes and points linearly, confidence 0), boxes smoothed and squared
+// (SPEC.md 12.1), prominence relative to a picture of width x height.
+gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err);
+void gv_person_free(gv_person *p); // leaves a zeroed struct

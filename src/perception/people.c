@@ -1,0 +1,570 @@
+#include "perception/people.h"
+
+#include "base/memory.h"
+#include "perception/assignment.h"
+#include "perception/boxes.h"
+#include "perception/figure.h"
+#include "perception/history.h"
+#include "perception/kalman.h"
+#include "perception/mask.h"
+#include "perception/search.h"
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Limits of a frame; what does not fit waits for the next one.
+enum { MAX_TRACKS = 128, MAX_TILES = 80, MAX_FOUND = 256, MAX_CANDIDATES = 32, MAX_SETS = MAX_TRACKS + MAX_CANDIDATES };
+enum { CONFIRM_FRAMES = 3, MAX_FOCUS = 2, MAX_ROUNDS = 4, PER_TILE = 16 };
+static const float MIN_PRESENCE = 0.5f, MIN_SCORE = 0.5f;
+static const float DETECTOR_OVERLAP = 0.7f; // of faces; neighbours stay apart, `merge` joins readings of one body
+static const float SAME_POSE = 0.6f;        // OKS of two readings of one person
+static const float WILD_POSE = 0.2f;        // OKS of one person in two frames: below, and unclear, it is a scribble
+static const float CLEAR = 0.6f, UNCLEAR = 0.4f; // quality that needs no support by the last pose; that starts no track
+// Distance of looks: on vtest.avi 90 % of pairs of one person within 5 s lie below 0.38, of two persons 10 % below 0.22
+// and half above 0.68.
+static const float SAME_LOOK = 0.45f;
+static const double FORGET_SEC = 3;         // a longer absence makes another person
+static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
+static const double FOCUS_SEC = 0.5;        // the detector looks there every frame this long, then every
+static const double FOCUS_EVERY_SEC = 0.25;
+
+typedef enum phase { TENTATIVE, FOLLOWED, LOST } phase;
+
+typedef struct track {
+    phase phase;
+    int streak;            // frames seen in a row
+    gv_history history;
+    gv_kalman kalman;      // hip x, y, size, size
+    gv_kalman clean;       // the same when last nobody else was near
+    int clean_frame;
+    gv_blaze_smoother *smoother;
+    gv_region region;      // where the body is expected in this frame
+    gv_figure figure;      // last sighting
+    gv_look look;          // running mean of clean sightings
+    int looks;
+    int seen_frame;
+    double seen_sec, focus_sec; // last sighting, last time the detector looked for it
+} track;
+
+typedef struct sighting { // a person read in this frame
+    gv_figure figure;
+    int source;   // track whose region it came from, -1 = search
+    int owner;    // track it was given to, -1 = none
+    bool crowded; // another person near
+} sighting;
+
+struct gv_people {
+    gv_people_options opt;
+    int width, height, frame;
+    double time;
+    gv_blazepose *pose;
+    gv_search *search;
+    gv_canvas *canvas;
+    gv_detection *detections; // [MAX_TILES, PER_TILE]
+    track **tracks; // [MAX_TRACKS]
+    int count;
+    gv_history *closed; // finished identities
+    int closed_count, closed_room;
+    sighting *sets; // [MAX_SETS]
+    int set_count;
+    gv_landmarks *marks; // [MAX_SETS]
+};
+
+// ------------------------------------------------------------------------------------------ life and death
+
+static void track_free(track *t) {
+    if (!t) return;
+    gv_history_free(&t->history);
+    gv_blaze_smoother_destroy(t->smoother);
+    free(t);
+}
+
+gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int width, int height, gv_error *err) {
+    *out = NULL;
+    if (width < 1 || height < 1 || width > 1 << 16 || height > 1 << 16)
+        return gv_fail(err, GV_ERR_ARGUMENT, "a picture of %d x %d cannot be searched for people", width, height);
+    gv_people *p = gv_calloc2(1, sizeof *p);
+    if (!p) return gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
+    if (opt) p->opt = *opt;
+    if (!(p->opt.min_seconds > 0)) p->opt.min_seconds = 1;
+    if (p->opt.min_height_px <= 0) p->opt.min_height_px = 50;
+    if (!(p->opt.detect_every_s > 0)) p->opt.detect_every_s = 0.5;
+    p->width = width;
+    p->height = height;
+    p->frame = -1;
+    gv_status status = gv_blazepose_open(&p->pose, p->opt.model, NULL, err);
+    if (status != GV_OK) goto fail;
+    p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
+    p->canvas = gv_canvas_create(width, height);
+    p->detections = gv_calloc2(MAX_TILES * PER_TILE, sizeof *p->detections);
+    p->tracks = gv_calloc2(MAX_TRACKS, sizeof *p->tracks);
+    p->sets = gv_calloc2(MAX_SETS, sizeof *p->sets);
+    p->marks = gv_calloc2(MAX_SETS, sizeof *p->marks);
+    if (!p->search || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
+        status = gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
+        goto fail;
+    }
+    *out = p;
+    return GV_OK;
+fail:
+    gv_people_destroy(p);
+    return status;
+}
+
+void gv_people_destroy(gv_people *p) {
+    if (!p) return;
+    for (int i = 0; i < p->count; i++) track_free(p->tracks[i]);
+    for (int i = 0; i < p->closed_count; i++) gv_history_free(&p->closed[i]);
+    free(p->tracks);
+    free(p->closed);
+    free(p->sets);
+    free(p->marks);
+    free(p->detections);
+    gv_canvas_destroy(p->canvas);
+    gv_search_destroy(p->search);
+    gv_blazepose_close(p->pose);
+    free(p);
+}
+
+static double seconds(const gv_history *h) { // a sighting lasts until the next one
+    double span = h->last_sec - h->first_sec;
+    return h->count > 1 ? span * h->count / (h->count - 1) : 0;
+}
+
+// Keeps the history if it is long enough, frees the rest of the track.
+static gv_status close_track(gv_people *p, track *t, gv_error *err) {
+    gv_status status = GV_OK;
+    bool keep = t->history.seen >= 2 && seconds(&t->history) >= p->opt.min_seconds - 1e-6;
+    if (keep && p->closed_count == p->closed_room) {
+        int room = p->closed_room ? 2 * p->closed_room : 16;
+        gv_history *more = gv_calloc2((size_t)room, sizeof *more);
+        if (more) {
+            if (p->closed_count) memcpy(more, p->closed, (size_t)p->closed_count * sizeof *more);
+            free(p->closed);
+            p->closed = more;
+            p->closed_room = room;
+        } else {
+            status = gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", room);
+            keep = false;
+        }
+    }
+    if (keep) {
+        p->closed[p->closed_count++] = t->history;
+        t->history = (gv_history){0};
+    }
+    track_free(t);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------- prediction
+
+static void predict(track *t) {
+    if (t->phase == LOST) t->kalman.x[6] = t->kalman.x[7] = 0;
+    gv_kalman_predict(&t->kalman);
+    t->region.cx = (float)t->kalman.x[0];
+    t->region.cy = (float)t->kalman.x[1];
+}
+
+static float expected_size(const track *t) {
+    return (float)fmax(t->kalman.x[2], 1);
+}
+
+// -------------------------------------------------------------------------------------- reading landmarks
+
+// Runs the landmark network on regions of a picture (the frame, or the canvas) and appends what is a person to
+// the sets. source [n], NULL = -1.
+static gv_status read_regions(gv_people *p, const gv_image *frame, const gv_image *seen, const gv_region *regions,
+                              const int *source, int n, gv_error *err) {
+    if (n == 0) return GV_OK;
+    gv_status status = gv_blazepose_landmarks(p->pose, seen, regions, n, p->marks, err);
+    if (status != GV_OK) return status;
+    for (int i = 0; i < n && p->set_count < MAX_SETS; i++) {
+        sighting *s = &p->sets[p->set_count];
+        if (!gv_figure_from(&s->figure, &p->marks[i], frame, MIN_PRESENCE)) continue;
+        if (s->figure.size < 0.6f * (float)p->opt.min_height_px) continue;
+        s->source = source ? source[i] : -1;
+        s->owner = -1;
+        p->set_count++;
+    }
+    return GV_OK;
+}
+
+// The last sighting where it is expected now.
+static gv_moved_figure expected_figure(const track *t) {
+    return (gv_moved_figure){&t->figure, (float)t->kalman.x[0] - t->figure.hip[0],
+                             (float)t->kalman.x[1] - t->figure.hip[1]};
+}
+
+// Another track that is followed right beside this one, so that landmarks could be drawn to it.
+static bool beside(const gv_people *p, const track *t, const track *o) {
+    if (o == t || o->seen_frame != p->frame - 1 || o->phase != FOLLOWED) return false;
+    double d = hypot(o->kalman.x[0] - t->kalman.x[0], o->kalman.x[1] - t->kalman.x[1]);
+    return d < 0.5 * (expected_size(t) + expected_size(o)) / 2 + 0.1 * expected_size(t);
+}
+
+// A canvas with the neighbours of a track painted out; false where it has none. Somebody nearer to the camera (feet
+// lower in the picture) hides this body and is painted whole; one behind it only where this body is not.
+static bool alone_on_canvas(gv_people *p, const gv_image *image, const track *t) {
+    bool any = false;
+    float half = 0.75f * t->region.width;
+    gv_moved_figure own = expected_figure(t);
+    for (int i = 0; i < p->count; i++) {
+        const track *o = p->tracks[i];
+        if (!beside(p, t, o)) continue;
+        if (!any)
+            gv_canvas_copy(p->canvas, image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
+                           t->region.cy + half);
+        any = true;
+        gv_moved_figure other = expected_figure(o);
+        bool in_front = o->figure.box[3] + other.dy > t->figure.box[3] + own.dy;
+        gv_canvas_paint_over(p->canvas, other, in_front ? NULL : &own);
+    }
+    return any;
+}
+
+static gv_status follow(gv_people *p, const gv_image *image, gv_error *err) {
+    gv_region regions[MAX_TRACKS];
+    int source[MAX_TRACKS], n = 0;
+    for (int i = 0; i < p->count; i++) predict(p->tracks[i]);
+    gv_image canvas = gv_canvas_image(p->canvas);
+    for (int i = 0; i < p->count; i++) {
+        track *t = p->tracks[i];
+        if (t->phase == LOST && p->time - t->seen_sec > RETRY_SEC) continue;
+        if (alone_on_canvas(p, image, t)) {
+            gv_status status = read_regions(p, image, &canvas, &t->region, &i, 1, err);
+            if (status != GV_OK) return status;
+            continue;
+        }
+        regions[n] = t->region;
+        source[n++] = i;
+    }
+    return read_regions(p, image, image, regions, source, n, err);
+}
+
+// ------------------------------------------------------------------------------------------------- search
+
+typedef struct candidate {
+    gv_region region;
+    float score;
+} candidate;
+
+static bool same_body(const gv_region *a, float x, float y, float width, float near) {
+    float smaller = fminf(a->width, width);
+    return hypotf(a->cx - x, a->cy - y) < near * smaller && fmaxf(a->width, width) < 1.7f * smaller;
+}
+
+// Adds a detection unless a better one of the same body is there; replaces a worse one.
+static void merge(candidate *list, int *count, const candidate *c) {
+    for (int i = 0; i < *count; i++) {
+        if (!same_body(&list[i].region, c->region.cx, c->region.cy, c->region.width, 0.15f)) continue;
+        if (list[i].score < c->score) list[i] = *c;
+        return;
+    }
+    if (*count < MAX_FOUND) list[(*count)++] = *c;
+}
+
+static int by_score(const void *a, const void *b) {
+    float x = ((const candidate *)a)->score, y = ((const candidate *)b)->score;
+    return (x < y) - (x > y);
+}
+
+static bool already_read(const gv_people *p, const gv_region *r) {
+    for (int i = 0; i < p->set_count; i++) {
+        const gv_figure *f = &p->sets[i].figure;
+        if (same_body(r, f->hip[0], f->hip[1], f->size * 1.25f, 0.12f)) return true;
+    }
+    return false;
+}
+
+// Tiles around lost people who are due to be looked for, the latest loss first.
+static int focus_tiles(gv_people *p, gv_tile *tiles) {
+    int n = 0;
+    for (int i = 0; i < p->count && n < MAX_FOCUS; i++) {
+        track *t = p->tracks[i];
+        bool read = t->seen_frame == p->frame; // not yet assigned: look at the sets
+        for (int k = 0; k < p->set_count && !read; k++) read = p->sets[k].source == i;
+        double wait = p->time - t->seen_sec > FOCUS_SEC ? FOCUS_EVERY_SEC : 0;
+        if (read || t->phase == TENTATIVE || p->time - t->focus_sec < wait) continue;
+        float side = 2 * expected_size(t), x = (float)t->kalman.x[0], y = (float)t->kalman.x[1];
+        if (x < 0 || y < 0 || x > (float)p->width || y > (float)p->height) continue;
+        t->focus_sec = p->time;
+        tiles[n++] = (gv_tile){x - side / 2, y - side / 2, side, side};
+    }
+    return n;
+}
+
+static bool one_person(const gv_figure *a, const gv_figure *b) {
+    if (gv_figure_oks(a, b) > SAME_POSE) return true;
+    float smaller = fminf(a->size, b->size);
+    return hypotf(a->hip[0] - b->hip[0], a->hip[1] - b->hip[1]) < 0.15f * smaller &&
+           fmaxf(a->size, b->size) < 1.4f * smaller && gv_box_iou(a->box, b->box) > 0.5f;
+}
+
+// Two readings of one person: the better one stays, with some favour for the one that a track led to.
+static void drop_duplicates(gv_people *p) {
+    for (int i = 0; i < p->set_count; i++)
+        for (int j = i + 1; j < p->set_count; j++) {
+            sighting *a = &p->sets[i], *b = &p->sets[j];
+            if (!one_person(&a->figure, &b->figure)) continue;
+            float worth_a = a->figure.quality * (a->source >= 0 ? 1.25f : 1);
+            float worth_b = b->figure.quality * (b->source >= 0 ? 1.25f : 1);
+            if (worth_b > worth_a) *a = *b;
+            *b = p->sets[--p->set_count];
+            j = i; // the new a, and the one that moved up, are to be compared with all
+        }
+}
+
+// Looks at tiles in which everybody already read is painted out, and reads the landmarks of those found.
+static gv_status search_tiles(gv_people *p, const gv_image *image, const gv_tile *tiles, int n, gv_error *err) {
+    for (int i = 0; i < n; i++) { // a margin, since a region may reach over the tile's edge
+        const gv_tile *t = &tiles[i];
+        float side = fmaxf(t->width, t->height), x = t->x + t->width / 2, y = t->y + t->height / 2;
+        gv_canvas_copy(p->canvas, image, x - side, y - side, x + side, y + side);
+    }
+    for (int i = 0; i < p->set_count; i++)
+        gv_canvas_paint_over(p->canvas, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
+    gv_image canvas = gv_canvas_image(p->canvas);
+    int got[MAX_TILES], count = 0, m = 0;
+    gv_status status = gv_blazepose_detect_tiles(p->pose, &canvas, tiles, n, MIN_SCORE, DETECTOR_OVERLAP, p->detections,
+                                                 PER_TILE, got, err);
+    if (status != GV_OK) return status;
+    candidate found[MAX_FOUND];
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < got[i]; k++) {
+            const gv_detection *d = &p->detections[i * PER_TILE + k];
+            candidate c = {gv_blaze_region_of_detection(d), d->score};
+            if (isfinite(c.region.cx + c.region.cy + c.region.width)) merge(found, &count, &c);
+        }
+    qsort(found, (size_t)count, sizeof *found, by_score);
+    gv_region regions[MAX_CANDIDATES];
+    for (int i = 0; i < count && m < MAX_CANDIDATES; i++)
+        if (!already_read(p, &found[i].region)) regions[m++] = found[i].region;
+    return read_regions(p, image, &canvas, regions, NULL, m, err);
+}
+
+// Who stands beside somebody shows only when that one is painted out: where somebody new was found, look again.
+static gv_status search(gv_people *p, const gv_image *image, gv_error *err) {
+    float boxes[MAX_SETS][4];
+    for (int i = 0; i < p->set_count; i++) memcpy(boxes[i], p->sets[i].figure.box, sizeof boxes[i]);
+    gv_search_look(p->search, image, p->time, (const float(*)[4])boxes, p->set_count);
+    gv_tile tiles[MAX_TILES];
+    int n = focus_tiles(p, tiles);
+    n += gv_search_pick(p->search, p->set_count > 0, n, tiles + n, MAX_TILES - n);
+    for (int round = 0; n > 0 && round < MAX_ROUNDS; round++) {
+        int before = p->set_count;
+        gv_status status = search_tiles(p, image, tiles, n, err);
+        if (status != GV_OK) return status;
+        drop_duplicates(p);
+        n = 0;
+        for (int i = before; i < p->set_count && n < MAX_TILES; i++) {
+            const gv_figure *f = &p->sets[i].figure;
+            tiles[n++] = (gv_tile){f->hip[0] - f->size, f->hip[1] - f->size, 2 * f->size, 2 * f->size};
+        }
+    }
+    return GV_OK;
+}
+
+// --------------------------------------------------------------------------------------------- assignment
+
+static void mark_crowded(gv_people *p) {
+    for (int i = 0; i < p->set_count; i++) {
+        sighting *a = &p->sets[i];
+        a->crowded = false;
+        for (int j = 0; j < p->set_count; j++)
+            if (j != i) a->crowded |= gv_box_iou(a->figure.box, p->sets[j].figure.box) > 0.1f;
+    }
+}
+
+// Cost 0..1 of giving a sighting to a track, INFINITY where it cannot be the same person: distance from the predicted
+// place and size, colours, and for one seen just now the pose.
+static double cost_of(const gv_people *p, const track *t, int index, const sighting *s) {
+    const gv_figure *f = &s->figure;
+    float size = sqrtf(expected_size(t) * f->size), away = (float)(p->time - t->seen_sec);
+    bool fresh = t->phase != LOST;
+    if (fresh) away = 0;
+    float place = hypotf(f->hip[0] - (float)t->kalman.x[0], f->hip[1] - (float)t->kalman.x[1]) / size;
+    float place_limit = 0.35f + 0.6f * away;
+    float growth = fabsf(logf(f->size / expected_size(t))), growth_limit = 0.5f + 0.1f * away;
+    if (place > place_limit || growth > growth_limit) return INFINITY;
+    float look = SAME_LOOK / 2;
+    if (t->looks) look = fminf(gv_look_distance(&t->look, &f->look), gv_look_distance(&t->figure.look, &f->look));
+    float dx = (float)t->kalman.x[0] - t->figure.hip[0], dy = (float)t->kalman.x[1] - t->figure.hip[1];
+    float same = fresh ? gv_figure_oks_moved(f, &t->figure, dx, dy) : 0.5f;
+    if (fresh && same < WILD_POSE && (f->quality < CLEAR || t->phase == TENTATIVE)) return INFINITY;
+    if (fresh && same < 2 * WILD_POSE && look > 2 * SAME_LOOK) return INFINITY;
+    if (!fresh && (f->quality < UNCLEAR || look > (place < 0.2f ? 2 : 1) * SAME_LOOK)) return INFINITY;
+    double cost = 0.35 * place / place_limit + 0.1 * growth / growth_limit + 0.35 * fminf(look / SAME_LOOK, 1) + 0.2 * (1 - same);
+    return s->source == index ? 0.8 * cost : cost;
+}
+
+static gv_status assign(gv_people *p, gv_error *err) {
+    double *cost = gv_calloc2((size_t)p->count * (size_t)p->set_count, sizeof *cost);
+    int match[MAX_TRACKS];
+    if (!cost) return gv_fail(err, GV_ERR_MEMORY, "no memory to tell %d people apart", p->count);
+    for (int i = 0; i < p->count; i++)
+        for (int j = 0; j < p->set_count; j++)
+            cost[(size_t)i * p->set_count + j] = cost_of(p, p->tracks[i], i, &p->sets[j]);
+    gv_status status = gv_assign(cost, p->count, p->set_count, 1, match, err);
+    free(cost);
+    if (status != GV_OK) return status;
+    for (int i = 0; i < p->count; i++)
+        if (match[i] >= 0) p->sets[match[i]].owner = i;
+    return GV_OK;
+}
+
+// ------------------------------------------------------------------------------------------------- update
+
+static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
+    const gv_figure *f = &s->figure;
+    double z[4] = {f->hip[0], f->hip[1], f->size, f->size};
+    if (t->history.count == 0) gv_kalman_start(&t->kalman, z);
+    else gv_kalman_update(&t->kalman, z);
+    if (t->seen_frame != p->frame - 1) {
+        gv_blaze_smoother_reset(t->smoother);
+        t->streak = 0;
+    }
+    t->streak++;
+    if (t->phase == LOST || t->streak >= CONFIRM_FRAMES) t->phase = FOLLOWED;
+    gv_landmarks smooth = f->marks;
+    gv_blaze_smoother_apply(t->smoother, &smooth, (int64_t)(p->time * 1e6) + 1, false);
+    t->region = gv_blaze_region(smooth.point[33], smooth.point[34]);
+    t->figure = *f;
+    t->seen_frame = p->frame;
+    t->seen_sec = p->time;
+    if (!s->crowded || t->looks == 0) {
+        t->looks++;
+        gv_look_blend(&t->look, &f->look, fmaxf(1.0f / (float)t->looks, 0.05f));
+    }
+    if (!s->crowded) {
+        t->clean = t->kalman;
+        t->clean_frame = p->frame;
+    }
+    float kp[17][3];
+    gv_blaze_to_coco17(kp, &f->marks);
+    return gv_history_add(&t->history, p->frame, p->time, (const float(*)[3])kp, f->box, err);
+}
+
+// Where somebody vanishes behind another person the last readings were already drawn towards that one:
+// go on from the last state that was free of it.
+static void miss(gv_people *p, track *t) {
+    t->streak = 0;
+    if (t->phase != FOLLOWED) return;
+    t->phase = LOST;
+    int steps = p->frame - t->clean_frame;
+    if (t->looks < 2 || steps < 2 || steps > 20) return;
+    t->kalman = t->clean;
+    for (int i = 0; i < steps; i++) gv_kalman_predict(&t->kalman);
+    t->region.cx = (float)t->kalman.x[0];
+    t->region.cy = (float)t->kalman.x[1];
+}
+
+static bool stands_alone(const gv_people *p, const sighting *s) {
+    for (int i = 0; i < p->set_count; i++) {
+        const sighting *o = &p->sets[i];
+        if (o == s || o->owner < 0) continue;
+        float d = hypotf(o->figure.hip[0] - s->figure.hip[0], o->figure.hip[1] - s->figure.hip[1]);
+        if (d < 0.1f * fmaxf(o->figure.size, s->figure.size) || gv_box_iou(o->figure.box, s->figure.box) > 0.7f)
+            return false;
+    }
+    return true;
+}
+
+static gv_status begin(gv_people *p, sighting *s, gv_error *err) {
+    if (p->count == MAX_TRACKS) return GV_OK;
+    track *t = gv_calloc2(1, sizeof *t);
+    if (t) t->smoother = gv_blaze_smoother_create();
+    if (!t || !t->smoother) {
+        track_free(t);
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for another person");
+    }
+    t->seen_frame = -2;
+    p->tracks[p->count] = t;
+    s->owner = p->count++;
+    return see(p, t, s, err);
+}
+
+static gv_status update(gv_people *p, gv_error *err) {
+    gv_status status = GV_OK;
+    for (int i = 0; i < p->set_count && status == GV_OK; i++)
+        if (p->sets[i].owner >= 0) status = see(p, p->tracks[p->sets[i].owner], &p->sets[i], err);
+    if (status != GV_OK) return status;
+    int n = 0;
+    for (int i = 0; i < p->count; i++) {
+        track *t = p->tracks[i];
+        if (t->seen_frame != p->frame) miss(p, t);
+        bool over = t->seen_frame != p->frame && (t->phase == TENTATIVE || p->time - t->seen_sec > FORGET_SEC);
+        if (!over) p->tracks[n++] = t;
+        else if (close_track(p, t, err) != GV_OK) status = GV_ERR_MEMORY;
+    }
+    p->count = n;
+    for (int i = 0; i < p->set_count && status == GV_OK; i++)
+        if (p->sets[i].owner < 0 && p->sets[i].figure.quality > UNCLEAR && stands_alone(p, &p->sets[i]))
+            status = begin(p, &p->sets[i], err);
+    return status;
+}
+
+gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, gv_error *err) {
+    assert(image->rgb);
+    if (image->width != p->width || image->height != p->height)
+        return gv_fail(err, GV_ERR_ARGUMENT, "frame %d is %d x %d, expected %d x %d", p->frame + 1, image->width,
+                       image->height, p->width, p->height);
+    p->frame++;
+    p->time = time_sec;
+    p->set_count = 0;
+    gv_status status = follow(p, image, err);
+    if (status == GV_OK) status = search(p, image, err);
+    if (status != GV_OK) return status;
+    drop_duplicates(p);
+    mark_crowded(p);
+    status = assign(p, err);
+    return status == GV_OK ? update(p, err) : status;
+}
+
+int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max) {
+    int n = 0;
+    for (int i = 0; i < p->count && n < max; i++)
+        if (p->tracks[i]->seen_frame == p->frame) memcpy(boxes[n++], p->tracks[i]->figure.box, sizeof *boxes);
+    return n;
+}
+
+// ------------------------------------------------------------------------------------------------- finish
+
+static int by_prominence(const void *a, const void *b) {
+    const gv_person *x = a, *y = b;
+    if (x->prominence != y->prominence) return x->prominence < y->prominence ? 1 : -1;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
+    *out = (gv_tracks){.frames = p->frame + 1};
+    gv_status status = GV_OK;
+    for (int i = 0; i < p->count; i++) {
+        gv_status s = close_track(p, p->tracks[i], err);
+        if (s != GV_OK) status = s;
+    }
+    p->count = 0;
+    if (status != GV_OK) return status;
+    out->person = gv_calloc2((size_t)p->closed_count, sizeof *out->person);
+    if (!out->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", p->closed_count);
+    for (int i = 0; i < p->closed_count && status == GV_OK; i++) {
+        status = gv_history_finish(&p->closed[i], p->width, p->height, &out->person[i], err);
+        gv_history_free(&p->closed[i]);
+        out->count++;
+    }
+    if (status != GV_OK) {
+        gv_tracks_free(out);
+        return status;
+    }
+    qsort(out->person, (size_t)out->count, sizeof *out->person, by_prominence);
+    p->closed_count = 0;
+    while (p->opt.max_people > 0 && out->count > p->opt.max_people)
+        gv_person_free(&out->person[--out->count]);
+    return GV_OK;
+}
+
+void gv_tracks_free(gv_tracks *t) {
+    for (int i = 0; i < t->count; i++) gv_person_free(&t->person[i]);
+    free(t->person);
+    *t = (gv_tracks){0};
+}

@@ -1,0 +1,144 @@
+// People followed through a real clip against marks made by hand, and through pictures that show nobody.
+#include "../tools/people_truth.h"
+#include "base/memory.h"
+#include "test.h"
+#include "video/video.h"
+
+static const char *const CLIP = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"; // Debian package opencv-doc
+
+static gv_people *open_people(int width, int height) {
+    gv_error err = {0};
+    gv_people *p = NULL;
+    gv_status status = gv_people_create(&p, &(gv_people_options){.model = GV_BLAZE_LITE}, width, height, &err);
+    if (status == GV_ERR_MISSING || status == GV_ERR_IO) {
+        printf("skipped: %s\n", err.text);
+        skip();
+    }
+    if (status != GV_OK) printf("%s\n", err.text);
+    assert_int_equal(status, GV_OK);
+    return p;
+}
+
+static void check_person(const gv_person *p, const gv_tracks *t, int width, int height) {
+    assert_true(p->first >= 0 && p->frames >= 2 && p->first + p->frames <= t->frames);
+    assert_true(p->observed[0] && p->observed[p->frames - 1]);
+    for (int i = 0; i < p->frames; i++) {
+        const float *b = p->bbx_xyxy + 4 * i, *s = p->bbx_xys + 3 * i;
+        assert_true(b[0] >= 0 && b[1] >= 0 && b[2] <= (float)width && b[3] <= (float)height);
+        assert_true(b[2] > b[0] && b[3] > b[1]);
+        assert_true(fabsf(s[0] - (b[0] + b[2]) / 2) < 0.01f && s[2] > b[3] - b[1]);
+        for (int j = 0; j < 17; j++) {
+            const float *k = p->kp2d + 51 * i + 3 * j;
+            assert_true(isfinite(k[0]) && isfinite(k[1]) && k[2] >= 0 && k[2] <= 1);
+            if (!p->observed[i]) assert_true(k[2] == 0);
+        }
+    }
+}
+
+// Frames 220 to 300 of the clip: seven pedestrians of 80 to 150 px, among them two who walk side by side.
+static void pedestrians_keep_their_identity(void **state) {
+    (void)state;
+    static truth t;
+    if (access(CLIP, R_OK)) {
+        printf("skipped: no %s\n", CLIP);
+        skip();
+    }
+    assert_true(truth_read(&t, GV_TEST_DATA "/vtest_people.csv"));
+    enum { FIRST = 220, LAST = 300 };
+    int n = 0;
+    for (int i = 0; i < t.marks; i++) {
+        if (t.mark[i].frame < FIRST + 5 || t.mark[i].frame > LAST) continue;
+        t.mark[n] = t.mark[i];
+        t.mark[n++].frame -= FIRST;
+    }
+    t.marks = n;
+    gv_error err = {0};
+    gv_video *v = NULL;
+    assert_int_equal(gv_video_open(&v, CLIP, NULL, &err), GV_OK);
+    gv_people *p = open_people(768, 576);
+    gv_frame f;
+    float boxes[16][4];
+    int most = 0;
+    while (gv_video_next(v, &f, &err) == GV_OK && f.rgb && f.index <= LAST) {
+        if (f.index < FIRST) continue;
+        const gv_image image = {f.rgb, f.width, f.height, f.stride};
+        assert_int_equal(gv_people_frame(p, &image, f.time_sec, &err), GV_OK);
+        int now = gv_people_boxes(p, boxes, 16);
+        if (now > most) most = now;
+    }
+    gv_video_close(v);
+    gv_tracks tracks;
+    assert_int_equal(gv_people_finish(p, &tracks, &err), GV_OK);
+    gv_people_destroy(p);
+    assert_int_equal(tracks.frames, LAST - FIRST + 1);
+    for (int i = 0; i < tracks.count; i++) {
+        check_person(&tracks.person[i], &tracks, 768, 576);
+        if (i) assert_true(tracks.person[i].prominence <= tracks.person[i - 1].prominence);
+    }
+    truth_match(&t, &tracks);
+    int stay = 0, held = 0, marks = 0, found = 0;
+    for (int i = 0; i < t.people; i++) {
+        truth_score s = truth_judge(&t, i);
+        marks += s.marks;
+        found += s.found;
+        stay += s.marks >= 3;
+        held += s.marks >= 3 && 2 * s.covered > s.marks;
+    }
+    printf("%d of %d marks found, %d of %d people keep one identity, %d persons, %d at once\n", found, marks, held, stay,
+           tracks.count, most);
+    assert_int_equal(stay, 7);
+    assert_int_equal(held, stay);
+    assert_true(found >= marks - 2);
+    assert_true(tracks.count <= stay + 3); // nobody is invented or split in many
+    gv_tracks_free(&tracks);
+}
+
+// Feeds frames of one grey and expects nobody.
+static void expect_nobody(int width, int height, int frames, uint8_t grey) {
+    gv_people *p = open_people(width, height);
+    uint8_t *rgb = gv_calloc2((size_t)width * (size_t)height, 3);
+    assert_non_null(rgb);
+    memset(rgb, grey, (size_t)width * (size_t)height * 3);
+    gv_error err = {0};
+    const gv_image image = {rgb, width, height, 3 * width};
+    for (int i = 0; i < frames; i++) assert_int_equal(gv_people_frame(p, &image, i / 30.0, &err), GV_OK);
+    gv_tracks t;
+    assert_int_equal(gv_people_finish(p, &t, &err), GV_OK);
+    assert_int_equal(t.count, 0);
+    assert_int_equal(t.frames, frames);
+    gv_tracks_free(&t);
+    gv_people_destroy(p);
+    free(rgb);
+}
+
+static void nobody_is_not_an_error(void **state) {
+    (void)state;
+    expect_nobody(1, 1, 3, 200);
+    expect_nobody(320, 240, 5, 0);
+    expect_nobody(64, 48, 0, 0);
+    expect_nobody(7680, 4320, 2, 128);
+    expect_nobody(3, 2000, 1, 255);
+}
+
+static void bad_arguments_are_refused(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_people *p = NULL;
+    assert_int_equal(gv_people_create(&p, NULL, 0, 480, &err), GV_ERR_ARGUMENT);
+    assert_null(p);
+    p = open_people(64, 48);
+    uint8_t rgb[48] = {0};
+    assert_int_equal(gv_people_frame(p, &(gv_image){rgb, 4, 4, 12}, 0, &err), GV_ERR_ARGUMENT);
+    assert_true(strstr(err.text, "4 x 4") != NULL);
+    gv_people_destroy(p);
+    gv_people_destroy(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pedestrians_keep_their_identity),
+        cmocka_unit_test(nobody_is_not_an_error),
+        cmocka_unit_test(bad_arguments_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
