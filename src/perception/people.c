@@ -6,7 +6,7 @@
 #include "perception/figure.h"
 #include "perception/history.h"
 #include "perception/kalman.h"
-#include "perception/mask.h"
+#include "perception/cutout.h"
 #include "perception/search.h"
 #include <assert.h>
 #include <math.h>
@@ -60,7 +60,7 @@ struct gv_people {
     double time;
     gv_blazepose *pose;
     gv_search *search;
-    gv_canvas *canvas;
+    gv_cutout *canvas;
     gv_detection *detections; // [MAX_TILES, PER_TILE]
     track **tracks; // [MAX_TRACKS]
     int count;
@@ -96,7 +96,7 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     gv_status status = gv_blazepose_open(&p->pose, p->opt.model, NULL, err);
     if (status != GV_OK) goto fail;
     p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
-    p->canvas = gv_canvas_create(width, height);
+    p->canvas = gv_cutout_create(width, height);
     p->detections = gv_calloc2(MAX_TILES * PER_TILE, sizeof *p->detections);
     p->tracks = gv_calloc2(MAX_TRACKS, sizeof *p->tracks);
     p->sets = gv_calloc2(MAX_SETS, sizeof *p->sets);
@@ -121,7 +121,7 @@ void gv_people_destroy(gv_people *p) {
     free(p->sets);
     free(p->marks);
     free(p->detections);
-    gv_canvas_destroy(p->canvas);
+    gv_cutout_destroy(p->canvas);
     gv_search_destroy(p->search);
     gv_blazepose_close(p->pose);
     free(p);
@@ -213,12 +213,12 @@ static bool alone_on_canvas(gv_people *p, const gv_image *image, const track *t)
         const track *o = p->tracks[i];
         if (!beside(p, t, o)) continue;
         if (!any)
-            gv_canvas_copy(p->canvas, image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
+            gv_cutout_copy(p->canvas, image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
                            t->region.cy + half);
         any = true;
         gv_moved_figure other = expected_figure(o);
         bool in_front = o->figure.box[3] + other.dy > t->figure.box[3] + own.dy;
-        gv_canvas_paint_over(p->canvas, other, in_front ? NULL : &own);
+        gv_cutout_paint_over(p->canvas, other, in_front ? NULL : &own);
     }
     return any;
 }
@@ -227,7 +227,7 @@ static gv_status follow(gv_people *p, const gv_image *image, gv_error *err) {
     gv_region regions[MAX_TRACKS];
     int source[MAX_TRACKS], n = 0;
     for (int i = 0; i < p->count; i++) predict(p->tracks[i]);
-    gv_image canvas = gv_canvas_image(p->canvas);
+    gv_image canvas = gv_cutout_image(p->canvas);
     for (int i = 0; i < p->count; i++) {
         track *t = p->tracks[i];
         if (t->phase == LOST && p->time - t->seen_sec > RETRY_SEC) continue;
@@ -320,11 +320,11 @@ static gv_status search_tiles(gv_people *p, const gv_image *image, const gv_tile
     for (int i = 0; i < n; i++) { // a margin, since a region may reach over the tile's edge
         const gv_tile *t = &tiles[i];
         float side = fmaxf(t->width, t->height), x = t->x + t->width / 2, y = t->y + t->height / 2;
-        gv_canvas_copy(p->canvas, image, x - side, y - side, x + side, y + side);
+        gv_cutout_copy(p->canvas, image, x - side, y - side, x + side, y + side);
     }
     for (int i = 0; i < p->set_count; i++)
-        gv_canvas_paint_over(p->canvas, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
-    gv_image canvas = gv_canvas_image(p->canvas);
+        gv_cutout_paint_over(p->canvas, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
+    gv_image canvas = gv_cutout_image(p->canvas);
     int got[MAX_TILES], count = 0, m = 0;
     gv_status status = gv_blazepose_detect_tiles(p->pose, &canvas, tiles, n, MIN_SCORE, DETECTOR_OVERLAP, p->detections,
                                                  PER_TILE, got, err);

@@ -1,11 +1,11 @@
-#include "perception/mask.h"
+#include "perception/cutout.h"
 
 #include "base/memory.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct gv_canvas {
+struct gv_cutout {
     uint8_t *rgb; // [height, width, 3]
     int width, height;
 };
@@ -15,22 +15,22 @@ typedef struct capsule { // all points within r of the segment a-b
     float a[2], b[2], r;
 } capsule;
 
-gv_canvas *gv_canvas_create(int width, int height) {
-    gv_canvas *c = gv_calloc2(1, sizeof *c);
+gv_cutout *gv_cutout_create(int width, int height) {
+    gv_cutout *c = gv_calloc2(1, sizeof *c);
     if (!c) return NULL;
-    *c = (gv_canvas){gv_calloc2((size_t)width * (size_t)height, 3), width, height};
+    *c = (gv_cutout){gv_calloc2((size_t)width * (size_t)height, 3), width, height};
     if (c->rgb) return c;
     free(c);
     return NULL;
 }
 
-void gv_canvas_destroy(gv_canvas *c) {
+void gv_cutout_destroy(gv_cutout *c) {
     if (!c) return;
     free(c->rgb);
     free(c);
 }
 
-gv_image gv_canvas_image(const gv_canvas *c) {
+gv_image gv_cutout_image(const gv_cutout *c) {
     return (gv_image){c->rgb, c->width, c->height, 3 * c->width};
 }
 
@@ -38,13 +38,13 @@ typedef struct span { // pixels x0 .. x1 - 1, y0 .. y1 - 1, inside the picture
     int x0, y0, x1, y1;
 } span;
 
-static span inside(const gv_canvas *c, float x0, float y0, float x1, float y1) {
+static span inside(const gv_cutout *c, float x0, float y0, float x1, float y1) {
     double w = c->width, h = c->height;
     return (span){(int)fmin(fmax(floor(x0), 0), w), (int)fmin(fmax(floor(y0), 0), h),
                   (int)fmin(fmax(ceil(x1), 0), w), (int)fmin(fmax(ceil(y1), 0), h)};
 }
 
-void gv_canvas_copy(gv_canvas *c, const gv_image *frame, float x0, float y0, float x1, float y1) {
+void gv_cutout_copy(gv_cutout *c, const gv_image *frame, float x0, float y0, float x1, float y1) {
     span s = inside(c, x0, y0, x1, y1);
     if (s.x1 <= s.x0) return;
     for (int y = s.y0; y < s.y1; y++)
@@ -90,7 +90,7 @@ static bool covers(const capsule *c, float x, float y) {
 }
 
 // Mean colour of the canvas in two strips beside the box.
-static void surroundings(const gv_canvas *c, const gv_moved_figure *m, uint8_t colour[3]) {
+static void surroundings(const gv_cutout *c, const gv_moved_figure *m, uint8_t colour[3]) {
     const float *b = m->figure->box, strip = 0.2f * m->figure->size;
     span all = inside(c, b[0] + m->dx - strip, b[1] + m->dy, b[2] + m->dx + strip, b[3] + m->dy);
     span own = inside(c, b[0] + m->dx, b[1] + m->dy, b[2] + m->dx, b[3] + m->dy);
@@ -105,7 +105,7 @@ static void surroundings(const gv_canvas *c, const gv_moved_figure *m, uint8_t c
     for (int k = 0; k < 3; k++) colour[k] = n ? (uint8_t)(sum[k] / n) : 128;
 }
 
-void gv_canvas_paint_over(gv_canvas *c, gv_moved_figure m, const gv_moved_figure *keep) {
+void gv_cutout_paint_over(gv_cutout *c, gv_moved_figure m, const gv_moved_figure *keep) {
     capsule painted[CAPSULES], kept[CAPSULES];
     uint8_t colour[3];
     body(painted, &m);

@@ -1,4 +1,4 @@
-// mask.h - people painted out of a picture, so that the networks see who is beside them.
+// cutout.h - people painted out of a picture, so that the networks see who is beside them.
 //
 // BlazePose was made for one person: its detector reports only the clearest of two who stand together, and its
 // landmarks are drawn to whoever is nearest. Painting a known body over with the colour of its surroundings
@@ -6,13 +6,13 @@
 #pragma once
 #include "perception/figure.h"
 
-typedef struct gv_canvas gv_canvas;
-gv_canvas *gv_canvas_create(int width, int height); // NULL: no memory
-void gv_canvas_destroy(gv_canvas *c);               // accepts NULL
-gv_image gv_canvas_image(const gv_canvas *c);
+typedef struct gv_cutout gv_cutout;
+gv_cutout *gv_cutout_create(int width, int height); // NULL: no memory
+void gv_cutout_destroy(gv_cutout *c);               // accepts NULL
+gv_image gv_cutout_image(const gv_cutout *c);
 
 // Copies the part of the frame within x0, y0, x1, y1 (px, may reach beyond it).
-void gv_canvas_copy(gv_canvas *c, const gv_image *frame, float x0, float y0, float x1, float y1);
+void gv_cutout_copy(gv_cutout *c, const gv_image *frame, float x0, float y0, float x1, float y1);
 
 // Paints over the body of `f` moved by dx, dy, with the mean colour to the left and right of its box. Pixels
 // of the body `keep` moved by keep_dx, keep_dy (NULL = none) stay.
@@ -20,4 +20,4 @@ typedef struct gv_moved_figure {
     const gv_figure *figure;
     float dx, dy;
 } gv_moved_figure;
-void gv_canvas_paint_over(gv_canvas *c, gv_moved_figure body, const gv_moved_figure *keep);
+void gv_cutout_paint_over(gv_cutout *c, gv_moved_figure body, const gv_moved_figure *keep);
