@@ -239,7 +239,7 @@ static gv_status describe_motion(report *r, const char *path, gv_npz *z, gv_erro
     return GV_OK;
 }
 
-static gv_status describe_npz(report *r, const char *path, gv_npz *z, gv_error *err) {
+static gv_status describe_npz(report *r, const char *path, gv_npz *z, bool pickled, gv_error *err) {
     gv_status status = GV_OK;
     if (gv_npz_find(z, "v_template") && gv_npz_find(z, "v_template")->ndim == 2) {
         describe_body(r, z);
@@ -248,11 +248,11 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, gv_error *
     } else if (gv_npz_find(z, "bbx_xys") && gv_npz_find(z, "kp2d")) {
         status = describe_observations(r, path, err);
     } else {
-        report_kind(r, "NumPy archive");
+        report_kind(r, pickled ? "pickled arrays" : "NumPy archive");
         holds(r, "%d arrays", gv_npz_count(z));
         missing(r, "the members of a motion (body_pose, joints_world), of observations (bbx_xys, kp2d) or of a body model (v_template)");
     }
-    json_object_set_new(r->root, "container", json_string("npz"));
+    json_object_set_new(r->root, "container", json_string(pickled ? "pickle" : "npz"));
     for (int i = 0; i < gv_npz_count(z); i++) {
         const gv_array *a = gv_npz_at(z, i);
         report_item(r, a->name, a->dtype, a->shape, a->ndim);
@@ -292,12 +292,14 @@ static gv_status describe(report *r, const char *path, gv_error *err) {
         return GV_OK;
     }
     bool zip = n >= 4 && !memcmp(head, "PK\3\4", 4);
+    bool pickle = n >= 3 && ((head[0] == 0x80 && head[1] <= 5 && head[2] != 0x8a) || !memcmp(head, "(d", 2));
     gv_npz *z = NULL;
-    if (zip && gv_npz_open(&z, path, err) == GV_OK && gv_npz_count(z) > 0) {
-        gv_status status = describe_npz(r, path, z, err);
+    if ((zip || pickle) && gv_npz_open(&z, path, err) == GV_OK && gv_npz_count(z) > 0) {
+        gv_status status = describe_npz(r, path, z, pickle, err);
         gv_npz_close(z);
         return status;
     }
+    if (pickle) return err->status;
     bool arrays = zip && !z; // has .npy members that cannot be read, or is no zip archive
     gv_npz_close(z);
     if (!zip && !looks_like_weights(head, n)) return describe_video(r, path, err);
