@@ -243,15 +243,19 @@ static void interpolate(const pass *s, fragments *f) {
     for (int k = 0; k < f->count; k++) {
         const gv_planes *e = &planes[f->entry[k]];
         const gv_triangle *t = &triangles[bin[f->entry[k]]];
-        float w[3], n[3];
+        float w[3];
         for (int i = 0; i < 3; i++) w[i] = positive(e->a[i] * f->x[k] + e->b[i] * f->y[k] + e->c[i]);
         const float *p = normals + 3 * (ptrdiff_t)t->vertex[0], *q = normals + 3 * (ptrdiff_t)t->vertex[1];
         const float *r = normals + 3 * (ptrdiff_t)t->vertex[2];
-        for (int i = 0; i < 3; i++) n[i] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
-        f->depth[k] = 1 / (e->a[3] * f->x[k] + e->b[3] * f->y[k] + e->c[3]);
-        const float length = 1 / sqrtf(dot(n, n) + 1e-30f);
-        for (int i = 0; i < 3; i++) f->normal[i][k] = n[i] * length;
+        for (int i = 0; i < 3; i++) f->normal[i][k] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
+        f->depth[k] = e->a[3] * f->x[k] + e->b[3] * f->y[k] + e->c[3];
         for (int i = 0; i < 3; i++) f->colour[i][k] = s->meshes[t->mesh].colour[i];
+    }
+    for (int k = 0; k < f->count; k++) {
+        const float x = f->normal[0][k], y = f->normal[1][k], z = f->normal[2][k];
+        const float scale = 1 / sqrtf(x * x + y * y + z * z + 1e-30f);
+        f->normal[0][k] = x * scale, f->normal[1][k] = y * scale, f->normal[2][k] = z * scale;
+        f->depth[k] = 1 / f->depth[k];
     }
     const float *ray = s->ray;
     for (int i = 0; i < 3; i++) {
