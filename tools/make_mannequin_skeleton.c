@@ -122,12 +122,13 @@ static void make_hand(skeleton *s) {
 }
 
 // COCO's points as annotators place them: face points on the skin, shoulders on the joint, hips a little
-// outside the joint centres, elbows, wrists, knees and ankles in the joints.
+// outside the joint centres, elbows, wrists and knees in the joints, ankles just above. Where annotators leave room,
+// BlazePose decides (bench/bench_keypoints).
 static void make_keypoints(skeleton *s) {
     static const struct { int bone, joint; double x, y, z; } rule[] = {
-        {15, -1, 0, 1.566, 0.116},      {15, -1, 0.0325, 1.612, 0.086}, {15, -1, 0.074, 1.592, -0.002},
+        {15, -1, 0, 1.566, 0.116},      {15, -1, 0.0325, 1.612, 0.086}, {15, -1, 0.062, 1.595, -0.004},
         {13, 16, 0.002, 0.010, 0},      {18, 18, 0, 0, 0},              {20, 20, 0, 0, 0},
-        {0, 1, 0.022, 0.008, 0},        {4, 4, 0, 0, 0.004},            {7, 7, 0, 0, 0}};
+        {0, 1, 0.014, 0.006, 0},        {4, 4, 0, 0, 0.004},            {4, 7, 0, 0.012, 0}};
     for (int i = 0; i < 9; i++) { // nose, then pairs
         int left = i ? 2 * i - 1 : 0;
         double *p = s->keypoint[left];
