@@ -151,6 +151,7 @@ int main(int argc, char **argv) {
     if (!rgb) return 1;
     for (int i = 0; i < W * H * 3; i++) rgb[i] = (uint8_t)(128 + 90 * sin(i * 0.001));
     gv_image image = {rgb, W, H, 3 * W};
+    setvbuf(stdout, NULL, _IOLBF, 0);
     printf("%d threads, %d runs\n", omp_get_max_threads(), runs);
     if (peer) run_peer(other);
     bool done = true;
