@@ -26,6 +26,7 @@ enum {
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
+static const double SURER = 0.05;                  // gain in confidence for which a window replaces another
 static const float BOX_MARGIN = 0.06f;
 static const double SYSTEMATIC = 3e-5;             // rad: what no number of tracks averages out of an edge
 
@@ -41,7 +42,7 @@ typedef struct keyframe {
     long frame;
     bool cut;       // not linked to the keyframe before
     bool has_next;
-    double next[9]; // rotation from here to the next keyframe by the window that solved the frames between
+    double next[9], next_confidence; // rotation from here to the next keyframe, by the surest window
 } keyframe;
 
 typedef struct frame_result {
@@ -227,11 +228,12 @@ static void fill_window(gv_odometry *o, long k, window_plan *plan) {
         if (key && o->keyframes[node + 1].cut) return;
         node += key;
         gv_so3_mul(C, r->chain, R), memcpy(R, C, sizeof R);
-        bool dense = tail || node == k || (node == k + 1 && key), wanted = false;
+        bool own = node == k || (node == k + 1 && key), wanted = false;
         if (key && next_lag < sizeof lags / sizeof *lags && node - k >= lags[next_lag]) wanted = true, next_lag++;
         int shared = shared_tracks(anchor, r);
         if (shared > first_shared) first_shared = shared;
-        if (!(dense || wanted) || shared < LEAST_TRACKS || (!dense && (shared < 20 || shared < 0.2 * first_shared))) continue;
+        bool late = tail && shared >= 30 && shared >= 0.4 * first_shared;
+        if (!(own || late || wanted) || shared < LEAST_TRACKS || (!own && (shared < 20 || shared < 0.2 * first_shared))) continue;
         observe(o, anchor, r, &w->pose[w->poses]);
         memcpy(w->pose[w->poses].R, R, sizeof R);
         expect(&o->last, anchor->frame, f, &w->pose[w->poses]);
@@ -256,7 +258,7 @@ static double pose_confidence(const gv_window_pose *p) {
 }
 
 // Hands the window's rotations to the frames between keyframes, each relative to its own keyframe, unless an
-// earlier window did; and to the keyframes the step to the next one.
+// earlier window was as sure; and to the keyframes the step to the next one.
 static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
     const gv_window *w = o->window;
     double at[9]; // from the anchor to the keyframe of the span
@@ -269,12 +271,12 @@ static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
         gv_so3_mul_nt(R, p->R, at);
         if (plan->key[j]) {
             keyframe *from = &o->keyframes[at_node];
-            if (plan->span[j] == at_node + 1 && !from->has_next && confidence > 0) {
+            if (plan->span[j] == at_node + 1 && confidence > from->next_confidence + SURER * from->has_next) {
                 memcpy(from->next, R, sizeof R);
-                from->has_next = true, r->confidence = (float)confidence;
+                from->has_next = true, from->next_confidence = confidence, r->confidence = (float)confidence;
             }
             memcpy(at, p->R, sizeof at), at_node = plan->span[j];
-        } else if (plan->span[j] == at_node && !r->solved && confidence > 0) {
+        } else if (plan->span[j] == at_node && confidence > r->confidence + SURER * r->solved) {
             for (int i = 0; i < 9; i++) r->R[i] = (float)R[i];
             r->solved = true, r->confidence = (float)confidence;
         }

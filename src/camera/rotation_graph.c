@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND = 3 * GV_GRAPH_BAND + 2, ROW = BAND + 1, ITERATIONS = 12 };
-static const double CAUCHY = 3; // scale of the kernel, standard deviations
+enum { BAND = 3 * GV_GRAPH_BAND + 2, ROW = BAND + 1, ITERATIONS = 16 };
+static const double CAUCHY = 3, WIDEST = 1000; // scale of the kernel, standard deviations: last and first iteration
 
 static void residual(double r[3], const gv_graph_edge *e, double (*R)[9]) {
     double relative[9], D[9]; // log(R_to R_from^T R_edge^T)
@@ -27,11 +27,11 @@ static void add_block(double *A, int bi, int bj, const double M[9], double k) { 
 }
 
 // With left increments w: r' = r + w_to - Q w_from, Q = R_to R_from^T (first order).
-static void add_edge(double *A, double *g, const gv_graph_edge *e, double (*R)[9]) {
+static void add_edge(double *A, double *g, const gv_graph_edge *e, double (*R)[9], double scale) {
     double r[3], Ir[3], Q[9], IQ[9], QtIQ[9];
     residual(r, e, R);
     gv_so3_apply(Ir, e->info, r);
-    double k = 1 / (1 + gv_dot3(r, Ir) / (CAUCHY * CAUCHY));
+    double k = 1 / (1 + gv_dot3(r, Ir) / (scale * scale));
     gv_so3_mul_nt(Q, R[e->to], R[e->from]);
     gv_so3_mul(IQ, e->info, Q);
     gv_so3_mul_tn(QtIQ, Q, IQ);
@@ -51,10 +51,11 @@ gv_status gv_rotation_graph_solve(double (*R)[9], int n, const gv_graph_edge *ed
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to average %d rotations", n);
         goto done;
     }
+    double scale = WIDEST; // narrowed step by step, so that a wrong start does not throw out right edges
     for (int it = 0; it < ITERATIONS; it++) {
         memset(A, 0, (size_t)n * 3 * ROW * sizeof(double)), memset(g, 0, (size_t)n * 3 * sizeof(double));
         for (int i = 0; i < 3 * n; i++) A[(long)i * ROW + BAND] = i < 3 ? 1e14 : 1e-3; // node 0 is held
-        for (long e = 0; e < nedges; e++) add_edge(A, g, &edges[e], R);
+        for (long e = 0; e < nedges; e++) add_edge(A, g, &edges[e], R, scale);
         if (!gv_cholesky_banded(A, 3 * n, BAND)) {
             status = gv_fail(err, GV_ERR_INTERNAL, "the rotations of %d keyframes do not determine each other", n);
             goto done;
@@ -65,7 +66,8 @@ gv_status gv_rotation_graph_solve(double (*R)[9], int n, const gv_graph_edge *ed
             gv_so3_update(R[i], g + 3 * i);
             largest = fmax(largest, gv_dot3(g + 3 * i, g + 3 * i));
         }
-        if (largest < 1e-20) break;
+        if (scale == CAUCHY && largest < 1e-20) break;
+        scale = fmax(CAUCHY, scale / 3);
     }
 done:
     free(A);
