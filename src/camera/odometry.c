@@ -5,7 +5,7 @@
 #include "camera/relative.h"
 #include "camera/rotation_graph.h"
 #include "camera/stillness.h"
-#include "camera/tracks.h"
+#include "camera/corners.h"
 #include "camera/window.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
@@ -33,8 +33,8 @@ static const double SYSTEMATIC = 3e-5;             // rad: what no number of tra
 typedef struct record { // one frame's tracks, ascending ids
     long frame;
     int count;
-    int32_t id[GV_TRACKS_MAX];
-    float x[GV_TRACKS_MAX], y[GV_TRACKS_MAX];
+    int32_t id[GV_CORNERS_MAX];
+    float x[GV_CORNERS_MAX], y[GV_CORNERS_MAX];
     double chain[9]; // rotation from the frame before that was linked
 } record;
 
@@ -339,7 +339,7 @@ static void swap(view **a, view **b) {
 
 // Rotation between the two lists of the same tracks by their ids; `to` is the shorter.
 static void chain_rotation(const gv_odometry *o, const gv_corners *from, const gv_corners *to, double R[9]) {
-    gv_match m[GV_TRACKS_MAX];
+    gv_match m[GV_CORNERS_MAX];
     int n = 0;
     for (int i = 0, j = 0; i < from->count && j < to->count;) {
         if (from->track[i].id != to->track[j].id) {

@@ -4,7 +4,7 @@
 // While most of them stay within a fraction of a pixel the camera has not moved; patches that people cover or
 // that the light changes no longer resemble themselves and do not vote, and new ones replace them in time.
 #pragma once
-#include "camera/tracks.h"
+#include "camera/corners.h"
 
 enum { GV_STILL_PATCHES = 160 };
 

@@ -1,4 +1,4 @@
-// tracks.h - corners found on a picture and followed from frame to frame.
+// corners.h - corners found on a picture and followed from frame to frame.
 //
 // Corners are Shi-Tomasi (smallest eigenvalue of the gradient matrix), spread evenly by a grid, moved to
 // the Foerstner point of their patch so that a change of scale does not shift them. They are followed by
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { GV_TRACKS_MAX = 400, GV_PATCH = 15, GV_PATCH_STRIDE = 16 };
+enum { GV_CORNERS_MAX = 400, GV_PATCH = 15, GV_PATCH_STRIDE = 16 };
 
 typedef struct gv_patch { // a template and its steepest-descent weights, [15, 16] with a zero last column
     float value[GV_PATCH * GV_PATCH_STRIDE];
@@ -30,18 +30,18 @@ float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, flo
 // Follows a point through the `levels` finest levels of the pyramids, starting at *x, *y; false when it is lost.
 bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x, float *y);
 
-typedef struct gv_track {
+typedef struct gv_corner {
     int32_t id;    // increasing in the order of birth
     float x, y;    // level-0 px
     int age;       // frames since birth
     int anchored;  // frames since its template was taken
-} gv_track;
+} gv_corner;
 
 typedef struct gv_corners {
     int count;
     int32_t next_id;
-    gv_track track[GV_TRACKS_MAX]; // ascending ids
-    gv_patch *anchor;              // [GV_TRACKS_MAX]
+    gv_corner track[GV_CORNERS_MAX]; // ascending ids
+    gv_patch *anchor;              // [GV_CORNERS_MAX]
     float *response;               // [height, width] corner strength, scratch
     float *work;                   // [6, width + 2 PAD] scratch
     int width, height;

@@ -1,4 +1,4 @@
-#include "camera/tracks.h"
+#include "camera/corners.h"
 
 #include "base/memory.h"
 
@@ -14,7 +14,7 @@ static const float NOISE_FACTOR = 6;     // a corner's eigenvalue against what n
 
 gv_status gv_corners_alloc(gv_corners *t, int width, int height, gv_error *err) {
     *t = (gv_corners){.width = width, .height = height};
-    t->anchor = gv_calloc2(GV_TRACKS_MAX, sizeof *t->anchor);
+    t->anchor = gv_calloc2(GV_CORNERS_MAX, sizeof *t->anchor);
     t->response = gv_calloc2((size_t)width * height, sizeof(float));
     t->work = gv_calloc2((size_t)(width + 2 * GV_PICTURE_PAD) * 3 * (2 * 3 + 1), sizeof(float));
     if (t->anchor && t->response && t->work) return GV_OK;
@@ -276,7 +276,7 @@ static bool best_in_cell(const gv_corners *t, int cx, int cy, float least, const
 static void add_track(gv_corners *t, const gv_plane *l, float x, float y) {
     foerstner_point(l, &x, &y);
     if (!free_place(t, x, y) || !gv_patch_make(&t->anchor[t->count], l, x, y)) return;
-    t->track[t->count++] = (gv_track){.id = t->next_id++, .x = x, .y = y};
+    t->track[t->count++] = (gv_corner){.id = t->next_id++, .x = x, .y = y};
 }
 
 void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*boxes)[4], int nboxes) {
@@ -290,7 +290,7 @@ void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*b
             for (int i = 0; i < t->count; i++)
                 held += (int)t->track[i].x / CELL == cx && (int)t->track[i].y / CELL == cy;
             float x, y;
-            if (held < round && t->count < GV_TRACKS_MAX && best_in_cell(t, cx, cy, least, boxes, nboxes, &x, &y))
+            if (held < round && t->count < GV_CORNERS_MAX && best_in_cell(t, cx, cy, least, boxes, nboxes, &x, &y))
                 add_track(t, l, x, y);
         }
 }
@@ -298,7 +298,7 @@ void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*b
 // --- following -----------------------------------------------------------------------------------------
 
 // The new place agrees with the template at birth, or the template is taken anew from the last frame.
-static bool refine_on_anchor(gv_track *k, gv_patch *anchor, const gv_picture *from, const gv_picture *to, float *x, float *y) {
+static bool refine_on_anchor(gv_corner *k, gv_patch *anchor, const gv_picture *from, const gv_picture *to, float *x, float *y) {
     float ax = *x, ay = *y;
     if (gv_patch_align(anchor, &to->level[0], &ax, &ay) && hypotf(ax - *x, ay - *y) < 0.8f &&
         gv_patch_similarity(anchor, &to->level[0], ax, ay) > SIMILAR) {
@@ -314,7 +314,7 @@ void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_pic
                       int nboxes, gv_corners *out) {
     out->count = 0, out->next_id = t->next_id;
     for (int i = 0; i < t->count; i++) {
-        gv_track k = t->track[i];
+        gv_corner k = t->track[i];
         gv_patch *anchor = &out->anchor[out->count];
         float x = k.x, y = k.y;
         if (!gv_follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
