@@ -49,6 +49,14 @@ static const option_row rows[] = {
     {"validate-every", LONG, AT(validate_every), 1, 1e9, "steps between validations"},
     {"log-every", LONG, AT(log_every), 1, 1e9, "steps between lines of the log"},
     {"validation-batches", INT, AT(validation_batches), 1, 10000, "batches per validation"},
+    {"weight-simple", REAL, AT(weight[GV_LOSS_SIMPLE]), 0, 1e6, "weight of the loss simple"},
+    {"weight-cr-j3d", REAL, AT(weight[GV_LOSS_CR_J3D]), 0, 1e6, "weight of the loss cr_j3d"},
+    {"weight-transl-c", REAL, AT(weight[GV_LOSS_TRANSL_C]), 0, 1e6, "weight of the loss transl_c"},
+    {"weight-cr-verts", REAL, AT(weight[GV_LOSS_CR_VERTS]), 0, 1e6, "weight of the loss cr_verts"},
+    {"weight-j2d", REAL, AT(weight[GV_LOSS_J2D]), 0, 1e6, "weight of the loss j2d"},
+    {"weight-verts2d", REAL, AT(weight[GV_LOSS_VERTS2D]), 0, 1e6, "weight of the loss verts2d"},
+    {"weight-transl-w", REAL, AT(weight[GV_LOSS_TRANSL_W]), 0, 1e6, "weight of the loss transl_w"},
+    {"weight-static", REAL, AT(weight[GV_LOSS_STATIC]), 0, 1e6, "weight of the loss static"},
     {"recombine", REAL, AT(sample.recombine), 0, 1, "share of sequences whose arms or upper body come from other clips"},
     {"perturb", REAL, AT(sample.perturb), 0, 1, "share of sequences with joint angles shifted"},
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
@@ -119,7 +127,7 @@ static bool set_json(gv_train_options *o, json_t *config, const char *path) {
 static void progress(void *user, const gv_train_progress *p) {
     (void)user;
     fprintf(stderr, "step %ld/%ld  loss %.3f  (", p->step, p->steps, p->loss.total);
-    for (int i = 0; i < GV_LOSS_TERMS; i++) fprintf(stderr, "%s%s %.3g", i ? " " : "", gv_loss_names[i], p->loss.term[i] * gv_loss_weights[i]);
+    for (int i = 0; i < GV_LOSS_TERMS; i++) fprintf(stderr, "%s%s %.3g", i ? " " : "", gv_loss_names[i], p->loss.term[i]);
     fprintf(stderr, ")  norm %.2f  %.1f seq/s\n", p->norm, p->sequences_per_second);
     const gv_validation *v = p->validation;
     if (v)

@@ -18,7 +18,8 @@ const gv_train_options gv_train_defaults = {
     .width = 256, .layers = 6, .heads = 8, .batch = 32, .frames = 120, .surface = 96, .dropout = 0.1, .gate = 0,
     .steps = 20000, .lr = 4e-4, .warmup = 300, .decay = 0.25, .weight_decay = 0.01, .clip = 0.5, .average = 0.998,
     .save_every = 250, .validate_every = 500, .log_every = 25, .validation_batches = 6, .seed = 42,
-    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1}};
+    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1},
+    .weight = {1, 500, 1, 500, 1000, 1000, 1, 1}};
 
 typedef struct header { // of checkpoint.gvt, followed by four arrays of `parameters` floats
     char magic[16];
@@ -128,10 +129,12 @@ static gv_loss train_step(trainer *t, double *norm) {
     gv_net *n = t->net;
     gv_batch *b = t->batch;
     gv_loss loss;
+    gv_real weight[GV_LOSS_TERMS];
+    for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
     gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step));
-    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, gv_loss_weights, t->partial);
+    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight, t->partial);
     memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
     gv_net_backward(n, t->dx, t->dcam, t->dlogits);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};

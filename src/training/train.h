@@ -18,6 +18,7 @@ typedef struct gv_train_options {
     int validation_batches;
     uint64_t seed;
     gv_sample_options sample;
+    double weight[GV_LOSS_TERMS]; // of the losses, in the order of gv_loss_names
 } gv_train_options;
 extern const gv_train_options gv_train_defaults;
 
