@@ -400,7 +400,7 @@ static void test_reference(void **state) {
             gv_rot_from_aa(p.local[0], (pass ? orient_w : orient_c) + 3 * t);
             if (pass) memcpy(R_w + 9 * t, p.local[0], sizeof(float[9]));
             gv_rig_fk(&p);
-            for (int j = 0; j < 66; j++) (pass ? world : joints)[66 * t + j] = p.t[0][j] + (pass ? transl_w : transl_c)[3 * t + j % 3];
+            for (int j = 0; j < 66; j++) (pass ? world : joints)[66 * t + j] = p.t[j / 3][j % 3] + (pass ? transl_w : transl_c)[3 * t + j % 3];
         }
     }
     for (int t = 0; t < RT; t++)
