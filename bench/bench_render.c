@@ -1,5 +1,5 @@
-// bench_render.c - milliseconds per picture of the renderer; with a name, also writes what it drew as NAME-*.ppm.
-// "cpu" is the processor time of all threads together, which a busy machine does not spoil.
+// bench_render.c - milliseconds per picture of the renderer; with a name, also writes what it drew as
+// NAME-*.ppm. "cpu" is the processor time of all threads together, which a busy machine does not spoil.
 //
 //     OMP_NUM_THREADS=2 build/bench/bench_render [NAME]
 #include "base/progress.h"
@@ -48,7 +48,9 @@ static void bench_over(const char *base, const gv_mesh *meshes, int n) {
     enum { W = 812, H = 720 };
     gv_canvas *c = gv_canvas_create(W, H);
     uint8_t *rgb = malloc(3 * W * H);
-    gv_view v = {.K = {900, 0, W / 2, 0, 900, H / 2, 0, 0, 1}, .R = {-1, 0, 0, 0, -1, 0, 0, 0, 1}, .t = {0, 0.9f, 2.4f}};
+    gv_view v = {.K = {900, 0, W / 2, 0, 900, H / 2, 0, 0, 1},
+                 .R = {-1, 0, 0, 0, -1, 0, 0, 0, 1},
+                 .t = {0, 0.9f, 2.4f}};
     timing t;
     for (int i = 0; i < RUNS; i++) {
         for (int k = 0; k < W * H * 3; k++) rgb[k] = (uint8_t)(60 + k / (W * 3) / 8 + k % 3 * 10);
@@ -69,9 +71,12 @@ static void bench_world(const char *base, const gv_mesh *meshes, int n, bool mov
     enum { W = 1280, H = 720 };
     gv_canvas *c = gv_canvas_create(W, H);
     uint8_t *rgb = malloc(3 * W * H);
-    const float lo[3] = {n > 1 ? -1.8f : -0.6f, 0, n > 1 ? -1 : -0.3f}, hi[3] = {n > 1 ? 1.8f : 0.6f, 1.75f, n > 1 ? 1 : 0.3f};
+    const float lo[3] = {n > 1 ? -1.8f : -0.6f, 0, n > 1 ? -1 : -0.3f},
+                hi[3] = {n > 1 ? 1.8f : 0.6f, 1.75f, n > 1 ? 1 : 0.3f};
     float line[300];
-    for (int i = 0; i < 100; i++) line[3 * i] = 1.5f * sinf(0.06f * (float)i), line[3 * i + 1] = 0, line[3 * i + 2] = 0.02f * (float)i - 1.2f;
+    for (int i = 0; i < 100; i++)
+        line[3 * i] = 1.5f * sinf(0.06f * (float)i), line[3 * i + 1] = 0,
+                 line[3 * i + 2] = 0.02f * (float)i - 1.2f;
     gv_path path = {.points = line, .n = 100};
     memcpy(path.colour, meshes->colour, sizeof path.colour);
     gv_view v = gv_view_outside(lo, hi, W, H);
@@ -83,7 +88,8 @@ static void bench_world(const char *base, const gv_mesh *meshes, int n, bool mov
         t.wall[i] = gv_now() - start;
         t.cpu[i] = cpu_now() - cpu;
     }
-    gv_draw_text(rgb, W, H, 3 * W, 16, H - 30, 2, (const uint8_t[3]){40, 46, 54}, 0.8f, "12.34 s  frame 370  1: (0.42, 1.03)");
+    gv_draw_text(rgb, W, H, 3 * W, 16, H - 30, 2, (const uint8_t[3]){40, 46, 54}, 0.8f,
+                 "12.34 s  frame 370  1: (0.42, 1.03)");
     char what[100];
     snprintf(what, sizeof what, "world 1280 x 720, %d people, %s view", n, moving ? "moving" : "fixed");
     report(what, &t);
@@ -96,16 +102,22 @@ static void bench_world(const char *base, const gv_mesh *meshes, int n, bool mov
 static figure person(const gv_body *body, int i) {
     const float x = i ? 0.9f * (float)i - 1.8f : 0, z = i ? 0.5f * (float)(i - 2) : 0;
     if (!body) return figure_create(x, z, 36, 12, gv_palette(i));
-    figure f = {.position = calloc((size_t)body->vertices, 12), .normal = calloc((size_t)body->vertices, 12),
+    figure f = {.position = calloc((size_t)body->vertices, 12),
+                .normal = calloc((size_t)body->vertices, 12),
                 .face = malloc((size_t)body->triangles * 12)};
     float pose[63] = {0}, betas[GV_BETAS] = {0}, lowest = 0;
     const float way = i & 1 ? -1 : 1;
-    static const struct { int joint, axis; float angle; } bend[] = {
-        {1, 0, -0.45f}, {4, 0, 0.35f}, {2, 0, 0.30f}, {5, 0, 0.45f}, {8, 0, 0.25f}, {3, 1, 0.12f}, {16, 2, -1.15f}, {17, 2, 1.15f},
-        {16, 1, -0.45f}, {17, 1, -0.35f}, {18, 1, -0.7f}, {19, 1, 0.6f}, {15, 1, 0.3f}};
-    for (size_t k = 0; k < sizeof bend / sizeof *bend; k++) pose[3 * (bend[k].joint - 1) + bend[k].axis] = bend[k].angle;
+    static const struct {
+        int joint, axis;
+        float angle;
+    } bend[] = {{1, 0, -0.45f}, {4, 0, 0.35f},   {2, 0, 0.30f},  {5, 0, 0.45f},   {8, 0, 0.25f},
+                {3, 1, 0.12f},  {16, 2, -1.15f}, {17, 2, 1.15f}, {16, 1, -0.45f}, {17, 1, -0.35f},
+                {18, 1, -0.7f}, {19, 1, 0.6f},   {15, 1, 0.3f}};
+    for (size_t k = 0; k < sizeof bend / sizeof *bend; k++)
+        pose[3 * (bend[k].joint - 1) + bend[k].axis] = bend[k].angle;
     gv_skin *skin = gv_skin_create(body, betas);
-    gv_skin_pose(skin, pose, (const float[3]){0, 0.4f * way * (float)(i > 0), 0}, (const float[3]){x, 0, z}, f.position, f.normal);
+    gv_skin_pose(skin, pose, (const float[3]){0, 0.4f * way * (float)(i > 0), 0}, (const float[3]){x, 0, z},
+                 f.position, f.normal);
     gv_skin_destroy(skin);
     for (int k = 0; k < body->vertices; k++) lowest = fminf(lowest, f.position[3 * k + 1]);
     for (int k = 0; k < body->vertices; k++) f.position[3 * k + 1] -= lowest;
@@ -126,7 +138,8 @@ int main(int argc, char **argv) {
         m[i] = f[i].mesh;
     }
     gv_body_close(body);
-    printf("%s: %d vertices, %d triangles a person\n", body ? "mannequin" : "capsules", m[0].vertices, m[0].triangles);
+    printf("%s: %d vertices, %d triangles a person\n", body ? "mannequin" : "capsules", m[0].vertices,
+           m[0].triangles);
     bench_over(base, m, 1);
     bench_over(base, m + 1, 3);
     bench_world(base, m, 1, false);

@@ -2,8 +2,8 @@
 //
 //     build/bench/bench_video VIDEO [THREADS]
 //
-// Reads it whole and reduced, then writes its first 120 frames. "cpu" is the processor time of all threads, which a
-// busy machine does not spoil; "peak" the largest resident memory so far.
+// Reads it whole and reduced, then writes its first 120 frames. "cpu" is the processor time of all threads,
+// which a busy machine does not spoil; "peak" the largest resident memory so far.
 #include "base/progress.h"
 #include "video/video.h"
 
@@ -38,7 +38,8 @@ static int read_all(const char *path, gv_video_options opt, const char *what, ui
     if (gv_video_open(&v, path, &opt, err) != GV_OK) return 1;
     while (gv_video_next(v, &f, err) == GV_OK && f.rgb) {
         for (int y = 0; keep && n < KEPT && y < f.height; y++)
-            memcpy(keep + ((size_t)n * (size_t)f.height + (size_t)y) * 3 * (size_t)f.width, f.rgb + (ptrdiff_t)y * f.stride, 3 * (size_t)f.width);
+            memcpy(keep + ((size_t)n * (size_t)f.height + (size_t)y) * 3 * (size_t)f.width,
+                   f.rgb + (ptrdiff_t)y * f.stride, 3 * (size_t)f.width);
         n++;
     }
     gv_video_close(v);
@@ -77,13 +78,16 @@ int main(int argc, char **argv) {
     if (gv_video_open(&v, argv[1], NULL, &err) == GV_OK) {
         const gv_video_info info = *gv_video_get_info(v);
         gv_video_close(v);
-        printf("%s: %d x %d, %s in %s, %ld frames by the container\n", argv[1], info.width, info.height, info.codec, info.container, info.frames);
+        printf("%s: %d x %d, %s in %s, %ld frames by the container\n", argv[1], info.width, info.height,
+               info.codec, info.container, info.frames);
         failed = read_all(argv[1], (gv_video_options){.threads = threads}, "read", NULL, &err) ||
-                 read_all(argv[1], (gv_video_options){.threads = threads, .max_side = 640}, "read, longer side 640", NULL, &err);
+                 read_all(argv[1], (gv_video_options){.threads = threads, .max_side = 640},
+                          "read, longer side 640", NULL, &err);
         keep = calloc(KEPT, 3 * (size_t)info.width * (size_t)info.height);
         long n = info.frames > 0 && info.frames < KEPT ? info.frames : KEPT;
         if (!failed && keep)
-            failed = read_all(argv[1], (gv_video_options){.threads = threads}, "read and kept for writing", keep, &err) ||
+            failed = read_all(argv[1], (gv_video_options){.threads = threads}, "read and kept for writing",
+                              keep, &err) ||
                      write_some(keep, info.width, info.height, n, &err);
     }
     free(keep);

@@ -11,8 +11,10 @@ typedef struct figure {
     int32_t *face;
 } figure;
 
-// A closed capsule from a to b with radius r, `round` points around and 2 `rings` rings; appended to the mesh.
-static inline void figure_capsule(figure *f, const float a[3], const float b[3], float r, int round, int rings) {
+// A closed capsule from a to b with radius r, `round` points around and 2 `rings` rings; appended to the
+// mesh.
+static inline void figure_capsule(figure *f, const float a[3], const float b[3], float r, int round,
+                                  int rings) {
     float axis[3], side[3] = {1, 0, 0}, third[3], length = 0;
     for (int i = 0; i < 3; i++) axis[i] = b[i] - a[i], length += axis[i] * axis[i];
     for (int i = 0; i < 3; i++) axis[i] /= sqrtf(length);
@@ -27,7 +29,8 @@ static inline void figure_capsule(figure *f, const float a[3], const float b[3],
     for (int j = 0; j < rows; j++)
         for (int k = 0; k < round; k++) {
             const float pi = 3.14159265f;
-            float lat = pi * ((float)(j < rings ? j : j - 1) / (float)(rows - 2) - 0.5f), lon = 2 * pi * (float)k / (float)round;
+            float lat = pi * ((float)(j < rings ? j : j - 1) / (float)(rows - 2) - 0.5f),
+                  lon = 2 * pi * (float)k / (float)round;
             const float *end = j < rings ? a : b;
             for (int i = 0; i < 3; i++) {
                 float n = sinf(lat) * axis[i] + cosf(lat) * (cosf(lon) * side[i] + sinf(lon) * third[i]);
@@ -47,16 +50,22 @@ static inline void figure_capsule(figure *f, const float a[3], const float b[3],
 
 // About 800 k vertices with round = 24 k, standing on y = 0 at (x, z).
 static inline figure figure_create(float x, float z, int round, int rings, const float *colour) {
-    static const float bones[12][7] = {
-        // from, to, radius
-        {0, 1.60f, 0, 0, 1.66f, 0.01f, 0.095f},          {0, 0.98f, 0, 0, 1.36f, 0, 0.14f},
-        {0.10f, 0.92f, 0, 0.12f, 0.52f, 0.06f, 0.08f},   {0.12f, 0.50f, 0.06f, 0.12f, 0.09f, -0.02f, 0.055f},
-        {-0.10f, 0.92f, 0, -0.12f, 0.52f, -0.02f, 0.08f}, {-0.12f, 0.50f, -0.02f, -0.12f, 0.09f, -0.12f, 0.055f},
-        {0.18f, 1.40f, 0, 0.30f, 1.14f, -0.04f, 0.05f},  {0.30f, 1.12f, -0.04f, 0.36f, 0.92f, 0.10f, 0.04f},
-        {-0.18f, 1.40f, 0, -0.44f, 1.36f, 0.06f, 0.05f}, {-0.45f, 1.36f, 0.06f, -0.52f, 1.62f, 0.12f, 0.04f},
-        {0.12f, 0.05f, -0.04f, 0.13f, 0.05f, 0.14f, 0.045f}, {-0.12f, 0.05f, -0.14f, -0.13f, 0.05f, 0.04f, 0.045f}};
+    static const float bones[12][7] = {// from, to, radius
+                                       {0, 1.60f, 0, 0, 1.66f, 0.01f, 0.095f},
+                                       {0, 0.98f, 0, 0, 1.36f, 0, 0.14f},
+                                       {0.10f, 0.92f, 0, 0.12f, 0.52f, 0.06f, 0.08f},
+                                       {0.12f, 0.50f, 0.06f, 0.12f, 0.09f, -0.02f, 0.055f},
+                                       {-0.10f, 0.92f, 0, -0.12f, 0.52f, -0.02f, 0.08f},
+                                       {-0.12f, 0.50f, -0.02f, -0.12f, 0.09f, -0.12f, 0.055f},
+                                       {0.18f, 1.40f, 0, 0.30f, 1.14f, -0.04f, 0.05f},
+                                       {0.30f, 1.12f, -0.04f, 0.36f, 0.92f, 0.10f, 0.04f},
+                                       {-0.18f, 1.40f, 0, -0.44f, 1.36f, 0.06f, 0.05f},
+                                       {-0.45f, 1.36f, 0.06f, -0.52f, 1.62f, 0.12f, 0.04f},
+                                       {0.12f, 0.05f, -0.04f, 0.13f, 0.05f, 0.14f, 0.045f},
+                                       {-0.12f, 0.05f, -0.14f, -0.13f, 0.05f, 0.04f, 0.045f}};
     const size_t vertices = 12 * 2 * (size_t)rings * (size_t)round;
-    figure f = {.position = calloc(vertices, 12), .normal = calloc(vertices, 12), .face = calloc(2 * vertices, 12)};
+    figure f = {
+        .position = calloc(vertices, 12), .normal = calloc(vertices, 12), .face = calloc(2 * vertices, 12)};
     for (int i = 0; i < 12; i++) figure_capsule(&f, bones[i], bones[i] + 3, bones[i][6], round, rings);
     for (int i = 0; i < f.mesh.vertices; i++) f.position[3 * i] += x, f.position[3 * i + 2] += z;
     f.mesh.position = f.position;

@@ -66,8 +66,8 @@ static void help(void) {
 
 static bool parse_size(options *o, const char *text) {
     int used = 0;
-    if (sscanf(text, "%ldx%ld%n", &o->width, &o->height, &used) == 2 && !text[used] && o->width >= 16 && o->width <= 8192 &&
-        o->height >= 16 && o->height <= 8192)
+    if (sscanf(text, "%ldx%ld%n", &o->width, &o->height, &used) == 2 && !text[used] && o->width >= 16 &&
+        o->width <= 8192 && o->height >= 16 && o->height <= 8192)
         return true;
     gv_cli_usage("render", "--size: \"%s\" is not WIDTHxHEIGHT, each from 16 to 8192", text);
     return false;
@@ -76,30 +76,60 @@ static bool parse_size(options *o, const char *text) {
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
     enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, THREADS, QUIET };
-    static const struct option table[] = {
-        {"output", required_argument, NULL, 'o'},  {"video", required_argument, NULL, VIDEO},
-        {"world", no_argument, NULL, WORLD},       {"overlay", no_argument, NULL, OVERLAY},
-        {"side-by-side", no_argument, NULL, SIDE}, {"alpha", required_argument, NULL, ALPHA},
-        {"size", required_argument, NULL, SIZE},   {"fps", required_argument, NULL, FPS},
-        {"body-model", required_argument, NULL, BODY}, {"threads", required_argument, NULL, THREADS},
-        {"quiet", no_argument, NULL, QUIET},       {"help", no_argument, NULL, 'h'},
-        {0}};
+    static const struct option table[] = {{"output", required_argument, NULL, 'o'},
+                                          {"video", required_argument, NULL, VIDEO},
+                                          {"world", no_argument, NULL, WORLD},
+                                          {"overlay", no_argument, NULL, OVERLAY},
+                                          {"side-by-side", no_argument, NULL, SIDE},
+                                          {"alpha", required_argument, NULL, ALPHA},
+                                          {"size", required_argument, NULL, SIZE},
+                                          {"fps", required_argument, NULL, FPS},
+                                          {"body-model", required_argument, NULL, BODY},
+                                          {"threads", required_argument, NULL, THREADS},
+                                          {"quiet", no_argument, NULL, QUIET},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     for (int c; (c = getopt_long(argc, argv, "o:h", table, NULL)) != -1;) {
         bool good = true;
         switch (c) {
-        case 'o': o->output = optarg; break;
-        case VIDEO: o->video = optarg; break;
-        case WORLD: o->world = true; break;
-        case OVERLAY: o->overlay = true; break;
-        case SIDE: o->world = o->overlay = true; break;
-        case ALPHA: good = gv_cli_double("render", "--alpha", optarg, 0, 1, &o->alpha); break;
-        case SIZE: good = parse_size(o, optarg); break;
-        case FPS: good = gv_cli_double("render", "--fps", optarg, 0.1, 1000, &o->fps); break;
-        case BODY: o->body = optarg; break;
-        case THREADS: good = gv_cli_int("render", "--threads", optarg, 1, 1024, &o->threads); break;
-        case QUIET: o->quiet = true; break;
-        case 'h': help(); return 1;
-        default: good = false; // getopt has said what is wrong
+        case 'o':
+            o->output = optarg;
+            break;
+        case VIDEO:
+            o->video = optarg;
+            break;
+        case WORLD:
+            o->world = true;
+            break;
+        case OVERLAY:
+            o->overlay = true;
+            break;
+        case SIDE:
+            o->world = o->overlay = true;
+            break;
+        case ALPHA:
+            good = gv_cli_double("render", "--alpha", optarg, 0, 1, &o->alpha);
+            break;
+        case SIZE:
+            good = parse_size(o, optarg);
+            break;
+        case FPS:
+            good = gv_cli_double("render", "--fps", optarg, 0.1, 1000, &o->fps);
+            break;
+        case BODY:
+            o->body = optarg;
+            break;
+        case THREADS:
+            good = gv_cli_int("render", "--threads", optarg, 1, 1024, &o->threads);
+            break;
+        case QUIET:
+            o->quiet = true;
+            break;
+        case 'h':
+            help();
+            return 1;
+        default:
+            good = false; // getopt has said what is wrong
         }
         if (!good) return 3;
     }
@@ -108,7 +138,8 @@ static int parse(options *o, int argc, char **argv) {
     if (o->ninputs < 1 || o->ninputs > MOST_PEOPLE)
         return 1 + gv_cli_usage("render", "expected 1 to %d motion files, found %d", MOST_PEOPLE, o->ninputs);
     if (!o->output) return 1 + gv_cli_usage("render", "-o FILE.mp4 is missing");
-    if (o->overlay && !o->video) return 1 + gv_cli_usage("render", "--overlay and --side-by-side need --video");
+    if (o->overlay && !o->video)
+        return 1 + gv_cli_usage("render", "--overlay and --side-by-side need --video");
     if (!o->world && !o->overlay) o->video ? (o->overlay = true) : (o->world = true);
     return 0;
 }
@@ -118,7 +149,8 @@ static gv_status load_people(show *s, gv_error *err) {
     s->people = gv_calloc2((size_t)o->ninputs, sizeof *s->people);
     s->meshes = gv_calloc2((size_t)o->ninputs, sizeof *s->meshes);
     s->paths = gv_calloc2((size_t)o->ninputs, sizeof *s->paths);
-    if (!s->people || !s->meshes || !s->paths) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", o->ninputs);
+    if (!s->people || !s->meshes || !s->paths)
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", o->ninputs);
     for (; s->n < o->ninputs; s->n++) {
         person *p = &s->people[s->n];
         gv_status status = gv_motion_load(&p->motion, o->inputs[s->n], err);
@@ -130,7 +162,8 @@ static gv_status load_people(show *s, gv_error *err) {
         if (!p->skin || !p->vertices || !p->normals || !p->trace)
             return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the body", o->inputs[s->n]);
         for (int t = 0; t < p->motion.frames; t++) // the pelvis' way over the ground
-            for (int i = 0; i < 3; i += 2) p->trace[3 * t + i] = p->motion.joints_world[3 * GV_MOTION_JOINTS * (ptrdiff_t)t + i];
+            for (int i = 0; i < 3; i += 2)
+                p->trace[3 * t + i] = p->motion.joints_world[3 * GV_MOTION_JOINTS * (ptrdiff_t)t + i];
         s->paths[s->n] = (gv_path){.points = p->trace, .n = p->motion.frames};
         memcpy(s->paths[s->n].colour, gv_palette(s->n), sizeof s->paths[s->n].colour);
     }
@@ -150,7 +183,8 @@ static int row_of(const gv_motion *m, long frame) {
     return lo < m->frames && m->frame_index[lo] == frame ? lo : -1;
 }
 
-// Poses everybody who is there at `frame`, in the world or the camera. Returns their number; *K is a camera of theirs.
+// Poses everybody who is there at `frame`, in the world or the camera. Returns their number; *K is a camera
+// of theirs.
 static int pose(show *s, long frame, bool world, const gv_motion **owner, int *row) {
     int n = 0;
     for (int k = 0; k < s->n; k++) {
@@ -158,9 +192,11 @@ static int pose(show *s, long frame, bool world, const gv_motion **owner, int *r
         const gv_motion *m = &p->motion;
         const int t = row_of(m, frame);
         if (t < 0) continue;
-        gv_skin_pose(p->skin, m->body_pose + 63 * (ptrdiff_t)t, (world ? m->global_orient : m->global_orient_incam) + 3 * (ptrdiff_t)t,
+        gv_skin_pose(p->skin, m->body_pose + 63 * (ptrdiff_t)t,
+                     (world ? m->global_orient : m->global_orient_incam) + 3 * (ptrdiff_t)t,
                      (world ? m->transl : m->transl_incam) + 3 * (ptrdiff_t)t, p->vertices, p->normals);
-        s->meshes[n] = (gv_mesh){s->body->vertices, s->body->triangles, p->vertices, p->normals, s->body->faces, {0}};
+        s->meshes[n] =
+            (gv_mesh){s->body->vertices, s->body->triangles, p->vertices, p->normals, s->body->faces, {0}};
         memcpy(s->meshes[n++].colour, gv_palette(k), sizeof s->meshes->colour);
         *owner = m;
         *row = t;
@@ -185,7 +221,8 @@ static gv_status plan(show *s, gv_error *err) {
     if (o->world) s->world = gv_canvas_create(world_width, s->height);
     s->rgb = gv_calloc2((size_t)s->width * (size_t)s->height, 3);
     if ((s->left && !s->over) || (o->world && !s->world) || !s->rgb)
-        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width, s->height);
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width,
+                       s->height);
     float lo[3] = {INFINITY, INFINITY, INFINITY}, hi[3] = {-INFINITY, -INFINITY, -INFINITY};
     for (int k = 0; k < s->n; k++)
         for (ptrdiff_t j = 0; j < (ptrdiff_t)s->people[k].motion.frames * GV_MOTION_JOINTS; j++)
@@ -216,12 +253,13 @@ static gv_status draw(show *s, const gv_frame *f, long frame, double time_sec, g
     if (good && s->world) {
         const gv_motion *m;
         int t, n = pose(s, frame, true, &m, &t);
-        good = gv_render_world(s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view, s->meshes, n, s->paths, s->n);
+        good = gv_render_world(s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view, s->meshes, n, s->paths,
+                               s->n);
         char label[64];
         snprintf(label, sizeof label, "%.2f s", time_sec);
         const int scale = s->height >= 600 ? 2 : 1;
-        gv_draw_text(s->rgb, s->width, s->height, 3 * s->width, s->left + 8 * scale, s->height - 14 * scale, scale,
-                     (const uint8_t[3]){50, 56, 64}, 0.7f, label);
+        gv_draw_text(s->rgb, s->width, s->height, 3 * s->width, s->left + 8 * scale, s->height - 14 * scale,
+                     scale, (const uint8_t[3]){50, 56, 64}, 0.7f, label);
     }
     if (!good) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory to draw frame %ld", s->o->output, frame);
     return gv_video_write(s->writer, s->rgb, 3 * s->width, time_sec, err);
@@ -247,11 +285,13 @@ static gv_status play_motions(show *s, gv_progress *progress, gv_error *err) {
         double time_sec = 0;
         for (int k = 0; k < s->n; k++) {
             const gv_motion *m = &s->people[k].motion;
-            if (at[k] < m->frames && m->frame_index[at[k]] < frame) frame = m->frame_index[at[k]], time_sec = m->time_sec[at[k]];
+            if (at[k] < m->frames && m->frame_index[at[k]] < frame)
+                frame = m->frame_index[at[k]], time_sec = m->time_sec[at[k]];
         }
         if (frame == LONG_MAX) return GV_OK;
         for (int k = 0; k < s->n; k++)
-            while (at[k] < s->people[k].motion.frames && s->people[k].motion.frame_index[at[k]] <= frame) at[k]++;
+            while (at[k] < s->people[k].motion.frames && s->people[k].motion.frame_index[at[k]] <= frame)
+                at[k]++;
         if (isnan(first)) first = time_sec;
         gv_status status = draw(s, NULL, frame, time_sec - first, err);
         if (status != GV_OK) return status;
@@ -283,9 +323,14 @@ static gv_status render(const options *o, gv_error *err) {
     gv_progress progress;
     gv_status status = gv_body_open(&s.body, o->body, err);
     if (!status) status = load_people(&s, err);
-    if (!status && o->video) status = gv_video_open(&s.video, o->video, &(gv_video_options){.fps = o->fps}, err);
+    if (!status && o->video)
+        status = gv_video_open(&s.video, o->video, &(gv_video_options){.fps = o->fps}, err);
     if (!status) status = plan(&s, err);
-    gv_progress_begin(&progress, "render", status ? 0 : s.video ? gv_video_get_info(s.video)->frames : s.people[0].motion.frames, o->quiet);
+    gv_progress_begin(&progress, "render",
+                      status    ? 0
+                      : s.video ? gv_video_get_info(s.video)->frames
+                                : s.people[0].motion.frames,
+                      o->quiet);
     if (!status) status = s.video ? play_video(&s, &progress, err) : play_motions(&s, &progress, err);
     gv_progress_end(&progress);
     if (!status) {

@@ -48,13 +48,17 @@ static void save_motion(const char *name, int first, int frames, float x) {
         const float K[9] = {300, 0, 160, 0, 300, 120, 0, 0, 1};
         memcpy(m.K + 9 * t, K, sizeof K);
         for (int i = 0; i < 3; i++) m.R_w2c[9 * t + 4 * i] = 1;
-        for (int j = 0; j < GV_MOTION_JOINTS; j++) m.joints_world[3 * (t * GV_MOTION_JOINTS + j)] = x, m.joints_world[3 * (t * GV_MOTION_JOINTS + j) + 1] = 0.08f * (float)j;
+        for (int j = 0; j < GV_MOTION_JOINTS; j++)
+            m.joints_world[3 * (t * GV_MOTION_JOINTS + j)] = x,
+                                                       m.joints_world[3 * (t * GV_MOTION_JOINTS + j) + 1] =
+                                                           0.08f * (float)j;
     }
     assert_int_equal(gv_motion_save(&m, in_dir(name), &err), GV_OK);
     gv_motion_free(&m);
 }
 
-// Frames of a video, and how many pixels of frame `which` are bluish or reddish: the colours of persons 1 and 2.
+// Frames of a video, and how many pixels of frame `which` are bluish or reddish: the colours of persons 1
+// and 2.
 static long look(const char *name, long which, int *blue, int *red, int *width) {
     gv_video *v = NULL;
     gv_error err = {0};

@@ -7,7 +7,8 @@
 enum { W = 200, H = 150 };
 
 static gv_view camera(float distance) { // looks along -z at the origin, y up
-    return (gv_view){.K = {180, 0, 100, 0, 180, 75, 0, 0, 1}, .R = {1, 0, 0, 0, -1, 0, 0, 0, -1}, .t = {0, 0, distance}};
+    return (gv_view){
+        .K = {180, 0, 100, 0, 180, 75, 0, 0, 1}, .R = {1, 0, 0, 0, -1, 0, 0, 0, -1}, .t = {0, 0, distance}};
 }
 
 static uint8_t *grey(int w, int h) {
@@ -18,7 +19,8 @@ static uint8_t *grey(int w, int h) {
 
 static figure sphere(float y, float r, const float *colour) { // a capsule of almost no length
     const float a[3] = {0, y - 1e-5f, 0}, b[3] = {0, y + 1e-5f, 0};
-    figure f = {.position = calloc(64 * 64, 12), .normal = calloc(64 * 64, 12), .face = calloc(2 * 64 * 64, 12)};
+    figure f = {
+        .position = calloc(64 * 64, 12), .normal = calloc(64 * 64, 12), .face = calloc(2 * 64 * 64, 12)};
     figure_capsule(&f, a, b, r, 64, 32);
     f.mesh.position = f.position, f.mesh.normal = f.normal, f.mesh.face = f.face;
     memcpy(f.mesh.colour, colour, sizeof f.mesh.colour);
@@ -26,7 +28,8 @@ static figure sphere(float y, float r, const float *colour) { // a capsule of al
 }
 
 // A rectangle in the plane z, facing the camera.
-static gv_mesh sheet(float position[12], float x0, float x1, float y0, float y1, float z, const float *colour) {
+static gv_mesh sheet(float position[12], float x0, float x1, float y0, float y1, float z,
+                     const float *colour) {
     static const float normal[12] = {0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1};
     static const int32_t face[6] = {0, 1, 2, 0, 2, 3};
     const float p[12] = {x0, y0, z, x1, y0, z, x1, y1, z, x0, y1, z};
@@ -50,7 +53,8 @@ static void a_sheet_covers_its_pixels_and_no_others(void **state) {
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x++) {
             const uint8_t *q = rgb + 3 * (y * W + x);
-            bool outside = x < 55 || x > 141 || y < 29 || y > 120, inside = x > 56 && x < 140 && y > 30 && y < 119;
+            bool outside = x < 55 || x > 141 || y < 29 || y > 120,
+                 inside = x > 56 && x < 140 && y > 30 && y < 119;
             if (outside) assert_true(q[0] == 100 && q[1] == 100 && q[2] == 100);
             if (inside) assert_true(q[0] > q[1] + 50);
         }
@@ -71,7 +75,8 @@ static void outline_has_the_right_area(void **state) {
         changed += memcmp(picture + 3 * i, full + 3 * i, 3) != 0;
         partly += picture[3 * i] > 70 && picture[3 * i] < 100;
     }
-    // outline radius f r / sqrt(d^2 - r^2) = 36.74 px; the outermost pixels count whole, half of them on average
+    // outline radius f r / sqrt(d^2 - r^2) = 36.74 px; the outermost pixels count whole, half of them on
+    // average
     const double radius = 180 * 0.4 / sqrt(4 - 0.16), area = M_PI * radius * radius, rim = 2 * M_PI * radius;
     assert_true(changed > area && changed < area + 1.1 * rim);
     assert_true(partly > 0.3 * rim);
@@ -86,7 +91,8 @@ static void the_nearest_is_seen_and_alpha_blends(void **state) {
     gv_canvas *c = gv_canvas_create(W, H);
     gv_view v = camera(2);
     float p[2][12];
-    gv_mesh near_red = sheet(p[0], -0.3f, 0.3f, -0.3f, 0.3f, 0.2f, red), far_blue = sheet(p[1], -0.5f, 0.5f, -0.5f, 0.5f, -0.2f, blue);
+    gv_mesh near_red = sheet(p[0], -0.3f, 0.3f, -0.3f, 0.3f, 0.2f, red),
+            far_blue = sheet(p[1], -0.5f, 0.5f, -0.5f, 0.5f, -0.2f, blue);
     const gv_mesh order[2][2] = {{near_red, far_blue}, {far_blue, near_red}};
     uint8_t *a = grey(W, H), *b = grey(W, H), *half = grey(W, H), *none = grey(W, H);
     assert_true(gv_render_over(c, a, 3 * W, &v, order[0], 2, 1));
@@ -99,7 +105,8 @@ static void the_nearest_is_seen_and_alpha_blends(void **state) {
     assert_true(gv_render_over(c, none, 3 * W, &v, order[0], 2, 0));
     for (int i = 0; i < 3; i++) {
         assert_int_equal(none[3 * (75 * W + 100) + i], 100);
-        int h = half[3 * (75 * W + 100) + i], lo = middle[i] < 100 ? middle[i] : 100, hi = middle[i] < 100 ? 100 : middle[i];
+        int h = half[3 * (75 * W + 100) + i], lo = middle[i] < 100 ? middle[i] : 100,
+            hi = middle[i] < 100 ? 100 : middle[i];
         assert_true(h > lo && h < hi);
     }
     free(a), free(b), free(half), free(none);
@@ -112,7 +119,8 @@ static void what_is_behind_the_camera_is_cut_off(void **state) {
     gv_canvas *c = gv_canvas_create(W, H);
     uint8_t *rgb = grey(W, H);
     gv_view v = camera(0);
-    const float p[12] = {-500, -1, 50, 500, -1, 50, 500, -1, -500, -500, -1, -500}, n[12] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0};
+    const float p[12] = {-500, -1, 50, 500, -1, 50, 500, -1, -500, -500, -1, -500},
+                n[12] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0};
     const int32_t face[6] = {0, 1, 2, 0, 2, 3};
     gv_mesh m = {4, 2, p, n, face, {0.6f, 0.05f, 0.05f}};
     assert_true(gv_render_over(c, rgb, 3 * W, &v, &m, 1, 1));
@@ -190,7 +198,8 @@ static void world_has_sky_ground_and_shadow(void **state) {
 
 static void outside_view_holds_the_box(void **state) {
     (void)state;
-    const float boxes[4][6] = {{0, 0, 0, 0, 0, 0}, {-3, 0, -1, 9, 2, 1}, {0, 0, -20, 1, 2, 5}, {-40, 0, -40, 40, 3, 40}};
+    const float boxes[4][6] = {
+        {0, 0, 0, 0, 0, 0}, {-3, 0, -1, 9, 2, 1}, {0, 0, -20, 1, 2, 5}, {-40, 0, -40, 40, 3, 40}};
     for (int b = 0; b < 4; b++)
         for (int portrait = 0; portrait < 2; portrait++) {
             int w = portrait ? 360 : 640, h = portrait ? 640 : 360;

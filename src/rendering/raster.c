@@ -2,13 +2,13 @@
 //
 // A vertex is kept as p = K (R x + t) = (u z, v z, z). For a triangle p0 p1 p2 the three functions
 // e_i(u, v) = (p_j x p_k) . (u, v, 1) are linear in the pixel, e_i = b_i det / z with barycentric b_i and
-// det = p0 . (p1 x p2), so a sample is inside where no e_i is negative, and sum e_i / det = 1 / z. This needs no
-// clipping: a triangle that reaches behind the camera is right too (Olano and Greer, "Triangle Scan Conversion
-// using 2D Homogeneous Coordinates", 1997).
+// det = p0 . (p1 x p2), so a sample is inside where no e_i is negative, and sum e_i / det = 1 / z. This needs
+// no clipping: a triangle that reaches behind the camera is right too (Olano and Greer, "Triangle Scan
+// Conversion using 2D Homogeneous Coordinates", 1997).
 //
-// Each tile keeps for 4 samples a pixel the nearest 1 / z and its triangle; afterwards every triangle seen in a
-// pixel is shaded once, at the middle of its samples. An edge shared by two triangles is computed to exactly
-// opposite numbers, so there are no cracks.
+// Each tile keeps for 4 samples a pixel the nearest 1 / z and its triangle; afterwards every triangle seen in
+// a pixel is shaded once, at the middle of its samples. An edge shared by two triangles is computed to
+// exactly opposite numbers, so there are no cracks.
 #include "rendering/raster.h"
 
 #include <math.h>
@@ -16,7 +16,8 @@
 
 enum { TILE = 32 };
 static const float near_m = 0.05f;
-static const float sample_x[4] = {-0.125f, 0.375f, -0.375f, 0.125f}, sample_y[4] = {-0.375f, -0.125f, 0.125f, 0.375f};
+static const float sample_x[4] = {-0.125f, 0.375f, -0.375f, 0.125f},
+                   sample_y[4] = {-0.375f, -0.125f, 0.125f, 0.375f};
 static const float reach = 0.375f; // of the outermost sample from the pixel's centre
 
 typedef float v8f __attribute__((vector_size(32)));
@@ -66,7 +67,8 @@ static void project(const gv_view *v, const gv_mesh *m, float *point, float *nor
     float P[12];
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 3; j++)
-            P[4 * i + j] = v->K[3 * i] * v->R[j] + v->K[3 * i + 1] * v->R[3 + j] + v->K[3 * i + 2] * v->R[6 + j];
+            P[4 * i + j] =
+                v->K[3 * i] * v->R[j] + v->K[3 * i + 1] * v->R[3 + j] + v->K[3 * i + 2] * v->R[6 + j];
         P[4 * i + 3] = v->K[3 * i] * v->t[0] + v->K[3 * i + 1] * v->t[1] + v->K[3 * i + 2] * v->t[2];
     }
     memcpy(normal, m->normal, 3 * sizeof(float) * (size_t)m->vertices);
@@ -140,7 +142,8 @@ static bool fill_bins(pass *s, int triangles) {
     for (int i = 0; i < triangles; i++)
         if (t[i].x0 <= t[i].x1)
             for (int y = t[i].y0 / TILE; y <= t[i].y1 / TILE; y++)
-                for (int x = t[i].x0 / TILE; x <= t[i].x1 / TILE; x++) bin[start[y * s->tiles_x + x + 1]++] = i;
+                for (int x = t[i].x0 / TILE; x <= t[i].x1 / TILE; x++)
+                    bin[start[y * s->tiles_x + x + 1]++] = i;
     return true;
 }
 
@@ -163,15 +166,18 @@ static gv_planes tile_planes(const pass *s, const gv_triangle *t) {
 // One entry of the bin into the samples of its tile: two pixels, eight samples at a time.
 static void raster(const pass *s, tile_samples *out, int entry) {
     const gv_canvas *c = s->c;
-    const gv_triangle *t = (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
+    const gv_triangle *t =
+        (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
     gv_planes *p = (gv_planes *)c->plane.data + s->first + entry;
     *p = tile_planes(s, t);
     const int x0 = (t->x0 > s->left ? t->x0 - s->left : 0) & ~1, y0 = t->y0 > s->top ? t->y0 - s->top : 0;
     const int x1 = t->x1 < s->left + TILE - 1 ? t->x1 - s->left : TILE - 1;
     const int y1 = t->y1 < s->top + TILE - 1 ? t->y1 - s->top : TILE - 1;
     const v8f zero = {0}, nearest = zero + 1 / near_m;
-    const v8f dx = {sample_x[0], sample_x[1], sample_x[2], sample_x[3], sample_x[0] + 1, sample_x[1] + 1, sample_x[2] + 1, sample_x[3] + 1};
-    const v8f dy = {sample_y[0], sample_y[1], sample_y[2], sample_y[3], sample_y[0], sample_y[1], sample_y[2], sample_y[3]};
+    const v8f dx = {sample_x[0],     sample_x[1],     sample_x[2],     sample_x[3],
+                    sample_x[0] + 1, sample_x[1] + 1, sample_x[2] + 1, sample_x[3] + 1};
+    const v8f dy = {sample_y[0], sample_y[1], sample_y[2], sample_y[3],
+                    sample_y[0], sample_y[1], sample_y[2], sample_y[3]};
     v8f step[4], start[4];
     for (int i = 0; i < 4; i++) {
         start[i] = p->a[i] * (dx + (float)x0) + p->b[i] * dy + p->c[i];
@@ -184,7 +190,8 @@ static void raster(const pass *s, tile_samples *out, int entry) {
         v8f *z = (v8f *)(out->inverse_z + 4 * (y * TILE + x0));
         v8i *who = (v8i *)(out->entry + 4 * (y * TILE + x0));
         for (int x = x0; x <= x1; x += 2, z++, who++) {
-            v8i in = (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
+            v8i in =
+                (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
             *z = (v8f)((in & (v8i)row[3]) | (~in & (v8i)*z));
             *who = (in & id) | (~in & *who);
             for (int i = 0; i < 4; i++) row[i] += step[i];
@@ -204,14 +211,16 @@ static float positive(float x) {
 enum { MOST = TILE * 4 };
 typedef struct fragments {
     int count, entry[MOST], pixel[MOST]; // the pixel's column in the tile
-    _Alignas(32) float x[MOST], y[MOST], weight[MOST]; // px in the tile, the middle of its samples; how many samples
+    _Alignas(32) float x[MOST], y[MOST],
+        weight[MOST]; // px in the tile, the middle of its samples; how many samples
     float normal[3][MOST], view[3][MOST], at[3][MOST], depth[MOST], lit[MOST], colour[3][MOST];
 } fragments;
 
 static void collect(fragments *f, const int32_t *who, int columns, int y) {
     f->count = 0;
     for (int x = 0; x < columns; x++, who += 4) {
-        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] && who[0] == who[3]) { // most pixels: one triangle
+        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] &&
+            who[0] == who[3]) { // most pixels: one triangle
             const int n = f->count++;
             f->entry[n] = who[0], f->pixel[n] = x, f->weight[n] = 4;
             f->x[n] = (float)x, f->y[n] = (float)y;
@@ -247,7 +256,8 @@ static void interpolate(const pass *s, fragments *f) {
         for (int i = 0; i < 3; i++) w[i] = positive(e->a[i] * f->x[k] + e->b[i] * f->y[k] + e->c[i]);
         const float *p = normals + 3 * (ptrdiff_t)t->vertex[0], *q = normals + 3 * (ptrdiff_t)t->vertex[1];
         const float *r = normals + 3 * (ptrdiff_t)t->vertex[2];
-        for (int i = 0; i < 3; i++) f->normal[i][k] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
+        for (int i = 0; i < 3; i++)
+            f->normal[i][k] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
         f->depth[k] = e->a[3] * f->x[k] + e->b[3] * f->y[k] + e->c[3];
         for (int i = 0; i < 3; i++) f->colour[i][k] = s->meshes[t->mesh].colour[i];
     }
@@ -270,7 +280,9 @@ static void interpolate(const pass *s, fragments *f) {
     for (int k = 0; k < f->count; k++) {
         const float at[3] = {f->at[0][k], f->at[1][k], f->at[2][k]};
         const float n[3] = {f->normal[0][k], f->normal[1][k], f->normal[2][k]};
-        f->lit[k] = dot(n, s->lights->key) > -0.15f ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n) : 0;
+        f->lit[k] = dot(n, s->lights->key) > -0.15f
+                        ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n)
+                        : 0;
     }
 }
 
@@ -293,11 +305,13 @@ static v8f root8(v8f x) {
 // Light of a matt body with a soft highlight, linear, into f->colour; eight fragments at a time.
 static void light(const gv_lights *l, fragments *f) {
     static const float sky[3] = {0.24f, 0.275f, 0.33f}, ground[3] = {0.12f, 0.105f, 0.10f};
-    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f}, rim[3] = {0.55f, 0.60f, 0.66f};
+    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f},
+                       rim[3] = {0.55f, 0.60f, 0.66f};
     const float near_floor = l->floor > 0 ? 0.45f : 0, per_m = l->floor > 0 ? 1 / l->floor : 0;
     for (int k = 0; k < f->count; k += 8) {
 #define EIGHT(field) (*(v8f *)&(field)[k])
-        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]), lit = EIGHT(f->lit);
+        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]),
+                  lit = EIGHT(f->lit);
         v8f v0 = EIGHT(f->view[0]), v1 = EIGHT(f->view[1]), v2 = EIGHT(f->view[2]);
         const v8f lv = 1 / root8(v0 * v0 + v1 * v1 + v2 * v2);
         v0 *= lv, v1 *= lv, v2 *= lv;
@@ -310,13 +324,15 @@ static void light(const gv_lights *l, fragments *f) {
         const v8f grazing = 1 - positive8(n0 * v0 + n1 * v1 + n2 * v2);
         const v8f back = positive8(n0 * l->rim[0] + n1 * l->rim[1] + n2 * l->rim[2] + 0.35f);
         const v8f r = grazing * grazing * grazing * back * open;
-        const v8f h0 = l->key[0] + v0, h1 = l->key[1] + v1, h2 = l->key[2] + v2; // half way between eye and light
+        const v8f h0 = l->key[0] + v0, h1 = l->key[1] + v1,
+                  h2 = l->key[2] + v2; // half way between eye and light
         v8f s = positive8(n0 * h0 + n1 * h1 + n2 * h2) / root8(h0 * h0 + h1 * h1 + h2 * h2 + 1e-12f);
         s *= s, s *= s, s *= s, s *= s; // exponent 16
         s = 0.04f * (s + s * s) * lit;
         for (int i = 0; i < 3; i++) {
             const v8f c = EIGHT(f->colour[i]), ambient = (ground[i] + (sky[i] - ground[i]) * up) * open;
-            const v8f sum = c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
+            const v8f sum =
+                c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
             EIGHT(f->colour[i]) = most1(sum);
         }
 #undef EIGHT
@@ -334,7 +350,8 @@ static void blend(const pass *s, const fragments *f, uint8_t *row) {
             covered += f->weight[k];
         }
         const float share = 0.25f * s->alpha, keep = 1 - share * covered;
-        for (int i = 0; i < 3; i++) pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
+        for (int i = 0; i < 3; i++)
+            pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
     }
 }
 
@@ -363,7 +380,8 @@ static void draw_tile(const pass *all, int tile, tile_samples *samples) {
 bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
                     float alpha, const gv_lights *lights) {
     size_t vertices = 0, triangles = 0;
-    for (int i = 0; i < n; i++) vertices += (size_t)meshes[i].vertices, triangles += (size_t)meshes[i].triangles;
+    for (int i = 0; i < n; i++)
+        vertices += (size_t)meshes[i].vertices, triangles += (size_t)meshes[i].triangles;
     if (vertices > INT32_MAX / 3 || triangles > INT32_MAX / 3) return false;
     if (!gv_buffer_reserve(&c->point, vertices, 3 * sizeof(float)) ||
         !gv_buffer_reserve(&c->normal, vertices, 3 * sizeof(float)) ||
@@ -375,7 +393,8 @@ bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
     gv_view_rays(view, s.ray, s.eye);
     int v = 0, t = 0;
     for (int i = 0; i < n; i++) {
-        project(view, &meshes[i], (float *)c->point.data + 3 * (ptrdiff_t)v, (float *)c->normal.data + 3 * (ptrdiff_t)v);
+        project(view, &meshes[i], (float *)c->point.data + 3 * (ptrdiff_t)v,
+                (float *)c->normal.data + 3 * (ptrdiff_t)v);
         set_up(c, &meshes[i], i, v, (gv_triangle *)c->triangle.data + t);
         v += meshes[i].vertices;
         t += meshes[i].triangles;
@@ -402,5 +421,6 @@ bool gv_render_over(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
             l.rim[i] += view->R[3 * j + i] * rim[j];
             l.up[i] += view->R[3 * j + i] * up[j];
         }
-    return gv_cast_shadows(c, meshes, n, l.key, false) && gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
+    return gv_cast_shadows(c, meshes, n, l.key, false) &&
+           gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
 }

@@ -32,7 +32,8 @@ struct gv_canvas {
     bool background_valid;
 };
 
-typedef struct gv_planes { // of a triangle in a tile: a x + b y + c from the tile's corner; 0..2 edges, 3: 1 / depth
+typedef struct gv_planes { // of a triangle in a tile: a x + b y + c from the tile's corner; 0..2 edges, 3: 1
+                           // / depth
     float a[4], b[4], c[4];
 } gv_planes;
 
@@ -41,7 +42,8 @@ typedef struct gv_lights { // directions are unit, world, towards the light
     float floor; // > 0: bodies stand on y = 0 and take less light within this many metres of it
 } gv_lights;
 
-// A map of one body on a grid across a direction l: cell (i, j) has its middle at (i, j) cell + (u0, v0) along s and q.
+// A map of one body on a grid across a direction l: cell (i, j) has its middle at (i, j) cell + (u0, v0)
+// along s and q.
 typedef struct gv_map {
     int nx, ny;             // 0: nothing there
     float s[3], q[3], l[3]; // unit, right-handed: s x q = l
@@ -51,9 +53,10 @@ typedef struct gv_map {
 } gv_map;
 
 typedef struct gv_body_shadow {
-    gv_map depth;  // along the key light: the highest p . l of the body, -1e30 where it is not
-    gv_map hidden; // the same grid: share of the key light that the body takes from what lies beyond, softened
-    gv_map close;  // seen from below: 1 where the body touches the ground, 0 from some 30 cm above, softened
+    gv_map depth; // along the key light: the highest p . l of the body, -1e30 where it is not
+    gv_map
+        hidden;   // the same grid: share of the key light that the body takes from what lies beyond, softened
+    gv_map close; // seen from below: 1 where the body touches the ground, 0 from some 30 cm above, softened
 } gv_body_shadow;
 
 bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);
