@@ -246,7 +246,7 @@ static void eliminate_depth(const gv_window *w, scratch *s, int i, int n) {
         if (isnan(w->pose[j].obs[i][0])) continue; // W is zero
         for (int r = 0; r < 6; r++) {
             double k = W[j][r] * v, *row = s->S + (6 * j + r) * n;
-            const double *all = W[0];
+            const double *all = (const double *)W; // [6 poses]
             s->g[6 * j + r] -= k * s->g_rho[i];
             for (int q = 0; q < 6 * j + 6; q++) row[q] -= k * all[q]; // beyond the diagonal: never looked at
         }
@@ -298,7 +298,8 @@ static bool take_step(const gv_window *w, const motion *m, scratch *s) {
     for (int i = 0; i < w->points; i++) {
         if (!s->use[i]) continue;
         double r = s->g_rho[i];
-        for (int k = 0; k < n; k++) r -= s->W[i][0][k] * s->step[k];
+        for (int j = 0; j < w->poses; j++)
+            for (int k = 0; k < 6; k++) r -= s->W[i][j][k] * s->step[6 * j + k];
         s->trial.rho[i] = fmax(0, s->trial.rho[i] + r / s->V[i]); // nothing is farther than infinity
     }
     return true;

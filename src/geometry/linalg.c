@@ -35,15 +35,6 @@ void gv_cholesky_solve(const double *L, int n, double *b) {
     }
 }
 
-void gv_cholesky_inverse(const double *L, int n, double *inv, double *work) {
-    for (int c = 0; c < n; c++) {
-        memset(work, 0, n * sizeof *work);
-        work[c] = 1;
-        gv_cholesky_solve(L, n, work);
-        for (int r = 0; r < n; r++) inv[(long)r * n + c] = work[r];
-    }
-}
-
 bool gv_cholesky_banded(double *A, int n, int band) {
     for (int i = 0; i < n; i++) {
         double *ai = A + (long)i * (band + 1);
@@ -123,35 +114,4 @@ bool gv_inverse_sym3(double inv[9], const double A[9]) {
     if (!(d > 1e-18 * scale * scale * scale)) return false;
     for (int i = 0; i < 9; i++) inv[i] = C[i] / d;
     return true;
-}
-
-void gv_svd3(const double A[9], double U[9], double s[3], double V[9]) {
-    double AtA[9], e[3], W[9];
-    gv_so3_mul_tn(AtA, A, A);
-    gv_eigen_sym3(AtA, e, W); // ascending; reversed below
-    for (int k = 0; k < 3; k++)
-        for (int i = 0; i < 3; i++) V[3 * i + k] = W[3 * i + 2 - k];
-    double u[3][3];
-    int rank = 0;
-    for (int k = 0; k < 3; k++) {
-        double v[3] = {V[k], V[3 + k], V[6 + k]};
-        gv_so3_apply(u[k], A, v);
-        for (int j = 0; j < rank; j++) { // removes what rounding left along the stronger directions
-            double d = gv_dot3(u[k], u[j]);
-            for (int i = 0; i < 3; i++) u[k][i] -= d * u[j][i];
-        }
-        s[k] = gv_normalise3(u[k]);
-        if (s[k] > 1e-12 * s[0] && s[k] > 0) rank = k + 1;
-        else break;
-    }
-    if (rank == 0) u[0][0] = 1, u[0][1] = u[0][2] = 0;
-    if (rank <= 1) { // any unit vector across u0
-        double a[3] = {fabs(u[0][0]) < 0.7, fabs(u[0][0]) >= 0.7, 0};
-        gv_cross3(u[1], u[0], a);
-        gv_normalise3(u[1]);
-    }
-    if (rank <= 2) gv_cross3(u[2], u[0], u[1]);
-    for (int k = rank; k < 3; k++) s[k] = 0;
-    for (int k = 0; k < 3; k++)
-        for (int i = 0; i < 3; i++) U[3 * i + k] = u[k][i];
 }

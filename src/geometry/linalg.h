@@ -9,8 +9,6 @@
 bool gv_cholesky(double *A, int n);
 // Solves L L^T x = b in place, L from gv_cholesky.
 void gv_cholesky_solve(const double *L, int n, double *b);
-// Inverse of L L^T into the full matrix inv [n, n]; work [n].
-void gv_cholesky_inverse(const double *L, int n, double *inv, double *work);
 
 // Banded Cholesky: A [n, band + 1], A[i, j] holds the matrix element (i, i - band + j), j = 0..band;
 // the last of each row is the diagonal. In place; elements before column 0 are not looked at.
@@ -21,5 +19,3 @@ void gv_cholesky_banded_solve(const double *L, int n, int band, double *b);
 void gv_eigen_sym3(const double A[9], double values[3], double V[9]);
 // Inverse of a symmetric positive definite 3x3 matrix; false when it is singular.
 bool gv_inverse_sym3(double inv[9], const double A[9]);
-// Singular value decomposition A = U diag(s) V^T, s descending, U and V orthogonal (det +1 or -1).
-void gv_svd3(const double A[9], double U[9], double s[3], double V[9]);
