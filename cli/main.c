@@ -5,9 +5,11 @@
 #include <string.h>
 
 static const gv_command commands[] = {
-    {"predict", "observations of one person to motion", gv_cmd_predict},
+    {"run", "a video to everybody's motion in one world, and pictures of it", gv_cmd_run},
+    {"observe", "a video to one person's boxes, 2D keypoints and camera rotation", gv_cmd_observe},
     {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
     {"render", "motions as a video: in the world, or over the original", gv_cmd_render},
+    {"predict", "observations of one person to motion", gv_cmd_predict},
     {"export", "a motion in the formats of other programs: .pt .bvh .trc .csv", gv_cmd_export},
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},
     {"info", "what a file holds and what it is missing", gv_cmd_info},

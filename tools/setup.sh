@@ -22,5 +22,7 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
 fi
 if [ ! -f models/node_modules/@mediapipe/pose/pose_landmark_full.tflite ]; then
+    # npm brings its own list of authorities; the system's may know one more (a company's proxy, say)
+    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
     (cd models && npm ci --ignore-scripts --no-audit --no-fund)
 fi

@@ -1,0 +1,57 @@
+#include "options.h"
+#include "cli.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+void gv_observe_help(void) {
+    puts("      --static-camera      the camera does not move (default: measured)\n"
+         "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
+         "                           (default: the image diagonal)\n"
+         "      --fps F              the true frame rate where the file's is wrong");
+}
+
+bool gv_focal_option(const char *command, const char *text, double *px, double *mm35) {
+    size_t n = strlen(text);
+    char number[32];
+    if (n > 2 && n < sizeof number && !strcmp(text + n - 2, "mm")) {
+        memcpy(number, text, n - 2);
+        number[n - 2] = 0;
+        return gv_cli_double(command, "--focal-length", number, 3, 2000, mm35);
+    }
+    return gv_cli_double(command, "--focal-length", text, 10, 1e6, px);
+}
+
+static bool landmarks(const char *command, gv_blaze_model *model) {
+    static const char *const names[] = {"lite", "full", "heavy"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(optarg, names[i])) {
+            *model = (gv_blaze_model)i;
+            return true;
+        }
+    gv_cli_usage(command, "--landmarks: \"%s\", expected lite, full or heavy", optarg);
+    return false;
+}
+
+bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o) {
+    long n;
+    switch (c) {
+    case 'q': o->quiet = true; return true;
+    case GV_OPT_STATIC: o->static_camera = true; return true;
+    case GV_OPT_FOCAL: return gv_focal_option(command, optarg, &o->focal_px, &o->focal_mm35);
+    case GV_OPT_FPS: return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
+    case GV_OPT_LANDMARKS: return landmarks(command, &o->model);
+    case GV_OPT_PEOPLE:
+        if (!gv_cli_int(command, "--people", optarg, 1, 1000, &n)) return false;
+        o->max_people = (int)n;
+        return true;
+    case GV_OPT_THREADS:
+        if (!gv_cli_int(command, "--threads", optarg, 1, 1024, &n)) return false;
+        omp_set_num_threads((int)n);
+        return true;
+    default:
+        gv_cli_usage(command, "%s: unknown option or missing value", argv[optind - 1]);
+        return false;
+    }
+}

@@ -1,0 +1,22 @@
+// options.h - options shared by the subcommands that watch a video (run, observe).
+#pragma once
+#include "pipeline/observe.h"
+#include <getopt.h>
+#include <stdbool.h>
+
+enum { GV_OPT_STATIC = 100, GV_OPT_FOCAL, GV_OPT_FPS, GV_OPT_PEOPLE, GV_OPT_LANDMARKS, GV_OPT_THREADS };
+#define GV_OBSERVE_OPTIONS                                                                                             \
+    {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
+        {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \
+        {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS}, {"threads", required_argument, NULL, GV_OPT_THREADS}, \
+        {"quiet", no_argument, NULL, 'q'}, { "help", no_argument, NULL, 'h' }
+
+// Prints the help lines of --static-camera, --focal-length and --fps.
+void gv_observe_help(void);
+
+// Takes one option of the above, or reports an unknown or incomplete one. False: the command line is wrong
+// and the message has been printed.
+bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o);
+
+// "1200" (px) or "26mm" (35-mm equivalent).
+bool gv_focal_option(const char *command, const char *text, double *px, double *mm35);

@@ -1,0 +1,46 @@
+// observe.h - a video to observations: everybody in it, and the camera's rotation, in one pass.
+//
+// Three threads work on consecutive frames: decoding, people, camera. Memory holds a fixed number of
+// frames; what grows with the video are the observations themselves.
+#pragma once
+#include "base/error.h"
+#include "camera/odometry.h"
+#include "formats/observations.h"
+#include "perception/people.h"
+
+typedef struct gv_observe_options {
+    gv_blaze_model model;
+    int max_people;       // 0 = everybody
+    double fps;           // > 0: overrides the container's frame rate
+    double focal_px;      // > 0: known focal length of the full picture, px
+    double focal_mm35;    // > 0: known as 35-mm equivalent (of the diagonal, 43.27 mm), mm
+    bool static_camera;   // known not to move: no visual odometry
+    bool quiet;
+} gv_observe_options;
+
+typedef struct gv_timing {
+    char stage[24];
+    double seconds; // wall clock
+    long frames;
+} gv_timing;
+enum { GV_MAX_TIMINGS = 12 };
+
+typedef struct gv_scene_observations {
+    int width, height;
+    long frames;
+    double fps;          // mean rate over the video, Hz
+    double *time_sec;    // [frames]
+    long damaged;        // packets that could not be decoded
+    char codec[32];
+    gv_camera_path camera;        // one rotation per frame; all identity for a static camera
+    const char *focal_source;     // "option", "35 mm equivalent", "image diagonal"
+    const char *rotation_source;  // "static (given)", "static (measured)", "visual odometry"
+    int people;
+    gv_observations *person; // [people], most prominent first
+    gv_timing timing[GV_MAX_TIMINGS];
+    int timings;
+} gv_scene_observations;
+
+// Nobody in the video: people = 0, and GV_OK.
+gv_status gv_observe(gv_scene_observations *out, const char *video, const gv_observe_options *opt, gv_error *err);
+void gv_scene_observations_free(gv_scene_observations *s);

@@ -1,0 +1,169 @@
+#include "pipeline/run.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "body/body.h"
+#include "pipeline/pictures.h"
+#include "pipeline/predict.h"
+#include "pipeline/scene_file.h"
+#include "video/video.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_PATH = 4096, MAX_MODELS = 4 };
+
+typedef struct job {
+    const gv_run_options *opt;
+    const char *video, *folder;
+    gv_network *network;
+    gv_body *body;
+    gv_model_used model[MAX_MODELS];
+    int models;
+    gv_scene_observations observations;
+    gv_motion *motions;
+    gv_scene scene;
+} job;
+
+// mkdir -p, and a trial that a file can be made in it.
+static gv_status prepare_folder(const char *folder, gv_error *err) {
+    char path[MAX_PATH];
+    if (!*folder || strlen(folder) + 64 > sizeof path)
+        return gv_fail(err, GV_ERR_ARGUMENT, "\"%.100s\": not a usable output folder name", folder);
+    snprintf(path, sizeof path, "%s", folder);
+    for (char *p = path + 1;; p++) {
+        if (*p && *p != '/') continue;
+        char c = *p;
+        *p = 0;
+        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+            return gv_fail(err, GV_ERR_IO, "%s: cannot make the output folder: %s", path, strerror(errno));
+        *p = c;
+        if (!c) break;
+    }
+    struct stat st;
+    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: not a folder", folder);
+    if (access(folder, W_OK | X_OK) != 0)
+        return gv_fail(err, GV_ERR_IO, "%s: cannot write into the output folder: %s", folder, strerror(errno));
+    return GV_OK;
+}
+
+static gv_status use_model(job *j, const char *role, const char *given, const char *builtin, gv_error *err) {
+    gv_model_used *m = &j->model[j->models];
+    m->role = role;
+    m->path = given ? strdup(given) : gv_resource_find(builtin, err);
+    if (!m->path) return given ? gv_fail(err, GV_ERR_MEMORY, "%s: no memory", given) : GV_ERR_MISSING;
+    j->models++;
+    return gv_sha256_file(m->sha256, m->path, err);
+}
+
+// Everything that can be missing is looked for before the long work starts.
+static gv_status open_models(job *j, gv_error *err) {
+    static const char *const graphs[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
+    const gv_run_options *o = j->opt;
+    gv_status status = use_model(j, "network", o->model, "gvhmr-compact.safetensors", err);
+    if (status == GV_OK) status = gv_network_open(&j->network, j->model[0].path, o->heads, o->precision, err);
+    if (status == GV_OK) status = use_model(j, "body", o->body_model, "mannequin.npz", err);
+    if (status == GV_OK) status = gv_body_open(&j->body, j->model[1].path, err);
+    if (status == GV_OK) status = use_model(j, "detector", NULL, "pose_solution_packed_assets.data", err);
+    if (status == GV_OK) status = use_model(j, "landmarks", NULL, graphs[o->observe.model], err);
+    return status;
+}
+
+static void timed(gv_scene_observations *s, const char *stage, double seconds, long frames) {
+    if (s->timings >= GV_MAX_TIMINGS) return;
+    gv_timing *t = &s->timing[s->timings++];
+    snprintf(t->stage, sizeof t->stage, "%s", stage);
+    t->seconds = seconds;
+    t->frames = frames;
+}
+
+static gv_status predict_all(job *j, gv_error *err) {
+    gv_scene_observations *s = &j->observations;
+    j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
+    if (!j->motions) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d motions", s->people);
+    gv_predict_options popt = {.static_camera = s->camera.is_static, .verbose = j->opt->verbose};
+    gv_progress progress;
+    gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet);
+    long frames = 0;
+    for (int k = 0; k < s->people; k++) {
+        gv_status status = gv_predict(&j->motions[k], j->network, j->body, &s->person[k], &popt, NULL, err);
+        if (status != GV_OK) return status;
+        frames += s->person[k].frames;
+        gv_progress_set(&progress, k + 1);
+    }
+    timed(s, "predict", gv_progress_end(&progress), frames);
+    return GV_OK;
+}
+
+static gv_status save_motions(job *j, gv_error *err) {
+    for (int k = 0; k < j->observations.people; k++) {
+        char path[MAX_PATH];
+        snprintf(path, sizeof path, "%s/person-%d.npz", j->folder, k + 1);
+        gv_status status = gv_motion_save(&j->motions[k], path, err);
+        if (status != GV_OK) return status;
+    }
+    return GV_OK;
+}
+
+static gv_status draw(job *j, gv_error *err) {
+    char overlay[MAX_PATH], world[MAX_PATH], side[MAX_PATH];
+    snprintf(overlay, sizeof overlay, "%s/overlay.mp4", j->folder);
+    snprintf(world, sizeof world, "%s/world.mp4", j->folder);
+    snprintf(side, sizeof side, "%s/side-by-side.mp4", j->folder);
+    const gv_run_options *o = j->opt;
+    if (!o->pictures && !o->side_by_side) return GV_OK;
+    gv_pictures_options popt = {.overlay = o->pictures ? overlay : NULL, .world = o->pictures ? world : NULL,
+                                .side_by_side = o->side_by_side ? side : NULL, .fps = o->observe.fps, .quiet = o->observe.quiet};
+    double seconds;
+    gv_status status = gv_draw_pictures(&j->scene, j->video, j->body, &popt, &seconds, err);
+    timed(&j->observations, "draw", seconds, j->observations.frames);
+    return status;
+}
+
+static gv_status write_scene(job *j, char **text, gv_error *err) {
+    char path[MAX_PATH];
+    snprintf(path, sizeof path, "%s/scene.json", j->folder);
+    free(*text);
+    *text = NULL;
+    gv_status status = gv_scene_json(text, &j->scene, &j->observations, j->video, j->model, j->models, err);
+    return status == GV_OK ? gv_file_write(path, *text, strlen(*text), err) : status;
+}
+
+gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, char **summary, gv_error *err) {
+    job j = {.opt = opt, .video = video, .folder = folder};
+    char *text = NULL;
+    double start = gv_now();
+    // the video first: its name is what people get wrong; then what the program needs; then the long work
+    gv_video *probe = NULL;
+    gv_status status = gv_video_open(&probe, video, NULL, err);
+    gv_video_close(probe);
+    if (status == GV_OK) status = open_models(&j, err);
+    if (status == GV_OK) status = prepare_folder(folder, err);
+    if (status == GV_OK) status = gv_observe(&j.observations, video, &opt->observe, err);
+    if (status == GV_OK && j.observations.people == 0)
+        status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
+    if (status == GV_OK) status = predict_all(&j, err);
+    if (status == GV_OK) status = gv_scene_compose(&j.scene, j.motions, j.observations.people, &j.observations, err);
+    if (status == GV_OK) status = save_motions(&j, err);
+    if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
+    if (status == GV_OK) status = draw(&j, err);
+    timed(&j.observations, "whole", gv_now() - start, j.observations.frames);
+    if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
+    if (status == GV_OK && summary) {
+        *summary = text;
+        text = NULL;
+    }
+    free(text);
+    gv_scene_free(&j.scene);
+    for (int k = 0; j.motions && k < j.observations.people; k++) gv_motion_free(&j.motions[k]);
+    free(j.motions);
+    gv_scene_observations_free(&j.observations);
+    for (int i = 0; i < j.models; i++) free(j.model[i].path);
+    gv_network_close(j.network);
+    gv_body_close(j.body);
+    return status;
+}

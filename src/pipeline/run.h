@@ -1,0 +1,19 @@
+// run.h - the main job: a video to a folder with everybody's motion in one world, and pictures of it.
+#pragma once
+#include "network/network.h"
+#include "pipeline/observe.h"
+
+typedef struct gv_run_options {
+    gv_observe_options observe;
+    const char *model;      // network weights; NULL = built in
+    const char *body_model; // NULL = the mannequin
+    int heads;              // 0 = as the file says, else 8
+    gv_precision precision;
+    bool pictures;          // overlay.mp4 and world.mp4
+    bool side_by_side;      // side-by-side.mp4
+    bool verbose;           // raw network outputs in the motion files
+} gv_run_options;
+
+// Writes person-1.npz .. person-N.npz and scene.json, then the videos, into `folder` (created if needed).
+// Nobody in the video is GV_ERR_EMPTY. summary (may be NULL) receives the text of scene.json, to be freed.
+gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, char **summary, gv_error *err);

@@ -1,0 +1,279 @@
+// How the parts are joined. For person p and frame t the network gives the body's orientation in the camera
+// and in p's own world, hence the rotation W_pt = R_world R_camera^T from camera to p's world; its transpose
+// takes p's "up" into the camera. The odometry gives V_t, the rotation from its own world (that of
+// frame 0) to camera t.
+//   1. up = the mean over all p, t of V_t^T W_pt^T e_y: gravity in the odometry's world, from everybody.
+//   2. The common world's y is up, its heading that of person 0's world; so S_t (common world -> camera) = V_t A.
+//   3. Person p is turned about y by the mean difference between W_pt and S_t^T, and
+//   4. moved along the ground so that the median of (seen from the camera) - (own world path) vanishes. For a
+//      camera that moves, its own path follows from the persons placed before: c_t = x_world - S_t^T x_camera.
+#include "pipeline/scene.h"
+#include "base/memory.h"
+#include "geometry/rotation.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const float *joint0(const float *joints, int t) {
+    return joints + (size_t)t * GV_MOTION_JOINTS * 3;
+}
+
+// Camera -> person's own world.
+static void camera_to_world(float W[9], const gv_motion *m, int t) {
+    float Rw[9], Rc[9];
+    gv_rot_from_aa(Rw, m->global_orient + 3 * (size_t)t);
+    gv_rot_from_aa(Rc, m->global_orient_incam + 3 * (size_t)t);
+    gv_mat3_mul_nt(W, Rw, Rc);
+}
+
+static const float *odometry(const gv_scene_observations *s, const gv_motion *m, int t) {
+    return s->camera.R_w2c + 9 * (size_t)m->frame_index[t];
+}
+
+static void normalise(double v[3]) {
+    double n = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+    for (int i = 0; i < 3; i++) v[i] /= n > 1e-12 ? n : 1;
+}
+
+// A [9]: common world -> odometry world. Columns: x, y = up, z.
+static void world_axes(float A[9], const gv_motion *motions, int people, const gv_scene_observations *s) {
+    double up[3] = {0}, heading[3] = {0};
+    for (int p = 0; p < people; p++) {
+        for (int t = 0; t < motions[p].frames; t++) {
+            float W[9], M[9]; // M = V^T W^T: person's world -> odometry world
+            camera_to_world(W, motions + p, t);
+            for (int i = 0; i < 3; i++)
+                for (int j = 0; j < 3; j++) {
+                    const float *V = odometry(s, motions + p, t);
+                    M[3 * i + j] = V[i] * W[3 * j] + V[3 + i] * W[3 * j + 1] + V[6 + i] * W[3 * j + 2];
+                }
+            for (int i = 0; i < 3; i++) up[i] += M[3 * i + 1];
+            if (p == 0)
+                for (int i = 0; i < 3; i++) heading[i] += M[3 * i + 2];
+        }
+    }
+    normalise(up);
+    double along = up[0] * heading[0] + up[1] * heading[1] + up[2] * heading[2];
+    for (int i = 0; i < 3; i++) heading[i] -= along * up[i];
+    normalise(heading);
+    double x[3] = {up[1] * heading[2] - up[2] * heading[1], up[2] * heading[0] - up[0] * heading[2],
+                   up[0] * heading[1] - up[1] * heading[0]};
+    for (int i = 0; i < 3; i++) {
+        A[3 * i] = (float)x[i];
+        A[3 * i + 1] = (float)up[i];
+        A[3 * i + 2] = (float)heading[i];
+    }
+}
+
+// The turn about y, radians, that takes person m's own world to the common one.
+static double heading_of(const gv_motion *m, const gv_scene *scene) {
+    double c = 0, s = 0;
+    for (int t = 0; t < m->frames; t++) {
+        float W[9], M[9]; // M = S^T W^T: own world -> common world
+        camera_to_world(W, m, t);
+        const float *S = scene->R_w2c + 9 * (size_t)m->frame_index[t];
+        float Wt[9] = {W[0], W[3], W[6], W[1], W[4], W[7], W[2], W[5], W[8]};
+        gv_mat3_mul_tn(M, S, Wt);
+        c += M[0] + M[8]; // the turn about y nearest to M maximises c cos + s sin
+        s += M[2] - M[6];
+    }
+    return atan2(s, c);
+}
+
+static void turn(gv_motion *m, double angle) {
+    float aa[3] = {0, (float)angle, 0}, Y[9];
+    gv_rot_from_aa(Y, aa);
+    for (int t = 0; t < m->frames; t++) {
+        float R[9], YR[9], rest[3], moved[3];
+        float *joints = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3;
+        float *transl = m->transl + 3 * (size_t)t, *orient = m->global_orient + 3 * (size_t)t;
+        gv_rot_from_aa(R, orient);
+        gv_mat3_mul(YR, Y, R);
+        gv_rot_to_aa(orient, YR);
+        for (int i = 0; i < 3; i++) rest[i] = joints[i] - transl[i]; // rest pelvis: the root turns about it
+        for (int j = 0; j < GV_MOTION_JOINTS; j++) {
+            gv_mat3_apply(moved, Y, joints + 3 * j);
+            memcpy(joints + 3 * j, moved, sizeof moved);
+        }
+        for (int i = 0; i < 3; i++) transl[i] = joints[i] - rest[i];
+    }
+}
+
+static void move(gv_motion *m, double x, double z) {
+    for (int t = 0; t < m->frames; t++) {
+        float *joints = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3;
+        for (int j = 0; j < GV_MOTION_JOINTS; j++) {
+            joints[3 * j] += (float)x;
+            joints[3 * j + 2] += (float)z;
+        }
+        m->transl[3 * (size_t)t] += (float)x;
+        m->transl[3 * (size_t)t + 2] += (float)z;
+    }
+}
+
+static int by_value(const void *a, const void *b) {
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+static double median(double *v, int n) {
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+// Where the camera must stand so that the pelvis of frame t is where m's world says: x_world - S^T x_camera.
+static void camera_centre(double c[3], const gv_scene *scene, const gv_motion *m, int t) {
+    float seen[3];
+    gv_mat3_apply_t(seen, scene->R_w2c + 9 * (size_t)m->frame_index[t], joint0(m->joints_incam, t));
+    for (int i = 0; i < 3; i++) c[i] = (double)joint0(m->joints_world, t)[i] - seen[i];
+}
+
+// Camera path while people are placed one after another.
+typedef struct path {
+    double *c;    // [frames, 3] sum of the centres, world
+    int *votes;   // [frames]
+    bool fixed;   // a static camera: one centre for all frames
+    double centre[3];
+    double *work; // [frames]
+} path;
+
+static double path_at(const path *p, long frame, int axis) {
+    return p->fixed ? p->centre[axis] : p->c[3 * frame + axis] / p->votes[frame];
+}
+
+static void add_to_path(path *p, const gv_scene *scene, const gv_motion *m) {
+    for (int t = 0; t < m->frames; t++) {
+        double c[3];
+        camera_centre(c, scene, m, t);
+        for (int i = 0; i < 3; i++) p->c[3 * (long)m->frame_index[t] + i] += c[i];
+        p->votes[m->frame_index[t]]++;
+    }
+}
+
+// Frames of m in which the camera's place is known.
+static int common_frames(const path *p, const gv_motion *m) {
+    int n = 0;
+    for (int t = 0; t < m->frames; t++) n += p->fixed || p->votes[m->frame_index[t]] > 0;
+    return n;
+}
+
+// Without common frames: the place is that of the known frame nearest in time.
+static void fill_path(path *p, long frames) {
+    long last = -1;
+    for (long f = 0; f < frames; f++) {
+        if (!p->votes[f]) continue;
+        for (long g = last + 1; g < f; g++)
+            for (int i = 0; i < 3; i++) {
+                double after = p->c[3 * f + i] / p->votes[f];
+                double before = last >= 0 ? p->c[3 * last + i] / p->votes[last] : after;
+                double w = last >= 0 ? (double)(g - last) / (double)(f - last) : 1;
+                p->c[3 * g + i] = before + w * (after - before);
+            }
+        for (long g = last + 1; g < f; g++) p->votes[g] = 1;
+        last = f;
+    }
+    for (long g = last + 1; last >= 0 && g < frames; g++) {
+        for (int i = 0; i < 3; i++) p->c[3 * g + i] = p->c[3 * last + i] / p->votes[last];
+        p->votes[g] = 1;
+    }
+}
+
+static void place(path *p, const gv_scene *scene, gv_motion *m) {
+    double shift[3] = {0};
+    for (int axis = 0; axis < 3; axis += 2) {
+        int n = 0;
+        for (int t = 0; t < m->frames; t++) {
+            double c[3];
+            if (!p->fixed && !p->votes[m->frame_index[t]]) continue;
+            camera_centre(c, scene, m, t);
+            p->work[n++] = path_at(p, m->frame_index[t], axis) - c[axis];
+        }
+        shift[axis] = median(p->work, n);
+    }
+    move(m, shift[0], shift[2]);
+}
+
+// A static camera stands still: its height from everybody, its place on the ground from person 0.
+static void fix_centre(path *p, const gv_scene *scene, const gv_motion *motions, int people) {
+    for (int axis = 0; axis < 3; axis++) {
+        double sum = 0, weight = 0;
+        for (int k = 0; k < (axis == 1 ? people : 1); k++) {
+            for (int t = 0; t < motions[k].frames; t++) {
+                double c[3];
+                camera_centre(c, scene, motions + k, t);
+                p->work[t] = c[axis];
+            }
+            sum += motions[k].frames * median(p->work, motions[k].frames);
+            weight += motions[k].frames;
+        }
+        p->centre[axis] = sum / weight;
+    }
+    p->fixed = true;
+}
+
+static void place_everybody(path *p, const gv_scene *scene, gv_motion *motions, int people, bool *placed) {
+    placed[0] = true;
+    for (int round = 1; round < people; round++) {
+        int best = -1, best_common = -1;
+        for (int k = 1; k < people; k++) {
+            int n = placed[k] ? -1 : common_frames(p, motions + k);
+            if (n > best_common) best = k, best_common = n;
+        }
+        if (best_common == 0) fill_path(p, scene->frames);
+        place(p, scene, motions + best);
+        if (!p->fixed) add_to_path(p, scene, motions + best);
+        placed[best] = true;
+    }
+}
+
+static void write_camera(gv_scene *scene, path *p) {
+    for (long f = 0; f < scene->frames; f++) scene->camera_known[f] = p->fixed || p->votes[f] > 0;
+    if (!p->fixed) fill_path(p, scene->frames);
+    for (long f = 0; f < scene->frames; f++) {
+        float c[3], t[3];
+        for (int i = 0; i < 3; i++) c[i] = (float)path_at(p, f, i);
+        gv_mat3_apply(t, scene->R_w2c + 9 * f, c);
+        for (int i = 0; i < 3; i++) scene->t_w2c[3 * f + i] = -t[i];
+    }
+}
+
+gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s, gv_error *err) {
+    size_t frames = (size_t)s->frames;
+    *scene = (gv_scene){.people = people, .motion = motions, .frames = s->frames};
+    path p = {.c = gv_calloc2(frames, 3 * sizeof(double)), .votes = gv_calloc2(frames, sizeof(int)),
+              .work = gv_calloc2(frames, sizeof(double))};
+    bool *placed = gv_calloc2((size_t)people, sizeof *placed);
+    scene->R_w2c = gv_calloc2(frames, 9 * sizeof(float));
+    scene->t_w2c = gv_calloc2(frames, 3 * sizeof(float));
+    scene->camera_known = gv_calloc2(frames, sizeof(bool));
+    gv_status status = GV_OK;
+    if (!p.c || !p.votes || !p.work || !placed || !scene->R_w2c || !scene->t_w2c || !scene->camera_known) {
+        status = gv_fail(err, GV_ERR_MEMORY, "no memory for a scene of %ld frames", s->frames);
+        gv_scene_free(scene);
+        goto done;
+    }
+    float A[9];
+    world_axes(A, motions, people, s);
+    for (size_t f = 0; f < frames; f++) gv_mat3_mul(scene->R_w2c + 9 * f, s->camera.R_w2c + 9 * f, A);
+    for (int k = 1; k < people; k++) turn(motions + k, heading_of(motions + k, scene));
+    if (s->camera.is_static)
+        fix_centre(&p, scene, motions, people);
+    else
+        add_to_path(&p, scene, motions);
+    place_everybody(&p, scene, motions, people, placed);
+    write_camera(scene, &p);
+done:
+    free(p.c);
+    free(p.votes);
+    free(p.work);
+    free(placed);
+    return status;
+}
+
+void gv_scene_free(gv_scene *scene) {
+    free(scene->R_w2c);
+    free(scene->t_w2c);
+    free(scene->camera_known);
+    *scene = (gv_scene){0};
+}

@@ -1,0 +1,122 @@
+// One world for everybody: a made-up scene is taken apart into what the network gives for each person (own
+// heading, own origin, view from the camera) and must come together again.
+#include "geometry/rotation.h"
+#include "pipeline/scene.h"
+#include "test.h"
+
+#include <string.h>
+
+enum { FRAMES = 90, PEOPLE = 3 };
+typedef struct truth {
+    float camera_R[FRAMES][9], camera_c[FRAMES][3]; // world -> camera, centre in the world
+    float root_R[PEOPLE][FRAMES][9], root[PEOPLE][FRAMES][3];
+} truth;
+
+static void euler(float R[9], float yaw, float pitch) {
+    float a[3] = {0, yaw, 0}, b[3] = {pitch, 0, 0}, Y[9], X[9];
+    gv_rot_from_aa(Y, a);
+    gv_rot_from_aa(X, b);
+    gv_mat3_mul(R, Y, X);
+}
+
+static void make_truth(truth *w, int moving) {
+    const float flip[9] = {-1, 0, 0, 0, -1, 0, 0, 0, 1}; // camera axes: y down
+    for (int t = 0; t < FRAMES; t++) {
+        float turn[9], s = moving ? (float)t / FRAMES : 0;
+        euler(turn, 0.1f - 0.5f * s, 0.2f + 0.1f * s);
+        gv_mat3_mul_nt(w->camera_R[t], flip, turn); // looks along +z, downwards
+        w->camera_c[t][0] = 0.5f * s;
+        w->camera_c[t][1] = 2.5f;
+        w->camera_c[t][2] = -6 + s;
+        for (int p = 0; p < PEOPLE; p++) {
+            euler(w->root_R[p][t], 0.3f * (float)p + 0.01f * (float)t, 0.05f);
+            w->root[p][t][0] = (float)p - 1 + 0.02f * (float)t;
+            w->root[p][t][1] = 0.95f;
+            w->root[p][t][2] = 1.5f * (float)p + 0.01f * (float)t * (float)(p - 1);
+        }
+    }
+}
+
+// Person p as the network sees it: first frame `first`, own world turned by yaw and moved by (dx, dz).
+static void make_motion(gv_motion *m, const truth *w, int p, int first, int frames, float yaw, float dx, float dz) {
+    gv_error err = {0};
+    assert_int_equal(gv_motion_alloc(m, frames, &err), GV_OK);
+    float aa[3] = {0, yaw, 0}, Y[9];
+    gv_rot_from_aa(Y, aa);
+    for (int t = 0; t < frames; t++) {
+        int f = first + t;
+        float R[9], x[3], shifted[3];
+        m->frame_index[t] = f;
+        gv_mat3_mul(R, Y, w->root_R[p][f]);
+        gv_rot_to_aa(m->global_orient + 3 * t, R);
+        gv_mat3_mul(R, w->camera_R[f], w->root_R[p][f]);
+        gv_rot_to_aa(m->global_orient_incam + 3 * t, R);
+        gv_mat3_apply(x, Y, w->root[p][f]);
+        x[0] += dx;
+        x[2] += dz;
+        for (int i = 0; i < 3; i++) shifted[i] = w->root[p][f][i] - w->camera_c[f][i];
+        float c[3];
+        gv_mat3_apply(c, w->camera_R[f], shifted);
+        for (int i = 0; i < 3; i++) {
+            float rest = i == 1 ? -0.35f : 0.01f;
+            for (int j = 0; j < GV_MOTION_JOINTS; j++) {
+                m->joints_world[(t * GV_MOTION_JOINTS + j) * 3 + i] = x[i];
+                m->joints_incam[(t * GV_MOTION_JOINTS + j) * 3 + i] = c[i];
+            }
+            m->transl[3 * t + i] = x[i] - rest;
+            m->transl_incam[3 * t + i] = c[i] - rest;
+        }
+    }
+}
+
+static void comes_together(int moving) {
+    static truth w;
+    static double times[FRAMES];
+    make_truth(&w, moving);
+    gv_motion m[PEOPLE] = {0};
+    make_motion(&m[0], &w, 0, 0, 60, 0, 0, 0);
+    make_motion(&m[1], &w, 1, 20, 70, 1.2f, 3, -2);
+    make_motion(&m[2], &w, 2, 65, 25, -2.5f, -1, 7); // never with person 1, only with person 2
+    gv_scene_observations s = {.frames = FRAMES, .time_sec = times, .people = PEOPLE};
+    static float V[FRAMES * 9];
+    for (int t = 0; t < FRAMES; t++) gv_mat3_mul_nt(V + 9 * t, w.camera_R[t], w.camera_R[0]);
+    s.camera = (gv_camera_path){.frames = FRAMES, .R_w2c = V, .is_static = !moving};
+    gv_scene scene;
+    gv_error err = {0};
+    assert_int_equal(gv_scene_compose(&scene, m, PEOPLE, &s, &err), GV_OK);
+    for (int p = 0; p < PEOPLE; p++)
+        for (int t = 0; t < m[p].frames; t++) {
+            int f = m[p].frame_index[t];
+            float R[9];
+            gv_rot_from_aa(R, m[p].global_orient + 3 * t);
+            assert_true(gv_rot_angle(R, w.root_R[p][f]) < 2e-3);
+            for (int i = 0; i < 3; i++) {
+                assert_float_equal(m[p].joints_world[t * GV_MOTION_JOINTS * 3 + i], w.root[p][f][i], 5e-3);
+                assert_float_equal(m[p].transl[3 * t + i] + (i == 1 ? -0.35f : 0.01f), w.root[p][f][i], 5e-3);
+            }
+        }
+    for (int t = 0; t < FRAMES; t++) {
+        float c[3];
+        gv_mat3_apply_t(c, scene.R_w2c + 9 * t, scene.t_w2c + 3 * t);
+        assert_true(scene.camera_known[t]);
+        assert_true(gv_rot_angle(scene.R_w2c + 9 * t, w.camera_R[t]) < 2e-3);
+        for (int i = 0; i < 3; i++) assert_float_equal(-c[i], w.camera_c[t][i], 1e-2);
+    }
+    gv_scene_free(&scene);
+    for (int p = 0; p < PEOPLE; p++) gv_motion_free(&m[p]);
+}
+
+static void static_camera(void **state) {
+    (void)state;
+    comes_together(0);
+}
+
+static void moving_camera(void **state) {
+    (void)state;
+    comes_together(1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(static_camera), cmocka_unit_test(moving_camera)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
