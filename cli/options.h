@@ -4,7 +4,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-enum { GV_OPT_STATIC = 100, GV_OPT_FOCAL, GV_OPT_FPS, GV_OPT_PEOPLE, GV_OPT_LANDMARKS, GV_OPT_THREADS };
+enum { GV_OPT_STATIC = 256, GV_OPT_FOCAL, GV_OPT_FPS, GV_OPT_PEOPLE, GV_OPT_LANDMARKS, GV_OPT_THREADS };
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
         {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \

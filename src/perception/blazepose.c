@@ -88,8 +88,10 @@ gv_status gv_blazepose_open(gv_blazepose **out, gv_blaze_model model, const char
         s = gv_fail(err, GV_ERR_MEMORY, "no memory for BlazePose");
         goto done;
     }
+    omp_set_num_threads(1); // oneDNN plans for the number of threads it sees
     s = open_network(&p->detector, first, &detector, p->workers, err);
     if (s == GV_OK) s = open_network(&p->landmarks, second, &landmarks, p->workers, err);
+    omp_set_num_threads(p->workers);
 done:
     if (s == GV_OK)
         *out = p;
@@ -127,18 +129,20 @@ static void square_to_image(gv_detection *d, const gv_region *r) {
 
 typedef gv_status job(void *context, int i, int worker, gv_error *err);
 
-// Two jobs and more run one per thread; a single one, or one that is left over, has all threads for itself.
+// Every job runs on one thread, several of them side by side: layers this small lose to waiting for one
+// another what they gain by sharing, and the other cores decode, follow the camera and draw meanwhile.
 static gv_status run_jobs(const gv_blazepose *p, int n, job *run, void *context, gv_error *err) {
-    int together = n % p->workers == 1 ? n - 1 : n;
+    int threads = omp_get_max_threads();
     gv_status status = GV_OK;
-#pragma omp parallel for schedule(dynamic) num_threads(p->workers) if (together > 1)
-    for (int i = 0; i < together; i++) {
+    if (n == 1) omp_set_num_threads(1);
+#pragma omp parallel for schedule(dynamic) num_threads(p->workers) if (n > 1)
+    for (int i = 0; i < n; i++) {
         gv_error e = {0};
         gv_status s = run(context, i, omp_get_thread_num(), &e);
 #pragma omp critical(gv_blazepose_error)
         if (s != GV_OK) status = gv_fail(err, s, "%s", e.text);
     }
-    for (int i = together; i < n && status == GV_OK; i++) status = run(context, i, 0, err);
+    omp_set_num_threads(threads);
     return status;
 }
 

@@ -12,6 +12,7 @@
 
 enum { BUFFERS = 4, MAX_SIDE = 1920, WORLD_WIDTH = 1280, WORLD_HEIGHT = 720 };
 static const float opacity = 0.9f;
+#define LARGEST_STAGE 25.0f // m, diagonal of the ground that the outside view shows at most, unless person 1 needs more
 
 // One person's mesh, in the world and in the camera, for the current frame.
 typedef struct actor {
@@ -125,15 +126,28 @@ static void close_film(film *f) {
     free(f->rgb);
 }
 
+static void include(const gv_motion *m, float lo[3], float hi[3]) {
+    for (size_t j = 0; j < (size_t)m->frames * GV_MOTION_JOINTS; j++)
+        for (int i = 0; i < 3; i++) {
+            lo[i] = fminf(lo[i], m->joints_world[3 * j + i]);
+            hi[i] = fmaxf(hi[i], m->joints_world[3 * j + i]);
+        }
+}
+
+// The box that the outside view shows: person 1, and the others, most prominent first, while it stays small
+// enough for people to be seen. Somebody far in the background is drawn where the view happens to reach.
 static void bounds(const gv_scene *scene, float lo[3], float hi[3]) {
     for (int i = 0; i < 3; i++) lo[i] = 1e9f, hi[i] = -1e9f;
-    for (int k = 0; k < scene->people; k++) {
-        const gv_motion *m = scene->motion + k;
-        for (size_t j = 0; j < (size_t)m->frames * GV_MOTION_JOINTS; j++)
-            for (int i = 0; i < 3; i++) {
-                lo[i] = fminf(lo[i], m->joints_world[3 * j + i]);
-                hi[i] = fmaxf(hi[i], m->joints_world[3 * j + i]);
-            }
+    include(scene->motion, lo, hi);
+    float limit = fmaxf(LARGEST_STAGE, 1.5f * hypotf(hi[0] - lo[0], hi[2] - lo[2]));
+    for (int k = 1; k < scene->people; k++) {
+        float l[3], h[3];
+        memcpy(l, lo, sizeof l);
+        memcpy(h, hi, sizeof h);
+        include(scene->motion + k, l, h);
+        if (hypotf(h[0] - l[0], h[2] - l[2]) > limit) continue;
+        memcpy(lo, l, sizeof l);
+        memcpy(hi, h, sizeof h);
     }
 }
 
