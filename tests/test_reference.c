@@ -264,6 +264,53 @@ static void wrong_networks_are_named(void **s) {
     assert_null(net);
 }
 
+// Copies the tiny checkpoint to a safetensors file, without one tensor or with one of another shape.
+static void write_damaged(const char *path, const char *leave_out, const char *reshape) {
+    gv_tensors *t = NULL;
+    gv_error err = {0};
+    assert_int_equal(gv_tensors_open(&t, shared_path("reference/motion/tiny.ckpt"), &err), GV_OK);
+    int n = gv_tensors_count(t), kept = 0;
+    gv_tensor_view *views = calloc((size_t)n, sizeof *views);
+    float **data = calloc((size_t)n, sizeof *data);
+    for (int i = 0; i < n; i++) {
+        const gv_tensor *x = gv_tensors_at(t, i);
+        if (strstr(x->name, leave_out)) continue;
+        gv_tensor_view *v = &views[kept];
+        *v = (gv_tensor_view){.name = x->name, .ndim = x->ndim};
+        memcpy(v->shape, x->shape, sizeof v->shape);
+        v->data = data[kept] = gv_tensors_read_f32(t, x->name, x->shape, x->ndim, &err);
+        if (strstr(x->name, reshape)) v->shape[0] /= 2;
+        kept++;
+    }
+    if (gv_safetensors_write(path, views, kept, GV_F32, NULL, &err)) fail_msg("%s", err.text);
+    for (int i = 0; i < kept; i++) free(data[i]);
+    free(data);
+    free(views);
+    gv_tensors_close(t);
+}
+
+static void damaged_networks_say_which_tensor(void **s) {
+    (void)s;
+    need_shared("reference/motion/tiny.ckpt");
+    char path[] = "/tmp/gvhmr-test-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    gv_network *net = NULL;
+    gv_error err = {0};
+    write_damaged(path, "blocks.1.attn.proj.bias", "nothing");
+    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_ERR_MISSING);
+    assert_non_null(strstr(err.text, "blocks.1.attn.proj.bias"));
+    write_damaged(path, "nothing", "final_layer.fc1.weight");
+    assert_int_not_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_OK);
+    assert_non_null(strstr(err.text, "final_layer.fc1.weight"));
+    write_damaged(path, "embed_noisyobs", "nothing");
+    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_ERR_MISSING);
+    assert_non_null(strstr(err.text, "not a GVHMR motion network"));
+    assert_null(net);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_cases),
@@ -272,6 +319,7 @@ int main(void) {
         cmocka_unit_test(one_frame_works),
         cmocka_unit_test(padded_clips_beyond_the_window_are_refused),
         cmocka_unit_test(wrong_networks_are_named),
+        cmocka_unit_test(damaged_networks_say_which_tensor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
