@@ -212,7 +212,7 @@ static void search_covers_and_prefers_change(void **state) {
     int covered = 0, later = 0, lively = 0, quiet = 0;
     static uint8_t seen[H][W];
     memset(seen, 0, sizeof seen);
-    for (int f = 0; f < 150; f++) {
+    for (int f = 0; f < 240; f++) {
         for (int y = 200; y < 260; y++) // a bar that moves inside 300..340
             for (int x = 290; x < 350; x++)
                 picture[(y * W + x) * 3 + 1] = f > 60 && (x + 2 * f) / 15 % 2 ? 250 : 90;
@@ -233,8 +233,8 @@ static void search_covers_and_prefers_change(void **state) {
     }
     for (int i = 0; i < W * H; i++) covered += seen[i / W][i % W];
     assert_int_equal(covered, W * H);
-    assert_true(later <= 150 * 24 / 30 + 4);
-    assert_true(lively >= 8 && lively * 60 > 4 * 4 * quiet); // some 4 tiles look at the bar, more than 60 do not
+    assert_true(later <= 240 * 16 / 30 + 4);
+    assert_true(lively >= 6 && lively * 60 > 4 * 4 * quiet); // some 4 tiles look at the bar, more than 60 do not
     gv_search_destroy(s);
 }
 

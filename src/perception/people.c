@@ -27,7 +27,8 @@ static const float SAME_LOOK = 0.45f;
 static const double FORGET_SEC = 3;         // a longer absence makes another person
 static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
 static const double FOCUS_SEC = 0.5;        // the detector looks there every frame this long, then every
-static const double FOCUS_EVERY_SEC = 0.25;
+static const double FOCUS_EVERY_SEC = 0.25;  // so often, and the landmark network with it
+static const double COAST_SEC = 1.5;         // time constant of a lost person's velocity
 
 typedef enum phase { TENTATIVE, FOLLOWED, LOST } phase;
 
@@ -57,7 +58,7 @@ typedef struct sighting { // a person read in this frame
 struct gv_people {
     gv_people_options opt;
     int width, height, frame;
-    double time;
+    double time, step_sec; // of this frame; since the last one
     gv_blazepose *pose;
     gv_search *search;
     gv_cutout *canvas;
@@ -159,8 +160,12 @@ static gv_status close_track(gv_people *p, track *t, gv_error *err) {
 
 // ---------------------------------------------------------------------------------------------- prediction
 
-static void predict(track *t) {
-    if (t->phase == LOST) t->kalman.x[6] = t->kalman.x[7] = 0;
+// Somebody out of sight keeps his size, and is ever less likely to go on as before.
+static void predict(const gv_people *p, track *t) {
+    if (t->phase == LOST) {
+        t->kalman.x[6] = t->kalman.x[7] = 0;
+        for (int c = 4; c < 6; c++) t->kalman.x[c] *= exp(-p->step_sec / COAST_SEC);
+    }
     gv_kalman_predict(&t->kalman);
     t->region.cx = (float)t->kalman.x[0];
     t->region.cy = (float)t->kalman.x[1];
@@ -226,11 +231,12 @@ static bool alone_on_canvas(gv_people *p, const gv_image *image, const track *t)
 static gv_status follow(gv_people *p, const gv_image *image, gv_error *err) {
     gv_region regions[MAX_TRACKS];
     int source[MAX_TRACKS], n = 0;
-    for (int i = 0; i < p->count; i++) predict(p->tracks[i]);
+    for (int i = 0; i < p->count; i++) predict(p, p->tracks[i]);
     gv_image canvas = gv_cutout_image(p->canvas);
     for (int i = 0; i < p->count; i++) {
         track *t = p->tracks[i];
-        if (t->phase == LOST && p->time - t->seen_sec > RETRY_SEC) continue;
+        bool due = p->time - t->seen_sec <= RETRY_SEC || p->time - t->focus_sec >= FOCUS_EVERY_SEC;
+        if (t->phase == LOST && !due) continue;
         if (alone_on_canvas(p, image, t)) {
             gv_status status = read_regions(p, image, &canvas, &t->region, &i, 1, err);
             if (status != GV_OK) return status;
@@ -510,6 +516,7 @@ gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, 
         return gv_fail(err, GV_ERR_ARGUMENT, "frame %d is %d x %d, expected %d x %d", p->frame + 1, image->width,
                        image->height, p->width, p->height);
     p->frame++;
+    p->step_sec = p->frame > 0 ? fmax(time_sec - p->time, 0) : 0;
     p->time = time_sec;
     p->set_count = 0;
     gv_status status = follow(p, image, err);

@@ -7,8 +7,8 @@
 
 enum { CELL = 8, MAX_CELLS = 256, BURST = 64, MAX_TILES = 1 << 16 };
 static const double SCALE_STEP = 2.4;      // from one tile side to the next; 70 % / 25 % = 2.8 leaves some overlap
-static const double TILES_PER_SEC = 24;    // mean budget of seconds of video
-static const double QUIET = 6;             // a quiet tile waits this many times longer
+static const double TILES_PER_SEC = 16;    // mean budget of seconds of video
+static const double QUIET = 10;            // a quiet tile waits this many times longer
 static const double MEMORY_SEC = 0.5;      // time constant of the brightness that a frame is compared with
 static const float CHANGE = 6;             // grey levels of a cell's mean
 static const float LIVELY = 0.008f;        // part of a tile's cells that must change
@@ -173,7 +173,7 @@ void gv_search_look(gv_search *s, const gv_image *image, double time_sec, const 
 
 int gv_search_pick(gv_search *s, bool anybody, int reserved, gv_tile *tiles, int max) {
     int n = 0;
-    for (s->tokens -= reserved; n < max && s->tokens >= 1; s->tokens -= 1) {
+    for (s->tokens = fmax(s->tokens - reserved, -4); n < max && s->tokens >= 1; s->tokens -= 1) {
         tile *best = NULL;
         double urgency = 1; // 1 = due now
         for (int i = 0; i < s->count; i++) {

@@ -3,7 +3,7 @@
 // The detector sees people who fill about 25 to 70 % of its square picture, so the picture is covered with
 // half-overlapping square tiles whose sides grow by 2.4 from 4 times the smallest person to the whole picture.
 // Each frame gives a coarse grid of mean brightness; a tile where something changed that no followed person
-// explains is due again after `every_s`, a quiet one after six times that, so that people who stand still
+// explains is due again after `every_s`, a quiet one after ten times that, so that people who stand still
 // are found too. The most overdue tiles come first, larger ones before smaller ones; the budget grows with time.
 // Deterministic: time is the video's, not the clock's.
 #pragma once
