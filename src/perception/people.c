@@ -133,10 +133,12 @@ static double seconds(const gv_history *h) { // a sighting lasts until the next 
     return h->count > 1 ? span * h->count / (h->count - 1) : 0;
 }
 
-// Keeps the history if it is long enough, frees the rest of the track.
+// Keeps the history if it is long enough and no mere string of glimpses (seen in a third of its frames); frees the
+// rest of the track.
 static gv_status close_track(gv_people *p, track *t, gv_error *err) {
     gv_status status = GV_OK;
-    bool keep = t->history.seen >= 2 && seconds(&t->history) >= p->opt.min_seconds - 1e-6;
+    bool keep = t->history.seen >= 2 && 3 * t->history.seen >= t->history.count &&
+                seconds(&t->history) >= p->opt.min_seconds - 1e-6;
     if (keep && p->closed_count == p->closed_room) {
         int room = p->closed_room ? 2 * p->closed_room : 16;
         gv_history *more = gv_calloc2((size_t)room, sizeof *more);
