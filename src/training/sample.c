@@ -174,12 +174,11 @@ static void read_excerpt(gv_sequence *m, const gv_store *s, const excerpt *e) {
 
 // ---- new motions ----
 
-enum { UPPER = 1, ARMS = 2, LEFT_ARM = 4, RIGHT_ARM = 8, LEGS = 16 };
+enum { UPPER = 1, ARMS = 2, LEFT_ARM = 4, RIGHT_ARM = 8 };
 static bool in_part(int joint, int part) {
     bool left = joint == 13 || joint == 16 || joint == 18 || joint == 20, right = joint == 14 || joint == 17 || joint == 19 || joint == 21;
     bool trunk = joint == 3 || joint == 6 || joint == 9 || joint == 12 || joint == 15;
-    return (left && part & (UPPER | ARMS | LEFT_ARM)) || (right && part & (UPPER | ARMS | RIGHT_ARM)) || (trunk && part & UPPER) ||
-           (joint && !left && !right && !trunk && part & LEGS);
+    return (left && part & (UPPER | ARMS | LEFT_ARM)) || (right && part & (UPPER | ARMS | RIGHT_ARM)) || (trunk && part & UPPER);
 }
 
 static void take_part(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part) {
@@ -228,9 +227,7 @@ static void recombine(gv_sequence *m, const gv_sampler *s, gv_rng *r) {
     else if (u < 0.50) take_part(m, s, r, ARMS);
     else if (u < 0.60) key_frames(m, s, r, UPPER);
     else if (u < 0.75) key_frames(m, s, r, ARMS);
-    else if (u < 0.90) key_frames(m, s, r, one_arm[gv_randint(r, 0, 2)]);
-    else if (u < 0.95) take_part(m, s, r, LEGS);
-    else key_frames(m, s, r, LEGS);
+    else key_frames(m, s, r, one_arm[gv_randint(r, 0, 2)]);
 }
 
 // Standard deviations of the shift of each joint's angles, rad.
