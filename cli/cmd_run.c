@@ -24,6 +24,7 @@ static void help(void) {
     puts("      --model FILE         network weights, checkpoint or safetensors (default: built in)\n"
          "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
          "      --body-model FILE    SMPL-X .npz (default: the built-in mannequin)\n"
+         "      --no-refinement      the network's prediction as it is, not drawn towards the keypoints\n"
          "      --bf16               matrix products in bfloat16\n"
          "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
          "      --json               print scene.json on standard output\n"
@@ -33,7 +34,7 @@ static void help(void) {
          "example: gvhmr run walk.mp4 -o walk --static-camera");
 }
 
-enum { OPT_SIDE = 1, OPT_NO_VIDEO, OPT_MODEL, OPT_HEADS, OPT_BODY, OPT_BF16, OPT_VERBOSE, OPT_JSON };
+enum { OPT_SIDE = 1, OPT_NO_VIDEO, OPT_MODEL, OPT_HEADS, OPT_BODY, OPT_BF16, OPT_VERBOSE, OPT_JSON, OPT_NO_REFINE };
 
 int gv_cmd_run(int argc, char **argv) {
     static const struct option options[] = {
@@ -47,6 +48,7 @@ int gv_cmd_run(int argc, char **argv) {
         {"bf16", no_argument, NULL, OPT_BF16},
         {"verbose", no_argument, NULL, OPT_VERBOSE},
         {"json", no_argument, NULL, OPT_JSON},
+        {"no-refinement", no_argument, NULL, OPT_NO_REFINE},
         {0},
     };
     gv_run_options run = {.observe.model = GV_BLAZE_FULL, .pictures = true};
@@ -70,6 +72,7 @@ int gv_cmd_run(int argc, char **argv) {
         case OPT_BF16: run.precision = GV_PRECISION_BF16; break;
         case OPT_VERBOSE: run.verbose = true; break;
         case OPT_JSON: json = true; break;
+        case OPT_NO_REFINE: run.no_refinement = true; break;
         default:
             if (!gv_observe_option("run", c, argv, &run.observe)) return 2;
         }

@@ -2,7 +2,9 @@
 #include "cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const gv_command commands[] = {
     {"run", "a video to everybody's motion in one world, and pictures of it", gv_cmd_run},
@@ -25,7 +27,15 @@ static void usage(FILE *f) {
     fprintf(f, "\nexample: gvhmr run video.mp4 -o out\n");
 }
 
+// OpenMP's threads wait for work by spinning, which takes the cores from the threads that decode, follow the
+// camera and encode. The policy is read when the library is loaded, before main: so start once more with it set.
+static void start_with_sleeping_threads(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
+    execv("/proc/self/exe", argv); // where that fails, work goes on as it is
+}
+
 int main(int argc, char **argv) {
+    start_with_sleeping_threads(argv);
     if (argc < 2) {
         usage(stderr);
         return 2;

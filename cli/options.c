@@ -12,17 +12,6 @@ void gv_observe_help(void) {
          "      --fps F              the true frame rate where the file's is wrong");
 }
 
-bool gv_focal_option(const char *command, const char *text, double *px, double *mm35) {
-    size_t n = strlen(text);
-    char number[32];
-    if (n > 2 && n < sizeof number && !strcmp(text + n - 2, "mm")) {
-        memcpy(number, text, n - 2);
-        number[n - 2] = 0;
-        return gv_cli_double(command, "--focal-length", number, 3, 2000, mm35);
-    }
-    return gv_cli_double(command, "--focal-length", text, 10, 1e6, px);
-}
-
 static bool landmarks(const char *command, gv_blaze_model *model) {
     static const char *const names[] = {"lite", "full", "heavy"};
     for (int i = 0; i < 3; i++)
@@ -39,7 +28,7 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
     switch (c) {
     case 'q': o->quiet = true; return true;
     case GV_OPT_STATIC: o->static_camera = true; return true;
-    case GV_OPT_FOCAL: return gv_focal_option(command, optarg, &o->focal_px, &o->focal_mm35);
+    case GV_OPT_FOCAL: o->focal_length = optarg; return true;
     case GV_OPT_FPS: return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
     case GV_OPT_LANDMARKS: return landmarks(command, &o->model);
     case GV_OPT_PEOPLE:

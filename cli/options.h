@@ -17,6 +17,3 @@ void gv_observe_help(void);
 // Takes one option of the above, or reports an unknown or incomplete one. False: the command line is wrong
 // and the message has been printed.
 bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o);
-
-// "1200" (px) or "26mm" (35-mm equivalent).
-bool gv_focal_option(const char *command, const char *text, double *px, double *mm35);

@@ -23,8 +23,7 @@ typedef struct gvhmr_options {
     int no_video;           // 1: do not write overlay.mp4 and world.mp4
     int side_by_side;       // 1: also side-by-side.mp4
     double fps;             // > 0: overrides the container's frame rate
-    double focal_length_px; // > 0: focal length; 0 = from the file's metadata, else the image diagonal
-    double focal_length_mm; // > 0: the same as 35-mm equivalent
+    const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
     const char *landmarks;  // "lite", "full" (default), "heavy"
     const char *model;      // network weights; NULL = the built-in ones
     const char *body_model; // SMPL-X .npz; NULL = the built-in mannequin

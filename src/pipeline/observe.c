@@ -2,9 +2,9 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/queue.h"
+#include "camera/intrinsics.h"
 #include "pipeline/feed.h"
 
-#include <math.h>
 #include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,7 +12,6 @@
 #include <string.h>
 
 enum { BUFFERS = 6, MAX_BOXES = 64 };
-#define DIAGONAL_35MM 43.266615 // mm, of a 36 x 24 frame
 
 typedef struct boxes {
     float box[MAX_BOXES][4];
@@ -95,18 +94,11 @@ static gv_status push_time(gv_scene_observations *s, long *capacity, double t, g
     return GV_OK;
 }
 
-static double choose_focal(gv_scene_observations *s, const gv_observe_options *opt) {
-    double diagonal = hypot(s->width, s->height);
-    if (opt->focal_px > 0) {
-        s->focal_source = "option";
-        return opt->focal_px;
-    }
-    if (opt->focal_mm35 > 0) {
-        s->focal_source = "35 mm equivalent";
-        return opt->focal_mm35 * diagonal / DIAGONAL_35MM;
-    }
-    s->focal_source = "image diagonal";
-    return diagonal;
+static gv_status choose_focal(double *px, gv_scene_observations *s, const char *given, gv_error *err) {
+    s->focal_source = given ? "given" : "image diagonal";
+    if (given) return gv_focal_parse(px, given, s->width, s->height, err);
+    *px = gv_focal_default(s->width, s->height);
+    return GV_OK;
 }
 
 // The whole pass over the video.
@@ -165,7 +157,8 @@ static gv_status to_observations(gv_scene_observations *s, const gv_person *p, g
     o->fps = s->fps;
     o->width = s->width;
     o->height = s->height;
-    float K[9] = {s->camera.focal_px, 0, (float)s->width / 2, 0, s->camera.focal_px, (float)s->height / 2, 0, 0, 1};
+    float K[9];
+    gv_intrinsics(K, (double)s->camera.focal_px, s->width, s->height);
     memcpy(o->bbx_xys, p->bbx_xys, (size_t)p->frames * 3 * sizeof(float));
     memcpy(o->kp2d, p->kp2d, (size_t)p->frames * 51 * sizeof(float));
     memcpy(o->R_w2c, s->camera.R_w2c + 9 * (size_t)p->first, (size_t)p->frames * 9 * sizeof(float));
@@ -201,7 +194,8 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
     s->width = info->width;
     s->height = info->height;
     snprintf(s->codec, sizeof s->codec, "%s", info->codec ? info->codec : "");
-    double focal = choose_focal(s, opt);
+    double focal;
+    if ((status = choose_focal(&focal, s, opt->focal_length, err)) != GV_OK) goto done;
     if ((status = gv_people_create(&people, &people_options, s->width, s->height, err)) != GV_OK) goto done;
     if (!opt->static_camera && (status = start_camera(&camera, feed, focal, err)) != GV_OK) goto done;
     if ((status = watch(s, feed, people, &camera, opt, err)) != GV_OK) goto done;

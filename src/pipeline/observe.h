@@ -12,8 +12,7 @@ typedef struct gv_observe_options {
     gv_blaze_model model;
     int max_people;       // 0 = everybody
     double fps;           // > 0: overrides the container's frame rate
-    double focal_px;      // > 0: known focal length of the full picture, px
-    double focal_mm35;    // > 0: known as 35-mm equivalent (of the diagonal, 43.27 mm), mm
+    const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
     bool static_camera;   // known not to move: no visual odometry
     bool quiet;
 } gv_observe_options;
@@ -33,7 +32,7 @@ typedef struct gv_scene_observations {
     long damaged;        // packets that could not be decoded
     char codec[32];
     gv_camera_path camera;        // one rotation per frame; all identity for a static camera
-    const char *focal_source;     // "option", "35 mm equivalent", "image diagonal"
+    const char *focal_source;     // "given", "image diagonal"
     const char *rotation_source;  // "static (given)", "static (measured)", "visual odometry"
     int people;
     gv_observations *person; // [people], most prominent first

@@ -12,7 +12,7 @@
 
 enum { BUFFERS = 4, MAX_SIDE = 1920, WORLD_WIDTH = 1280, WORLD_HEIGHT = 720 };
 static const float opacity = 0.9f;
-#define LARGEST_STAGE 25.0f // m, diagonal of the ground that the outside view shows at most, unless person 1 needs more
+#define LARGEST_STAGE 14.0f // m, diagonal of the ground that the outside view shows at most, unless person 1 needs more
 
 // One person's mesh, in the world and in the camera, for the current frame.
 typedef struct actor {

@@ -5,6 +5,7 @@
 #include "motion/kinematics.h"
 #include "motion/solver.h"
 #include "network/inputs.h"
+#include "pipeline/refine.h"
 #include "pipeline/timebase.h"
 
 #include <math.h>
@@ -65,6 +66,7 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
     double start = gv_now();
     gv_status status = gv_network_run(net, &in, &s->net, err);
     if (!status) status = check_finite(s, err);
+    if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
     double middle = gv_now();
     const gv_solver_input solve = {.frames = o->frames, .length = o->length, .pred_x = s->net.pred_x,
                                    .pred_cam = s->net.pred_cam, .static_conf_logits = s->net.static_conf_logits,

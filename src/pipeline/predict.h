@@ -8,6 +8,7 @@
 
 typedef struct gv_predict_options {
     bool static_camera; // post-processing for a static camera (SPEC.md 9.2), else 9.1
+    bool refine;        // draw the prediction towards the keypoints (refine.h); off = the reference's method
     bool verbose;       // store every stage as extra arrays "net/...", at the network's rate
 } gv_predict_options;
 

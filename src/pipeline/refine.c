@@ -1,0 +1,275 @@
+// Unknowns of a frame: a turn d_j (axis-angle, on the right of the predicted rotation) of the root and of every joint
+// that moves a COCO keypoint, and the body's place in the camera as a ray (x / z, y / z) and log z. Damped
+// Gauss-Newton on
+//     sum_k conf_k rho(|u_k - seen_k| / sigma)^2 + sum_j |d_j|^2 / s_j^2 + (log z - log z_predicted)^2 / s_z^2,
+// rho after Huber, derivatives by differences. The turns are then smoothed in time and limited.
+#include "pipeline/refine.h"
+#include "base/memory.h"
+#include "geometry/rotation.h"
+#include "motion/smoothing.h"
+#include "network/statistics.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 4 };
+static const double pixel_sigma = 0.015; // of the box side: what a keypoint is trusted to
+static const double huber = 2.5;         // sigmas, from where on a point counts less
+static const double depth_sigma = 0.25;  // of the depth: how far the network's is trusted
+static const double largest_turn = 0.8;  // rad
+static const double pose_smoothing = 1.5, ray_smoothing = 1, depth_smoothing = 5; // frames at 30 fps
+
+// Joints that may turn and how far the prediction is trusted, rad. Ankles, feet and wrists move no keypoint.
+static const struct {
+    int joint;
+    double sigma;
+} turns[] = {{0, 0.20},  {1, 0.25},  {2, 0.25},  {4, 0.30},  {5, 0.30},  {3, 0.08},  {6, 0.08},  {9, 0.08},
+             {12, 0.10}, {13, 0.06}, {14, 0.06}, {15, 0.15}, {16, 0.30}, {17, 0.30}, {18, 0.35}, {19, 0.35}};
+enum { TURNS = sizeof turns / sizeof *turns, UNKNOWNS = 3 * TURNS + 3, ROWS = 2 * KEYPOINTS };
+
+// One frame's prediction, decoded.
+typedef struct figure {
+    float R[22][9]; // [0] body to camera, [j] local
+    float betas[GV_BETAS];
+    double ray[3];  // x / z, y / z, log z
+} figure;
+
+static float *x_block(float *x, int joint) {
+    return x + (joint == 0 ? GV_X_ORIENT_C : GV_X_POSE + 6 * (joint - 1));
+}
+
+static void denormalise(float y[GV_PRED_X], const float *x) {
+    for (int i = 0; i < GV_PRED_X; i++) y[i] = x[i] * gv_pred_x_std[i] + gv_pred_x_mean[i];
+}
+
+static void decode(figure *f, const float *pred_x, const float *cam, const float *box, const float *K) {
+    float y[GV_PRED_X];
+    denormalise(y, pred_x);
+    for (int j = 0; j < 22; j++) gv_rot_from_6d(f->R[j], x_block(y, j));
+    memcpy(f->betas, y + GV_X_BETAS, sizeof f->betas);
+    double sb = (double)box[2] * cam[0] + 1e-9, z = 2 * K[0] / sb; // SPEC.md 7
+    f->ray[0] = (cam[1] + 2 * ((double)box[0] - K[2]) / sb) / z;
+    f->ray[1] = (cam[2] + 2 * ((double)box[1] - K[5]) / sb) / z;
+    f->ray[2] = log(z);
+}
+
+// The figure with its turns d and its ray moved; points [17, 3] in the camera.
+static void pose(float *points, const gv_points *regressor, const figure *f, const double *d) {
+    float aa[66], R[9], turn[9], small[3], transl[3];
+    for (int j = 0; j < 22; j++) gv_rot_to_aa(aa + 3 * j, f->R[j]);
+    for (int k = 0; k < TURNS; k++) {
+        for (int i = 0; i < 3; i++) small[i] = (float)d[3 * k + i];
+        gv_rot_from_aa(turn, small);
+        gv_mat3_mul(R, f->R[turns[k].joint], turn);
+        gv_rot_to_aa(aa + 3 * turns[k].joint, R);
+    }
+    const double *ray = d + 3 * TURNS;
+    double z = exp(f->ray[2] + ray[2]);
+    transl[0] = (float)((f->ray[0] + ray[0]) * z);
+    transl[1] = (float)((f->ray[1] + ray[1]) * z);
+    transl[2] = (float)z;
+    gv_points_pose(regressor, f->betas, aa + 3, aa, transl, points, NULL);
+}
+
+// Projected minus seen, in sigmas: r [34].
+static void residuals(double *r, const float *points, const float *kp, const float *K, double side) {
+    for (int k = 0; k < KEYPOINTS; k++) {
+        const float *X = points + 3 * k;
+        double z = fmax(X[2], 0.1);
+        r[2 * k] = (K[0] * X[0] / z + K[2] - kp[3 * k]) / (pixel_sigma * side);
+        r[2 * k + 1] = (K[4] * X[1] / z + K[5] - kp[3 * k + 1]) / (pixel_sigma * side);
+    }
+}
+
+// Solves A x = b in place for symmetric positive A [n, n]; x replaces b. False where it is not positive.
+static bool cholesky_solve(double *A, double *b, int n) {
+    for (int i = 0; i < n; i++) {
+        for (int j = 0; j <= i; j++) {
+            double sum = A[i * n + j];
+            for (int k = 0; k < j; k++) sum -= A[i * n + k] * A[j * n + k];
+            if (i == j && !(sum > 0)) return false;
+            A[i * n + j] = i == j ? sqrt(sum) : sum / A[j * n + j];
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < i; k++) b[i] -= A[i * n + k] * b[k];
+        b[i] /= A[i * n + i];
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        for (int k = i + 1; k < n; k++) b[i] -= A[k * n + i] * b[k];
+        b[i] /= A[i * n + i];
+    }
+    return true;
+}
+
+static double prior_precision(int unknown) {
+    double s = unknown < 3 * TURNS ? turns[unknown / 3].sigma : unknown == 3 * TURNS + 2 ? depth_sigma : 1;
+    return 1 / (s * s);
+}
+
+// One Gauss-Newton step on d [UNKNOWNS].
+static bool step(double *d, const gv_points *regressor, const figure *f, const float *kp, const float *K, double side) {
+    const double h = 1e-3;
+    double r[ROWS], moved[ROWS], J[UNKNOWNS][ROWS], A[UNKNOWNS * UNKNOWNS], b[UNKNOWNS], w[KEYPOINTS];
+    float points[3 * KEYPOINTS];
+    pose(points, regressor, f, d);
+    residuals(r, points, kp, K, side);
+    for (int u = 0; u < UNKNOWNS; u++) {
+        double keep = d[u];
+        d[u] += h;
+        pose(points, regressor, f, d);
+        d[u] = keep;
+        residuals(moved, points, kp, K, side);
+        for (int i = 0; i < ROWS; i++) J[u][i] = (moved[i] - r[i]) / h;
+    }
+    for (int k = 0; k < KEYPOINTS; k++) {
+        double far = hypot(r[2 * k], r[2 * k + 1]);
+        w[k] = kp[3 * k + 2] > 0.5f ? (double)kp[3 * k + 2] * (far > huber ? huber / far : 1) : 0;
+    }
+    for (int u = 0; u < UNKNOWNS; u++) {
+        double g = 0;
+        for (int i = 0; i < ROWS; i++) g += w[i / 2] * J[u][i] * r[i];
+        b[u] = -g - prior_precision(u) * d[u];
+        for (int v = 0; v <= u; v++) {
+            double sum = 0;
+            for (int i = 0; i < ROWS; i++) sum += w[i / 2] * J[u][i] * J[v][i];
+            A[u * UNKNOWNS + v] = A[v * UNKNOWNS + u] = sum + (u == v ? prior_precision(u) : 0);
+        }
+    }
+    if (!cholesky_solve(A, b, UNKNOWNS)) return false;
+    for (int u = 0; u < UNKNOWNS; u++) {
+        double limit = u < 3 * TURNS ? 0.3 : 0.5; // of one step: the problem is only locally linear
+        d[u] += fmin(fmax(b[u], -limit), limit);
+    }
+    return true;
+}
+
+static int visible(const float *kp) {
+    int n = 0;
+    for (int k = 0; k < KEYPOINTS; k++) n += kp[3 * k + 2] > 0.5f;
+    return n;
+}
+
+// True where the frame was fitted; otherwise d is zero.
+static bool fit(double *d, const gv_points *regressor, const figure *f, const float *kp, const float *K, double side) {
+    memset(d, 0, UNKNOWNS * sizeof *d);
+    bool ok = visible(kp) >= ENOUGH;
+    for (int round = 0; ok && round < ROUNDS; round++) ok = step(d, regressor, f, kp, K, side);
+    for (int u = 0; u < UNKNOWNS && ok; u++) ok = isfinite(d[u]);
+    if (!ok) memset(d, 0, UNKNOWNS * sizeof *d);
+    for (int u = 0; u < 3 * TURNS; u++) d[u] = fmin(fmax(d[u], -largest_turn), largest_turn);
+    return ok;
+}
+
+// Frames without a fit: linear between the neighbours that have one, fading out over a second at the ends.
+static void bridge(double *d, const bool *fitted, int frames) {
+    int last = -1;
+    for (int t = 0; t <= frames; t++) {
+        if (t < frames && !fitted[t]) continue;
+        for (int g = last + 1; g < t; g++) {
+            double before = last < 0 ? 0 : t < frames ? (double)(t - g) / (t - last) : fmax(0, 1 - (g - last) / 30.0);
+            double after = t == frames ? 0 : last < 0 ? fmax(0, 1 - (t - g) / 30.0) : 1 - before;
+            for (int u = 0; u < UNKNOWNS; u++)
+                d[(size_t)g * UNKNOWNS + u] = (before > 0 ? before * d[(size_t)last * UNKNOWNS + u] : 0) +
+                                              (after > 0 ? after * d[(size_t)t * UNKNOWNS + u] : 0);
+        }
+        last = t;
+    }
+}
+
+static void normalise_block(float *pred_x, int first, int count, const float *y) {
+    for (int i = 0; i < count; i++) pred_x[first + i] = (y[i] - gv_pred_x_mean[first + i]) / gv_pred_x_std[first + i];
+}
+
+static void encode_rotation(float *pred_x, int first, const float R[9]) {
+    float d6[6];
+    gv_rot_to_6d(d6, R);
+    normalise_block(pred_x, first, 6, d6);
+}
+
+// The turns d written back into the prediction. The gravity-view orientation turns with the one in the camera, and the
+// velocity in the root's frame turns against it, so that gravity and the path in the world stay.
+static void encode_turns(float *pred_x, const figure *f, const double *d) {
+    float y[GV_PRED_X], turn[9], R[9], gv[9], velocity[3];
+    denormalise(y, pred_x);
+    for (int k = 0; k < TURNS; k++) {
+        int j = turns[k].joint;
+        float small[3] = {(float)d[3 * k], (float)d[3 * k + 1], (float)d[3 * k + 2]};
+        gv_rot_from_aa(turn, small);
+        gv_mat3_mul(R, f->R[j], turn);
+        encode_rotation(pred_x, j == 0 ? GV_X_ORIENT_C : GV_X_POSE + 6 * (j - 1), R);
+        if (j != 0) continue;
+        gv_rot_from_6d(gv, y + GV_X_ORIENT_GV);
+        gv_mat3_mul(R, gv, turn);
+        encode_rotation(pred_x, GV_X_ORIENT_GV, R);
+        gv_mat3_apply_t(velocity, turn, y + GV_X_VELOCITY);
+        normalise_block(pred_x, GV_X_VELOCITY, 3, velocity);
+    }
+}
+
+// The inverse of SPEC.md 7.
+static void encode_ray(float *cam, const double ray[3], const float *box, const float *K) {
+    double z = exp(ray[2]), sb = 2 * K[0] / z;
+    cam[0] = (float)(sb / box[2]);
+    cam[1] = (float)(ray[0] * z - 2 * ((double)box[0] - K[2]) / sb);
+    cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
+}
+
+gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body, gv_error *err) {
+    if (!body->coco17) return GV_OK;
+    size_t L = (size_t)o->frames;
+    gv_points *regressor = gv_points_create(body, body->coco17, KEYPOINTS);
+    figure *f = gv_calloc2(L, sizeof *f);
+    double *d = gv_calloc2(L, UNKNOWNS * sizeof *d), *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, sizeof *scratch);
+    bool *fitted = gv_calloc2(L, sizeof *fitted);
+    gv_status status = GV_OK;
+    if (!regressor || !f || !d || !rays || !scratch || !fitted) {
+        status = gv_fail(err, GV_ERR_MEMORY, "no memory to refine %d frames", o->frames);
+        goto done;
+    }
+#pragma omp parallel for schedule(dynamic, 8)
+    for (int t = 0; t < o->frames; t++) {
+        const float *K = o->K + 9 * (size_t)t, *box = o->bbx_xys + 3 * (size_t)t;
+        decode(&f[t], pred_x + (size_t)GV_PRED_X * t, pred_cam + 3 * (size_t)t, box, K);
+        fitted[t] = fit(d + (size_t)UNKNOWNS * t, regressor, &f[t], o->kp2d + 51 * (size_t)t, K, (double)box[2]);
+    }
+    bridge(d, fitted, o->frames);
+    gv_gaussian_smooth(d, o->frames, UNKNOWNS, 0, 3 * TURNS, pose_smoothing, scratch);
+    for (size_t t = 0; t < L; t++)
+        for (int i = 0; i < 3; i++) rays[3 * t + i] = f[t].ray[i] + d[t * UNKNOWNS + 3 * TURNS + i];
+    gv_gaussian_smooth(rays, o->frames, 3, 0, 2, ray_smoothing, scratch);
+    gv_gaussian_smooth(rays, o->frames, 3, 2, 1, depth_smoothing, scratch);
+    for (size_t t = 0; t < L; t++) {
+        encode_turns(pred_x + GV_PRED_X * t, &f[t], d + UNKNOWNS * t);
+        encode_ray(pred_cam + 3 * t, rays + 3 * t, o->bbx_xys + 3 * t, o->K + 9 * t);
+    }
+done:
+    gv_points_destroy(regressor);
+    free(f);
+    free(d);
+    free(rays);
+    free(scratch);
+    free(fitted);
+    return status;
+}
+
+double gv_reprojection_error(const float *pred_x, const float *pred_cam, const gv_observations *o, const gv_body *body) {
+    gv_points *regressor = body->coco17 ? gv_points_create(body, body->coco17, KEYPOINTS) : NULL;
+    const double still[UNKNOWNS] = {0};
+    double sum = 0, n = 0;
+    for (size_t t = 0; regressor && t < (size_t)o->frames; t++) {
+        const float *K = o->K + 9 * t, *kp = o->kp2d + 51 * t, *box = o->bbx_xys + 3 * t;
+        figure f;
+        float points[3 * KEYPOINTS];
+        double r[ROWS];
+        decode(&f, pred_x + GV_PRED_X * t, pred_cam + 3 * t, box, K);
+        pose(points, regressor, &f, still);
+        residuals(r, points, kp, K, (double)box[2]);
+        for (int k = 0; k < KEYPOINTS; k++)
+            if (kp[3 * k + 2] > 0.5f) sum += pixel_sigma * hypot(r[2 * k], r[2 * k + 1]), n++;
+    }
+    gv_points_destroy(regressor);
+    return n > 0 ? sum / n : -1;
+}
