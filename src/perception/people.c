@@ -133,11 +133,11 @@ static double seconds(const gv_history *h) { // a sighting lasts until the next 
     return h->count > 1 ? span * h->count / (h->count - 1) : 0;
 }
 
-// Keeps the history if it is long enough and no mere string of glimpses (seen in a third of its frames); frees the
+// Keeps the history if it is long enough and no mere string of glimpses (seen in half of its frames); frees the
 // rest of the track.
 static gv_status close_track(gv_people *p, track *t, gv_error *err) {
     gv_status status = GV_OK;
-    bool keep = t->history.seen >= 2 && 3 * t->history.seen >= t->history.count &&
+    bool keep = t->history.seen >= 2 && 2 * t->history.seen >= t->history.count &&
                 seconds(&t->history) >= p->opt.min_seconds - 1e-6;
     if (keep && p->closed_count == p->closed_room) {
         int room = p->closed_room ? 2 * p->closed_room : 16;
@@ -545,6 +545,38 @@ static int by_prominence(const void *a, const void *b) {
     return (x->first > y->first) - (x->first < y->first);
 }
 
+// The share of a's box that lies in b's, 0 where b is not there; mean over the frames in which a was seen.
+static double share_inside(const gv_person *a, const gv_person *b) {
+    double sum = 0, seen = 0;
+    for (int t = 0; t < a->frames; t++) {
+        int u = a->first + t - b->first;
+        if (!a->observed[t]) continue;
+        seen++;
+        if (u < 0 || u >= b->frames) continue;
+        const float *x = a->bbx_xyxy + 4 * (size_t)t, *y = b->bbx_xyxy + 4 * (size_t)u;
+        double w = fmin(x[2], y[2]) - fmax(x[0], y[0]), h = fmin(x[3], y[3]) - fmax(x[1], y[1]);
+        double area = ((double)x[2] - x[0]) * ((double)x[3] - x[1]);
+        if (w > 0 && h > 0 && area > 0) sum += w * h / area;
+    }
+    return seen > 0 ? sum / seen : 0;
+}
+
+// A short sighting that never leaves a much more prominent person's box is a second reading of that person
+// (upside down, often), not somebody else. Persons come most prominent first.
+static void drop_second_readings(gv_tracks *t) {
+    int kept = 0;
+    for (int i = 0; i < t->count; i++) {
+        bool second = false;
+        for (int k = 0; k < kept && !second; k++)
+            second = t->person[i].prominence < 0.5 * t->person[k].prominence && share_inside(&t->person[i], &t->person[k]) > 0.75;
+        if (second)
+            gv_person_free(&t->person[i]);
+        else
+            t->person[kept++] = t->person[i];
+    }
+    t->count = kept;
+}
+
 gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
     *out = (gv_tracks){.frames = p->frame + 1};
     gv_status status = GV_OK;
@@ -566,6 +598,7 @@ gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
         return status;
     }
     qsort(out->person, (size_t)out->count, sizeof *out->person, by_prominence);
+    drop_second_readings(out);
     p->closed_count = 0;
     while (p->opt.max_people > 0 && out->count > p->opt.max_people)
         gv_person_free(&out->person[--out->count]);
