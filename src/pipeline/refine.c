@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 4 };
+enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 3 };
 static const double pixel_sigma = 0.015; // of the box side: what a keypoint is trusted to
 static const double huber = 2.5;         // sigmas, from where on a point counts less
 static const double depth_sigma = 0.25;  // of the depth: how far the network's is trusted
 static const double largest_turn = 0.8;  // rad
+static const float largest_beta = 2.5f;   // standard deviations: one person in eighty is beyond; a guess beyond is an error
 static const double pose_smoothing = 1.5, ray_smoothing = 1, depth_smoothing = 5; // frames at 30 fps
 
 // Joints that may turn and how far the prediction is trusted, rad. Ankles, feet and wrists move no keypoint.
@@ -48,28 +49,31 @@ static void decode(figure *f, const float *pred_x, const float *cam, const float
     float y[GV_PRED_X];
     denormalise(y, pred_x);
     for (int j = 0; j < 22; j++) gv_rot_from_6d(f->R[j], x_block(y, j));
-    memcpy(f->betas, y + GV_X_BETAS, sizeof f->betas);
+    for (int i = 0; i < GV_BETAS; i++) f->betas[i] = fminf(fmaxf(y[GV_X_BETAS + i], -largest_beta), largest_beta);
     double sb = (double)box[2] * cam[0] + 1e-9, z = 2 * K[0] / sb; // SPEC.md 7
     f->ray[0] = (cam[1] + 2 * ((double)box[0] - K[2]) / sb) / z;
     f->ray[1] = (cam[2] + 2 * ((double)box[1] - K[5]) / sb) / z;
     f->ray[2] = log(z);
 }
 
-// The figure with its turns d and its ray moved; points [17, 3] in the camera.
-static void pose(float *points, const gv_points *regressor, const figure *f, const double *d) {
-    float aa[66], R[9], turn[9], small[3], transl[3];
+// Axis-angle of the joint that turn k moves, turned by d [3].
+static void turned(float aa[3], const figure *f, int k, const double *d) {
+    float turn[9], R[9], small[3] = {(float)d[0], (float)d[1], (float)d[2]};
+    gv_rot_from_aa(turn, small);
+    gv_mat3_mul(R, f->R[turns[k].joint], turn);
+    gv_rot_to_aa(aa, R);
+}
+
+// Axis-angle of all joints with their turns d.
+static void turned_all(float aa[66], const figure *f, const double *d) {
     for (int j = 0; j < 22; j++) gv_rot_to_aa(aa + 3 * j, f->R[j]);
-    for (int k = 0; k < TURNS; k++) {
-        for (int i = 0; i < 3; i++) small[i] = (float)d[3 * k + i];
-        gv_rot_from_aa(turn, small);
-        gv_mat3_mul(R, f->R[turns[k].joint], turn);
-        gv_rot_to_aa(aa + 3 * turns[k].joint, R);
-    }
-    const double *ray = d + 3 * TURNS;
+    for (int k = 0; k < TURNS; k++) turned(aa + 3 * turns[k].joint, f, k, d + 3 * k);
+}
+
+// Points [17, 3] in the camera, the predicted ray moved by `ray`.
+static void pose(float *points, const gv_points *regressor, const figure *f, const float aa[66], const double ray[3]) {
     double z = exp(f->ray[2] + ray[2]);
-    transl[0] = (float)((f->ray[0] + ray[0]) * z);
-    transl[1] = (float)((f->ray[1] + ray[1]) * z);
-    transl[2] = (float)z;
+    float transl[3] = {(float)((f->ray[0] + ray[0]) * z), (float)((f->ray[1] + ray[1]) * z), (float)z};
     gv_points_pose(regressor, f->betas, aa + 3, aa, transl, points, NULL);
 }
 
@@ -113,14 +117,18 @@ static double prior_precision(int unknown) {
 static bool step(double *d, const gv_points *regressor, const figure *f, const float *kp, const float *K, double side) {
     const double h = 1e-3;
     double r[ROWS], moved[ROWS], J[UNKNOWNS][ROWS], A[UNKNOWNS * UNKNOWNS], b[UNKNOWNS], w[KEYPOINTS];
-    float points[3 * KEYPOINTS];
-    pose(points, regressor, f, d);
+    float points[3 * KEYPOINTS], aa[66];
+    turned_all(aa, f, d);
+    pose(points, regressor, f, aa, d + 3 * TURNS);
     residuals(r, points, kp, K, side);
     for (int u = 0; u < UNKNOWNS; u++) {
+        int k = u / 3;
         double keep = d[u];
         d[u] += h;
-        pose(points, regressor, f, d);
+        if (k < TURNS) turned(aa + 3 * turns[k].joint, f, k, d + 3 * k);
+        pose(points, regressor, f, aa, d + 3 * TURNS);
         d[u] = keep;
+        if (k < TURNS) turned(aa + 3 * turns[k].joint, f, k, d + 3 * k);
         residuals(moved, points, kp, K, side);
         for (int i = 0; i < ROWS; i++) J[u][i] = (moved[i] - r[i]) / h;
     }
@@ -209,6 +217,13 @@ static void encode_turns(float *pred_x, const figure *f, const double *d) {
     }
 }
 
+static void encode_betas(float *pred_x, const figure *f) {
+    float y[GV_PRED_X];
+    denormalise(y, pred_x);
+    for (int i = 0; i < GV_BETAS; i++)
+        if (f->betas[i] != y[GV_X_BETAS + i]) normalise_block(pred_x, GV_X_BETAS + i, 1, f->betas + i);
+}
+
 // The inverse of SPEC.md 7.
 static void encode_ray(float *cam, const double ray[3], const float *box, const float *K) {
     double z = exp(ray[2]), sb = 2 * K[0] / z;
@@ -243,6 +258,7 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
     gv_gaussian_smooth(rays, o->frames, 3, 2, 1, depth_smoothing, scratch);
     for (size_t t = 0; t < L; t++) {
         encode_turns(pred_x + GV_PRED_X * t, &f[t], d + UNKNOWNS * t);
+        encode_betas(pred_x + GV_PRED_X * t, &f[t]);
         encode_ray(pred_cam + 3 * t, rays + 3 * t, o->bbx_xys + 3 * t, o->K + 9 * t);
     }
 done:
@@ -262,10 +278,11 @@ double gv_reprojection_error(const float *pred_x, const float *pred_cam, const g
     for (size_t t = 0; regressor && t < (size_t)o->frames; t++) {
         const float *K = o->K + 9 * t, *kp = o->kp2d + 51 * t, *box = o->bbx_xys + 3 * t;
         figure f;
-        float points[3 * KEYPOINTS];
+        float points[3 * KEYPOINTS], aa[66];
         double r[ROWS];
         decode(&f, pred_x + GV_PRED_X * t, pred_cam + 3 * t, box, K);
-        pose(points, regressor, &f, still);
+        turned_all(aa, &f, still);
+        pose(points, regressor, &f, aa, still + 3 * TURNS);
         residuals(r, points, kp, K, (double)box[2]);
         for (int k = 0; k < KEYPOINTS; k++)
             if (kp[3 * k + 2] > 0.5f) sum += pixel_sigma * hypot(r[2 * k], r[2 * k + 1]), n++;

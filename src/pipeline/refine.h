@@ -1,7 +1,8 @@
 // refine.h - the network's prediction drawn towards the keypoints that were seen.
 //
 // An addition to the reference, used by `gvhmr run`: frame by frame, body pose, orientation and place in the camera
-// are moved so that the body's COCO-17 points lie on the observed ones, with the network's prediction as the prior.
+// are moved so that the body's COCO-17 points lie on the observed ones, with the network's prediction as the prior. Betas are
+// limited to 2.5 standard deviations.
 // What comes out is again a prediction in the network's own form, so that everything after it (world composition,
 // foot locking) follows.
 #pragma once
