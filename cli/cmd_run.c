@@ -24,7 +24,7 @@ static void help(void) {
     puts("      --model FILE         network weights, checkpoint or safetensors (default: built in)\n"
          "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
          "      --body-model FILE    SMPL-X .npz (default: the built-in mannequin)\n"
-         "      --no-refinement      the network's prediction as it is, not drawn towards the keypoints\n"
+         "      --no-refinement      the reference's method as it is: not drawn towards the keypoints, no level ground\n"
          "      --bf16               matrix products in bfloat16\n"
          "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
          "      --json               print scene.json on standard output\n"

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "body/body.h"
+#include "pipeline/ground.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
 #include "pipeline/scene_file.h"
@@ -91,6 +92,7 @@ static gv_status predict_all(job *j, gv_error *err) {
     long frames = 0;
     for (int k = 0; k < s->people; k++) {
         gv_status status = gv_predict(&j->motions[k], j->network, j->body, &s->person[k], &popt, NULL, err);
+        if (status == GV_OK && popt.refine) status = gv_ground_motion(&j->motions[k], err);
         if (status != GV_OK) return status;
         frames += s->person[k].frames;
         gv_progress_set(&progress, k + 1);
