@@ -2,7 +2,7 @@
 # `make demo` and `make test` run by themselves.
 BUILD ?= build
 
-.PHONY: all setup demo test check sanitize bench clean
+.PHONY: all setup demo test sanitize format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -27,3 +27,7 @@ sanitize: setup
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan
+
+# Formats every source as .clang-format says.
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -51,12 +51,12 @@ static void report(const char *name, timing *t, int per, const double *peer) {
     printf("\n");
 }
 
-#define measure(t, repetitions, what)                                                                        \
-    for ((t)->runs = 0; (t)->runs < (repetitions); (t)->runs++) {                                            \
-        double start = gv_now(), cpu_start = cpu_now();                                                      \
-        what;                                                                                                \
-        (t)->wall[(t)->runs] = gv_now() - start;                                                             \
-        (t)->cpu[(t)->runs] = cpu_now() - cpu_start;                                                         \
+#define measure(t, repetitions, what)                                                                                  \
+    for ((t)->runs = 0; (t)->runs < (repetitions); (t)->runs++) {                                                      \
+        double start = gv_now(), cpu_start = cpu_now();                                                                \
+        what;                                                                                                          \
+        (t)->wall[(t)->runs] = gv_now() - start;                                                                       \
+        (t)->cpu[(t)->runs] = cpu_now() - cpu_start;                                                                   \
     }
 
 static bool bench_network(int k, int runs, const double *peer, gv_error *err) {
@@ -101,14 +101,12 @@ static bool bench_calls(int model, int runs, const gv_image *image, gv_error *er
     }
     for (int n = 1; n <= TILES; n += TILES - 1) {
         if (model == GV_BLAZE_LITE) {
-            measure(&t, runs,
-                    s |= gv_blazepose_detect_tiles(p, image, tile, n, 0.5f, 0.3f, found[0], 16, count, err));
+            measure(&t, runs, s |= gv_blazepose_detect_tiles(p, image, tile, n, 0.5f, 0.3f, found[0], 16, count, err));
             snprintf(name, sizeof name, "detect, %d tile%s, per tile", n, n > 1 ? "s" : "");
             report(name, &t, n, NULL);
         }
         measure(&t, runs, s |= gv_blazepose_landmarks(p, image, r, n, l, err));
-        snprintf(name, sizeof name, "%s landmarks, %d region%s, per region", network[model + 1], n,
-                 n > 1 ? "s" : "");
+        snprintf(name, sizeof name, "%s landmarks, %d region%s, per region", network[model + 1], n, n > 1 ? "s" : "");
         report(name, &t, n, NULL);
     }
     gv_blazepose_close(p);
@@ -130,8 +128,7 @@ static void run_peer(double out[4][2]) {
     char *path = gv_resource_find(file[0], NULL), command[2048];
     if (!path) return;
     *strrchr(path, '/') = 0;
-    snprintf(command, sizeof command, "/usr/bin/python3 bench/peer_blazepose.py '%s' %d", path,
-             omp_get_max_threads());
+    snprintf(command, sizeof command, "/usr/bin/python3 bench/peer_blazepose.py '%s' %d", path, omp_get_max_threads());
     FILE *f = popen(command, "r");
     while (f && fgets(line, sizeof line, f))
         for (int k = 0; k < 4; k++)

@@ -25,11 +25,21 @@ typedef struct scene {
     float *vertices, *normals;
 } scene;
 
-static void run_skeleton(scene *s) { gv_body_fk22(s->G, s->S, s->pose, s->root); }
-static void run_points(scene *s) { gv_points_pose(s->points, s->betas, s->pose, s->root, s->transl, s->keypoints, NULL); }
-static void run_skin(scene *s) { gv_skin_pose(s->skin, s->pose, s->root, s->transl, s->vertices, NULL); }
-static void run_normals(scene *s) { gv_skin_pose(s->skin, s->pose, s->root, s->transl, s->vertices, s->normals); }
-static void run_exact(scene *s) { gv_body_evaluate(s->body, s->betas, s->pose, s->root, s->transl, s->vertices, NULL); }
+static void run_skeleton(scene *s) {
+    gv_body_fk22(s->G, s->S, s->pose, s->root);
+}
+static void run_points(scene *s) {
+    gv_points_pose(s->points, s->betas, s->pose, s->root, s->transl, s->keypoints, NULL);
+}
+static void run_skin(scene *s) {
+    gv_skin_pose(s->skin, s->pose, s->root, s->transl, s->vertices, NULL);
+}
+static void run_normals(scene *s) {
+    gv_skin_pose(s->skin, s->pose, s->root, s->transl, s->vertices, s->normals);
+}
+static void run_exact(scene *s) {
+    gv_body_evaluate(s->body, s->betas, s->pose, s->root, s->transl, s->vertices, NULL);
+}
 
 static void measure(const char *name, scene *s, void (*run)(scene *)) {
     double t[RUNS];

@@ -33,7 +33,8 @@ static uint8_t *read_frames(const char *path, int *w, int *h, int *n, gv_error *
     size_t row = (size_t)*w * 3, size = row * (size_t)*h;
     uint8_t *rgb = malloc(size * FRAMES);
     while (rgb && *n < FRAMES && gv_video_next(v, &f, err) == GV_OK && f.rgb) {
-        for (int y = 0; y < *h; y++) memcpy(rgb + (size_t)*n * size + (size_t)y * row, f.rgb + (ptrdiff_t)y * f.stride, row);
+        for (int y = 0; y < *h; y++)
+            memcpy(rgb + (size_t)*n * size + (size_t)y * row, f.rgb + (ptrdiff_t)y * f.stride, row);
         ++*n;
     }
     gv_video_close(v);
@@ -45,7 +46,8 @@ static double run(const uint8_t *rgb, int w, int h, int n, double focal, gv_came
     gv_odometry *o = NULL;
     double start = cpu_now();
     gv_status s = gv_odometry_create(&o, w, h, focal, err);
-    for (int f = 0; s == GV_OK && f < n; f++) s = gv_odometry_frame(o, rgb + (size_t)f * 3 * (size_t)w * (size_t)h, 3 * w, NULL, 0, err);
+    for (int f = 0; s == GV_OK && f < n; f++)
+        s = gv_odometry_frame(o, rgb + (size_t)f * 3 * (size_t)w * (size_t)h, 3 * w, NULL, 0, err);
     if (s == GV_OK) s = gv_odometry_finish(o, path, err);
     gv_odometry_destroy(o);
     return s == GV_OK ? cpu_now() - start : -1;
@@ -67,14 +69,16 @@ static void errors(const gv_camera_path *p, const double *truth, double *step, d
 
 static void peer(const char *video, double focal, const char *truth, double ours) {
     char command[4096];
-    snprintf(command, sizeof command, "OMP_NUM_THREADS=1 /usr/bin/python3 '%s/peer_camera.py' '%s' %.6f %d '%s' 2>/dev/null",
-             GV_BENCH_DIR, video, focal, FRAMES, truth ? truth : "");
+    snprintf(command, sizeof command,
+             "OMP_NUM_THREADS=1 /usr/bin/python3 '%s/peer_camera.py' '%s' %.6f %d '%s' 2>/dev/null", GV_BENCH_DIR,
+             video, focal, FRAMES, truth ? truth : "");
     FILE *f = popen(command, "r");
     char line[256];
     double ms;
     if (f && fgets(line, sizeof line, f) && sscanf(line, "peer cpu %lf", &ms) == 1)
         printf("%sratio of time, peer to ours      %.2f\n", line, ms / ours);
-    else printf("peer: not run (needs python3 with cv2 and numpy)\n");
+    else
+        printf("peer: not run (needs python3 with cv2 and numpy)\n");
     if (f) pclose(f);
 }
 
@@ -102,12 +106,13 @@ int main(int argc, char **argv) {
         least = fmin(least, t), most = fmax(most, t);
     }
     double ms = 1e3 * least / n;
-    printf("ours cpu %6.2f ms/frame  (%dx%d, %d frames, slowest of %d runs %.2f) = %.1f frames/s on one core%s\n", ms, w, h, n,
-           RUNS, 1e3 * most / n, 1e3 / ms, path.is_static ? ", camera stands still" : "");
+    printf("ours cpu %6.2f ms/frame  (%dx%d, %d frames, slowest of %d runs %.2f) = %.1f frames/s on one core%s\n", ms,
+           w, h, n, RUNS, 1e3 * most / n, 1e3 / ms, path.is_static ? ", camera stands still" : "");
     gv_npz *z = NULL;
     double *truth = NULL, step, drift;
     int64_t frames = 0;
-    if (argc > 3 && gv_npz_open(&z, argv[3], &err) == GV_OK) truth = gv_npz_read_f64(z, "R_w2c", (int64_t[]){-1, 3, 3}, 3, &frames, &err);
+    if (argc > 3 && gv_npz_open(&z, argv[3], &err) == GV_OK)
+        truth = gv_npz_read_f64(z, "R_w2c", (int64_t[]){-1, 3, 3}, 3, &frames, &err);
     if (truth && frames >= path.frames) {
         errors(&path, truth, &step, &drift);
         printf("ours error: frame to frame %.4f deg RMS, drift at most %.3f deg\n", step, drift);

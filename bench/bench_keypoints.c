@@ -3,8 +3,9 @@
 //     bench_keypoints [FROM_DEGREES TO_DEGREES [PICTURES]]     turned by -25 .. 25 and 30 pictures without arguments
 //
 // Draws the mannequin in random standing and walking poses and shapes, 5 m from a camera of 1600 px focal length, runs
-// BlazePose (heavy) around its known place and prints, per kind of keypoint, how far the detector's lie from the regressed
-// ones: outward from the body's middle and up, mean and standard deviation, millimetres at the person's distance.
+// BlazePose (heavy) around its known place and prints, per kind of keypoint, how far the detector's lie from the
+// regressed ones: outward from the body's middle and up, mean and standard deviation, millimetres at the person's
+// distance.
 #include "base/memory.h"
 #include "body/body.h"
 #include "perception/blazepose.h"
@@ -58,7 +59,8 @@ static void project(float uv[2], const float p[3]) {
 }
 
 // One picture: regressed keypoints in px, and what the detector says.
-static bool look(scene *s, const float *pose, const float *betas, float yaw, float wanted[17][2], gv_landmarks *l, gv_error *err) {
+static bool look(scene *s, const float *pose, const float *betas, float yaw, float wanted[17][2], gv_landmarks *l,
+                 gv_error *err) {
     float root[3] = {0, yaw, 0}, transl[3] = {0, 1.308f, 0}, points[51];
     gv_skin *skin = gv_skin_create(s->body, betas);
     if (!skin) return false;
@@ -67,9 +69,12 @@ static bool look(scene *s, const float *pose, const float *betas, float yaw, flo
     gv_points_pose(s->points, betas, pose, root, transl, points, NULL);
     for (int k = 0; k < 17; k++) project(wanted[k], points + 3 * k);
     gv_mesh mesh = {s->body->vertices, s->body->triangles, s->vertices, s->normals, s->body->faces, {.55f, .36f, .27f}};
-    gv_view view = {{focal_px, 0, SIDE / 2, 0, focal_px, SIDE / 2, 0, 0, 1}, {1, 0, 0, 0, -1, 0, 0, 0, -1}, {0, camera_height_m, distance_m}};
+    gv_view view = {{focal_px, 0, SIDE / 2, 0, focal_px, SIDE / 2, 0, 0, 1},
+                    {1, 0, 0, 0, -1, 0, 0, 0, -1},
+                    {0, camera_height_m, distance_m}};
     gv_render_world(s->canvas, s->rgb, SIDE * 3, &view, &mesh, 1, NULL, 0);
-    float centre[2] = {(wanted[11][0] + wanted[12][0]) / 2, (wanted[11][1] + wanted[12][1]) / 2}, top[2] = {centre[0], centre[1] - 300};
+    float centre[2] = {(wanted[11][0] + wanted[12][0]) / 2, (wanted[11][1] + wanted[12][1]) / 2},
+          top[2] = {centre[0], centre[1] - 300};
     gv_region region = gv_blaze_region(centre, top);
     gv_image image = {s->rgb, SIDE, SIDE, SIDE * 3};
     for (int k = 0; k < 3; k++) { // the region settles as it does from frame to frame
@@ -80,7 +85,8 @@ static bool look(scene *s, const float *pose, const float *betas, float yaw, flo
 }
 
 static int run(scene *s, float from, float to, int pictures, gv_error *err) {
-    static const char *const names[9] = {"nose", "eyes", "ears", "shoulders", "elbows", "wrists", "hips", "knees", "ankles"};
+    static const char *const names[9] = {"nose",   "eyes", "ears",  "shoulders", "elbows",
+                                         "wrists", "hips", "knees", "ankles"};
     double sum[9][2] = {0}, square[9][2] = {0};
     int count[9] = {0}, seen = 0;
     unsigned seed = 1;
@@ -103,7 +109,8 @@ static int run(scene *s, float from, float to, int pictures, gv_error *err) {
     printf("a person seen in %d of %d pictures\n%-12s outward mm        up mm\n", seen, pictures, "");
     for (int g = 0; g < 9 && seen; g++) {
         double m[2], sd[2];
-        for (int c = 0; c < 2; c++) m[c] = sum[g][c] / count[g], sd[c] = sqrt(fmax(square[g][c] / count[g] - m[c] * m[c], 0));
+        for (int c = 0; c < 2; c++)
+            m[c] = sum[g][c] / count[g], sd[c] = sqrt(fmax(square[g][c] / count[g] - m[c] * m[c], 0));
         printf("%-12s %6.1f +- %4.1f   %6.1f +- %4.1f\n", names[g], m[0], sd[0], m[1], sd[1]);
     }
     return 0;
@@ -113,14 +120,18 @@ int main(int argc, char **argv) {
     scene s = {0};
     gv_error err = {0};
     int failed = 1;
-    if (gv_body_open(&s.body, NULL, &err) == GV_OK && gv_blazepose_open(&s.detector, GV_BLAZE_HEAVY, NULL, &err) == GV_OK) {
+    if (gv_body_open(&s.body, NULL, &err) == GV_OK &&
+        gv_blazepose_open(&s.detector, GV_BLAZE_HEAVY, NULL, &err) == GV_OK) {
         s.points = gv_points_create(s.body, s.body->coco17, 17);
         s.canvas = gv_canvas_create(SIDE, SIDE);
         s.rgb = gv_calloc2(SIDE * SIDE, 3);
         s.vertices = gv_calloc2((size_t)s.body->vertices, 3 * sizeof(float));
         s.normals = gv_calloc2((size_t)s.body->vertices, 3 * sizeof(float));
-        if (!s.points || !s.canvas || !s.rgb || !s.vertices || !s.normals) gv_fail(&err, GV_ERR_MEMORY, "no memory");
-        else failed = run(&s, argc > 2 ? strtof(argv[1], NULL) : -25, argc > 2 ? strtof(argv[2], NULL) : 25, argc > 3 ? atoi(argv[3]) : 30, &err);
+        if (!s.points || !s.canvas || !s.rgb || !s.vertices || !s.normals)
+            gv_fail(&err, GV_ERR_MEMORY, "no memory");
+        else
+            failed = run(&s, argc > 2 ? strtof(argv[1], NULL) : -25, argc > 2 ? strtof(argv[2], NULL) : 25,
+                         argc > 3 ? atoi(argv[3]) : 30, &err);
     }
     if (failed) fprintf(stderr, "bench_keypoints: %s\n", err.text);
     gv_points_destroy(s.points);

@@ -67,8 +67,16 @@ static float *floats(int frames, int width) {
 
 static void make_clip(clip *c, int frames) {
     unsigned long long state = 7;
-    *c = (clip){frames, floats(frames, 51), floats(frames, 3), floats(frames, 6), floats(frames, GV_IMAGE_FEATURE), floats(frames, 3),
-                floats(frames, 9), floats(frames, GV_PRED_X), floats(frames, 3), floats(frames, 6)};
+    *c = (clip){frames,
+                floats(frames, 51),
+                floats(frames, 3),
+                floats(frames, 6),
+                floats(frames, GV_IMAGE_FEATURE),
+                floats(frames, 3),
+                floats(frames, 9),
+                floats(frames, GV_PRED_X),
+                floats(frames, 3),
+                floats(frames, 6)};
     for (int t = 0; t < frames; t++) {
         for (int i = 0; i < 51; i++) c->obs[51 * t + i] = i % 3 == 2 ? 0.9f : noise(&state);
         for (int i = 0; i < 3; i++) c->cliff[3 * t + i] = 0.3f * noise(&state);
@@ -90,7 +98,9 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-typedef struct timing { double min, median; } timing;
+typedef struct timing {
+    double min, median;
+} timing;
 
 static timing summarise(double *seconds, int runs) {
     qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
@@ -105,7 +115,8 @@ static double matrix_peak(gv_precision precision, gv_error *err) {
     gv_linear *l = NULL;
     double best = 0;
     float *w = gv_calloc2(SIZE, SIZE * sizeof *w);
-    if (gv_nn_create(&nn, threads, err) || gv_linear_create(&l, nn, &(gv_linear_spec){.in = SIZE, .out = SIZE, .bf16_in = bf16}, w, NULL, err))
+    if (gv_nn_create(&nn, threads, err) ||
+        gv_linear_create(&l, nn, &(gv_linear_spec){.in = SIZE, .out = SIZE, .bf16_in = bf16}, w, NULL, err))
         goto done;
     for (int run = 0; run < 7; run++) {
         double start = gv_now();
@@ -132,7 +143,8 @@ static double user_seconds(void) {
     return (double)u.ru_utime.tv_sec + 1e-6 * (double)u.ru_utime.tv_usec;
 }
 
-static gv_status measure(gv_network *net, const gv_body *body, int frames, const settings *s, double parameters, double peak, gv_error *err) {
+static gv_status measure(gv_network *net, const gv_body *body, int frames, const settings *s, double parameters,
+                         double peak, gv_error *err) {
     clip c;
     double network[MAX_RUNS], moving[MAX_RUNS], fixed[MAX_RUNS], cpu = 0;
     gv_status status = GV_OK;
@@ -149,9 +161,16 @@ static gv_status measure(gv_network *net, const gv_body *body, int frames, const
             gv_arena_reset(arena);
             double start = gv_now();
             status = gv_solve(&solution, arena,
-                              &(gv_solver_input){.frames = frames, .length = frames, .pred_x = c.pred_x, .pred_cam = c.pred_cam,
-                                                 .static_conf_logits = c.logits, .bbx_xys = c.boxes, .K = c.K, .cam_angvel = c.angvel,
-                                                 .body = body, .static_camera = mode},
+                              &(gv_solver_input){.frames = frames,
+                                                 .length = frames,
+                                                 .pred_x = c.pred_x,
+                                                 .pred_cam = c.pred_cam,
+                                                 .static_conf_logits = c.logits,
+                                                 .bbx_xys = c.boxes,
+                                                 .K = c.K,
+                                                 .cam_angvel = c.angvel,
+                                                 .body = body,
+                                                 .static_camera = mode},
                               err);
             elapsed[mode] = gv_now() - start;
         }
@@ -165,13 +184,15 @@ static gv_status measure(gv_network *net, const gv_body *body, int frames, const
     double flop = 2 * parameters * frames; // matrix products alone; attention adds 4 percent
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    const char *format = s->json ? "{\"frames\": %d, \"network_min\": %.6f, \"network_median\": %.6f, \"network_cpu\": %.6f, \"moving_min\": %.6f, "
-                                   "\"moving_median\": %.6f, \"static_min\": %.6f, \"static_median\": %.6f, \"gflops\": %.1f, \"peak_share\": %.3f, \"peak_mib\": %.0f}\n"
+    const char *format = s->json ? "{\"frames\": %d, \"network_min\": %.6f, \"network_median\": %.6f, \"network_cpu\": "
+                                   "%.6f, \"moving_min\": %.6f, "
+                                   "\"moving_median\": %.6f, \"static_min\": %.6f, \"static_median\": %.6f, "
+                                   "\"gflops\": %.1f, \"peak_share\": %.3f, \"peak_mib\": %.0f}\n"
                                  : "%7d  %8.4f %8.4f %8.4f   %8.4f %8.4f   %8.4f %8.4f   %7.1f %6.3f   %7.0f\n";
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    printf(format, frames, n.min, n.median, cpu, m.min, m.median, f.min, f.median, flop / n.min * 1e-9, flop / n.min / peak,
-           (double)usage.ru_maxrss / 1024);
+    printf(format, frames, n.min, n.median, cpu, m.min, m.median, f.min, f.median, flop / n.min * 1e-9,
+           flop / n.min / peak, (double)usage.ru_maxrss / 1024);
 #pragma GCC diagnostic pop
     fflush(stdout);
     return GV_OK;
@@ -184,13 +205,23 @@ static void parse(settings *s, int argc, char **argv) {
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) switch (c) {
         case 'f':
             s->count = 0;
-            for (char *p = strtok(optarg, ","); p && s->count < MAX_LENGTHS; p = strtok(NULL, ",")) s->lengths[s->count++] = atoi(p);
+            for (char *p = strtok(optarg, ","); p && s->count < MAX_LENGTHS; p = strtok(NULL, ","))
+                s->lengths[s->count++] = atoi(p);
             break;
-        case 'r': s->runs = atoi(optarg) < 1 ? 1 : atoi(optarg) > MAX_RUNS ? MAX_RUNS : atoi(optarg); break;
-        case 't': omp_set_num_threads(atoi(optarg) < 1 ? 1 : atoi(optarg)); break;
-        case 'b': s->precision = GV_PRECISION_BF16; break;
-        case 'j': s->json = true; break;
-        default: exit(2);
+        case 'r':
+            s->runs = atoi(optarg) < 1 ? 1 : atoi(optarg) > MAX_RUNS ? MAX_RUNS : atoi(optarg);
+            break;
+        case 't':
+            omp_set_num_threads(atoi(optarg) < 1 ? 1 : atoi(optarg));
+            break;
+        case 'b':
+            s->precision = GV_PRECISION_BF16;
+            break;
+        case 'j':
+            s->json = true;
+            break;
+        default:
+            exit(2);
         }
 }
 
@@ -204,9 +235,10 @@ int main(int argc, char **argv) {
     gv_status status = net ? gv_body_open(&body, NULL, &err) : err.status;
     double peak = status ? 0 : matrix_peak(s.precision, &err);
     if (!status && !s.json)
-        printf("%s, %d threads, matrix peak %.0f GFLOP/s, %.1f M parameters\n%7s  %8s %8s %8s   %8s %8s   %8s %8s   %7s %6s   %7s\n",
-               s.precision ? "bfloat16" : "float32", omp_get_max_threads(), peak * 1e-9, parameters * 1e-6, "frames", "net min", "median",
-               "cpu s", "moving", "median", "static", "median", "GFLOP/s", "share", "MiB");
+        printf("%s, %d threads, matrix peak %.0f GFLOP/s, %.1f M parameters\n%7s  %8s %8s %8s   %8s %8s   %8s %8s   "
+               "%7s %6s   %7s\n",
+               s.precision ? "bfloat16" : "float32", omp_get_max_threads(), peak * 1e-9, parameters * 1e-6, "frames",
+               "net min", "median", "cpu s", "moving", "median", "static", "median", "GFLOP/s", "share", "MiB");
     for (int i = 0; i < s.count && !status; i++) status = measure(net, body, s.lengths[i], &s, parameters, peak, &err);
     if (status) fprintf(stderr, "bench_network: %s\n", err.text);
     gv_body_close(body);

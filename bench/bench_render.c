@@ -48,9 +48,8 @@ static void bench_over(const char *base, const gv_mesh *meshes, int n) {
     enum { W = 812, H = 720 };
     gv_canvas *c = gv_canvas_create(W, H);
     uint8_t *rgb = malloc(3 * W * H);
-    gv_view v = {.K = {900, 0, W / 2, 0, 900, H / 2, 0, 0, 1},
-                 .R = {-1, 0, 0, 0, -1, 0, 0, 0, 1},
-                 .t = {0, 0.9f, 2.4f}};
+    gv_view v = {
+        .K = {900, 0, W / 2, 0, 900, H / 2, 0, 0, 1}, .R = {-1, 0, 0, 0, -1, 0, 0, 0, 1}, .t = {0, 0.9f, 2.4f}};
     timing t;
     for (int i = 0; i < RUNS; i++) {
         for (int k = 0; k < W * H * 3; k++) rgb[k] = (uint8_t)(60 + k / (W * 3) / 8 + k % 3 * 10);
@@ -75,8 +74,7 @@ static void bench_world(const char *base, const gv_mesh *meshes, int n, bool mov
                 hi[3] = {n > 1 ? 1.8f : 0.6f, 1.75f, n > 1 ? 1 : 0.3f};
     float line[300];
     for (int i = 0; i < 100; i++)
-        line[3 * i] = 1.5f * sinf(0.06f * (float)i), line[3 * i + 1] = 0,
-                 line[3 * i + 2] = 0.02f * (float)i - 1.2f;
+        line[3 * i] = 1.5f * sinf(0.06f * (float)i), line[3 * i + 1] = 0, line[3 * i + 2] = 0.02f * (float)i - 1.2f;
     gv_path path = {.points = line, .n = 100};
     memcpy(path.colour, meshes->colour, sizeof path.colour);
     gv_view v = gv_view_outside(lo, hi, W, H);
@@ -116,8 +114,8 @@ static figure person(const gv_body *body, int i) {
     for (size_t k = 0; k < sizeof bend / sizeof *bend; k++)
         pose[3 * (bend[k].joint - 1) + bend[k].axis] = bend[k].angle;
     gv_skin *skin = gv_skin_create(body, betas);
-    gv_skin_pose(skin, pose, (const float[3]){0, 0.4f * way * (float)(i > 0), 0}, (const float[3]){x, 0, z},
-                 f.position, f.normal);
+    gv_skin_pose(skin, pose, (const float[3]){0, 0.4f * way * (float)(i > 0), 0}, (const float[3]){x, 0, z}, f.position,
+                 f.normal);
     gv_skin_destroy(skin);
     for (int k = 0; k < body->vertices; k++) lowest = fminf(lowest, f.position[3 * k + 1]);
     for (int k = 0; k < body->vertices; k++) f.position[3 * k + 1] -= lowest;
@@ -138,8 +136,7 @@ int main(int argc, char **argv) {
         m[i] = f[i].mesh;
     }
     gv_body_close(body);
-    printf("%s: %d vertices, %d triangles a person\n", body ? "mannequin" : "capsules", m[0].vertices,
-           m[0].triangles);
+    printf("%s: %d vertices, %d triangles a person\n", body ? "mannequin" : "capsules", m[0].vertices, m[0].triangles);
     bench_over(base, m, 1);
     bench_over(base, m + 1, 3);
     bench_world(base, m, 1, false);

@@ -78,17 +78,17 @@ int main(int argc, char **argv) {
     if (gv_video_open(&v, argv[1], NULL, &err) == GV_OK) {
         const gv_video_info info = *gv_video_get_info(v);
         gv_video_close(v);
-        printf("%s: %d x %d, %s in %s, %ld frames by the container\n", argv[1], info.width, info.height,
-               info.codec, info.container, info.frames);
+        printf("%s: %d x %d, %s in %s, %ld frames by the container\n", argv[1], info.width, info.height, info.codec,
+               info.container, info.frames);
         failed = read_all(argv[1], (gv_video_options){.threads = threads}, "read", NULL, &err) ||
-                 read_all(argv[1], (gv_video_options){.threads = threads, .max_side = 640},
-                          "read, longer side 640", NULL, &err);
+                 read_all(argv[1], (gv_video_options){.threads = threads, .max_side = 640}, "read, longer side 640",
+                          NULL, &err);
         keep = calloc(KEPT, 3 * (size_t)info.width * (size_t)info.height);
         long n = info.frames > 0 && info.frames < KEPT ? info.frames : KEPT;
         if (!failed && keep)
-            failed = read_all(argv[1], (gv_video_options){.threads = threads}, "read and kept for writing",
-                              keep, &err) ||
-                     write_some(keep, info.width, info.height, n, &err);
+            failed =
+                read_all(argv[1], (gv_video_options){.threads = threads}, "read and kept for writing", keep, &err) ||
+                write_some(keep, info.width, info.height, n, &err);
     }
     free(keep);
     if (failed) fprintf(stderr, "bench_video: %s\n", err.text);

@@ -13,8 +13,7 @@ typedef struct figure {
 
 // A closed capsule from a to b with radius r, `round` points around and 2 `rings` rings; appended to the
 // mesh.
-static inline void figure_capsule(figure *f, const float a[3], const float b[3], float r, int round,
-                                  int rings) {
+static inline void figure_capsule(figure *f, const float a[3], const float b[3], float r, int round, int rings) {
     float axis[3], side[3] = {1, 0, 0}, third[3], length = 0;
     for (int i = 0; i < 3; i++) axis[i] = b[i] - a[i], length += axis[i] * axis[i];
     for (int i = 0; i < 3; i++) axis[i] /= sqrtf(length);
@@ -64,8 +63,7 @@ static inline figure figure_create(float x, float z, int round, int rings, const
                                        {0.12f, 0.05f, -0.04f, 0.13f, 0.05f, 0.14f, 0.045f},
                                        {-0.12f, 0.05f, -0.14f, -0.13f, 0.05f, 0.04f, 0.045f}};
     const size_t vertices = 12 * 2 * (size_t)rings * (size_t)round;
-    figure f = {
-        .position = calloc(vertices, 12), .normal = calloc(vertices, 12), .face = calloc(2 * vertices, 12)};
+    figure f = {.position = calloc(vertices, 12), .normal = calloc(vertices, 12), .face = calloc(2 * vertices, 12)};
     for (int i = 0; i < 12; i++) figure_capsule(&f, bones[i], bones[i] + 3, bones[i][6], round, rings);
     for (int i = 0; i < f.mesh.vertices; i++) f.position[3 * i] += x, f.position[3 * i + 2] += z;
     f.mesh.position = f.position;

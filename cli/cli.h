@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 typedef struct gv_command {
-    const char *name, *help; // one line
+    const char *name, *help;           // one line
     int (*run)(int argc, char **argv); // argv[0] is the subcommand's name; returns the exit status
 } gv_command;
 

@@ -43,23 +43,32 @@ typedef struct options {
 // 0: go on; otherwise 1 + exit status.
 static int parse(options *o, int argc, char **argv) {
     static const struct option longs[] = {
-        {"output", required_argument, 0, 'o'}, {"focal-length", required_argument, 0, 'f'},
+        {"output", required_argument, 0, 'o'},  {"focal-length", required_argument, 0, 'f'},
         {"static-camera", no_argument, 0, 's'}, {"people", required_argument, 0, 'p'},
         {"threads", required_argument, 0, 't'}, {"quiet", no_argument, 0, 'q'},
-        {"help", no_argument, 0, 'h'}, {0},
+        {"help", no_argument, 0, 'h'},          {0},
     };
     *o = (options){0};
     optind = 1, opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1;) {
-        if (c == 'o') o->output = optarg;
-        else if (c == 'f') o->focal = optarg;
-        else if (c == 's') o->is_static = true;
-        else if (c == 'q') o->quiet = true;
-        else if (c == 't' && !gv_cli_int("camera", "--threads", optarg, 1, 1024, &o->threads)) return 1 + 2;
-        else if (c == 'p' && o->npeople == PEOPLE_MAX) return 1 + gv_cli_usage("camera", "more than %d --people", PEOPLE_MAX);
-        else if (c == 'p') o->people[o->npeople++] = optarg;
-        else if (c == 'h') return fputs(help, stdout), 1;
-        else if (c == '?') return 1 + gv_cli_usage("camera", "unknown option or missing value: %s", argv[optind - 1]);
+        if (c == 'o')
+            o->output = optarg;
+        else if (c == 'f')
+            o->focal = optarg;
+        else if (c == 's')
+            o->is_static = true;
+        else if (c == 'q')
+            o->quiet = true;
+        else if (c == 't' && !gv_cli_int("camera", "--threads", optarg, 1, 1024, &o->threads))
+            return 1 + 2;
+        else if (c == 'p' && o->npeople == PEOPLE_MAX)
+            return 1 + gv_cli_usage("camera", "more than %d --people", PEOPLE_MAX);
+        else if (c == 'p')
+            o->people[o->npeople++] = optarg;
+        else if (c == 'h')
+            return fputs(help, stdout), 1;
+        else if (c == '?')
+            return 1 + gv_cli_usage("camera", "unknown option or missing value: %s", argv[optind - 1]);
     }
     if (optind != argc - 1) return 1 + gv_cli_usage("camera", "expected one VIDEO, found %d", argc - optind);
     if (!o->output) return 1 + gv_cli_usage("camera", "-o CAM.npz is missing");
@@ -74,24 +83,29 @@ static void person_box(const gv_observations *p, int i, float box[4]) {
     int n = 0;
     for (int k = 0; k < 17; k++) {
         if (kp[3 * k + 2] < 0.3f) continue;
-        x1 = fminf(x1, kp[3 * k]), x2 = fmaxf(x2, kp[3 * k]), y1 = fminf(y1, kp[3 * k + 1]), y2 = fmaxf(y2, kp[3 * k + 1]), n++;
+        x1 = fminf(x1, kp[3 * k]), x2 = fmaxf(x2, kp[3 * k]), y1 = fminf(y1, kp[3 * k + 1]),
+        y2 = fmaxf(y2, kp[3 * k + 1]), n++;
     }
     float margin = 0.06f * b[2];
-    if (n >= 6) box[0] = x1 - margin, box[1] = y1 - margin, box[2] = x2 + margin, box[3] = y2 + margin;
-    else box[0] = b[0] - 0.3f * b[2], box[1] = b[1] - 0.45f * b[2], box[2] = b[0] + 0.3f * b[2], box[3] = b[1] + 0.45f * b[2];
+    if (n >= 6)
+        box[0] = x1 - margin, box[1] = y1 - margin, box[2] = x2 + margin, box[3] = y2 + margin;
+    else
+        box[0] = b[0] - 0.3f * b[2], box[1] = b[1] - 0.45f * b[2], box[2] = b[0] + 0.3f * b[2],
+        box[3] = b[1] + 0.45f * b[2];
 }
 
 static int boxes_at(const gv_observations *people, int n, long frame, int *cursor, float (*boxes)[4]) {
     int count = 0;
     for (int k = 0; k < n; k++) { // frame_index ascends
         while (cursor[k] < people[k].frames && people[k].frame_index[cursor[k]] < frame) cursor[k]++;
-        if (cursor[k] < people[k].frames && people[k].frame_index[cursor[k]] == frame) person_box(&people[k], cursor[k], boxes[count++]);
+        if (cursor[k] < people[k].frames && people[k].frame_index[cursor[k]] == frame)
+            person_box(&people[k], cursor[k], boxes[count++]);
     }
     return count;
 }
 
-static gv_status follow_camera(gv_video *video, gv_odometry *odometry, const gv_observations *people, const options *opt,
-                               long *frames, gv_error *err) {
+static gv_status follow_camera(gv_video *video, gv_odometry *odometry, const gv_observations *people,
+                               const options *opt, long *frames, gv_error *err) {
     gv_progress progress;
     gv_status s;
     gv_frame f;
@@ -101,7 +115,8 @@ static gv_status follow_camera(gv_video *video, gv_odometry *odometry, const gv_
     *frames = 0;
     while ((s = gv_video_next(video, &f, err)) == GV_OK && f.rgb) {
         int n = boxes_at(people, opt->npeople, f.index, cursor, boxes);
-        if (odometry && (s = gv_odometry_frame(odometry, f.rgb, f.stride, (const float(*)[4])boxes, n, err)) != GV_OK) break;
+        if (odometry && (s = gv_odometry_frame(odometry, f.rgb, f.stride, (const float(*)[4])boxes, n, err)) != GV_OK)
+            break;
         gv_progress_set(&progress, ++*frames);
     }
     gv_progress_end(&progress);
@@ -120,7 +135,8 @@ static gv_status forced_static(gv_camera_path *c, long frames, double focal, gv_
     return GV_OK;
 }
 
-static gv_status save(const options *opt, const gv_camera_path *c, const gv_video_info *info, const char *source, gv_error *err) {
+static gv_status save(const options *opt, const gv_camera_path *c, const gv_video_info *info, const char *source,
+                      gv_error *err) {
     gv_npz_writer *w = NULL;
     gv_status s = gv_npz_create(&w, opt->output, err);
     if (s != GV_OK) return s;
@@ -153,7 +169,10 @@ static void notes(const gv_camera_path *c, const gv_video_info *info, const char
             fprintf(stderr, "camera: and more frames like these\n");
             return;
         }
-        fprintf(stderr, "camera: frames %d to %d: the picture does not tell the rotation well (a cut, no texture, or covered)\n", from, f - 1);
+        fprintf(
+            stderr,
+            "camera: frames %d to %d: the picture does not tell the rotation well (a cut, no texture, or covered)\n",
+            from, f - 1);
     }
 }
 
@@ -166,7 +185,8 @@ int gv_cmd_camera(int argc, char **argv) {
     gv_odometry *odometry = NULL;
     gv_camera_path path = {0};
     gv_observations people[PEOPLE_MAX] = {{0}};
-    const char *source = opt.focal ? "as given" : "guessed: the picture's diagonal; give --focal-length when you know it";
+    const char *source =
+        opt.focal ? "as given" : "guessed: the picture's diagonal; give --focal-length when you know it";
     double focal;
     long frames;
     if (opt.threads) omp_set_num_threads((int)opt.threads);
@@ -177,7 +197,8 @@ int gv_cmd_camera(int argc, char **argv) {
     if (opt.focal && (s = gv_focal_parse(&focal, opt.focal, info->width, info->height, &err)) != GV_OK) goto done;
     for (int i = 0; i < opt.npeople; i++)
         if ((s = gv_observations_load(&people[i], opt.people[i], &err)) != GV_OK) goto done;
-    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, focal, &err)) != GV_OK) goto done;
+    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, focal, &err)) != GV_OK)
+        goto done;
     if ((s = follow_camera(video, odometry, people, &opt, &frames, &err)) != GV_OK) {
         s = gv_wrap(&err, "%s", opt.video);
         goto done;

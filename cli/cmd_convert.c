@@ -58,7 +58,8 @@ static gv_status convert(const char *in, const char *out, gv_dtype dtype, int he
     snprintf(head_text, sizeof head_text, "%d", heads);
     const char *const metadata[] = {"format", "gvhmr-network", "version", "1", "num_heads", head_text, NULL};
     if (heads < 1 || gv_weights_width(w) % heads)
-        status = gv_fail(err, GV_ERR_ARGUMENT, "%s: a width of %d cannot be divided among %d heads; give --heads", in, gv_weights_width(w), heads);
+        status = gv_fail(err, GV_ERR_ARGUMENT, "%s: a width of %d cannot be divided among %d heads; give --heads", in,
+                         gv_weights_width(w), heads);
     if (status == GV_OK) status = copy_weights(&c, w, err);
     if (status == GV_OK) status = gv_safetensors_write(out, c.views, c.count, dtype, metadata, err);
     copy_free(&c);
@@ -67,21 +68,32 @@ static gv_status convert(const char *in, const char *out, gv_dtype dtype, int he
 }
 
 int gv_cmd_convert(int argc, char **argv) {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {"dtype", required_argument, NULL, 'd'},
-                                            {"heads", required_argument, NULL, 'n'},  {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"dtype", required_argument, NULL, 'd'},
+                                            {"heads", required_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     const char *out = NULL, *type = "f32";
     long heads = 0;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
-        if (c == 'o') out = optarg;
-        else if (c == 'd') type = optarg;
-        else if (c == 'h') return fputs(help, stdout), 0;
-        else if (c != 'n') return gv_cli_usage("convert", "\"%s\" is unknown or lacks its value", argv[optind - 1]);
-        else if (!gv_cli_int("convert", "--heads", optarg, 1, 1024, &heads)) return 2;
+        if (c == 'o')
+            out = optarg;
+        else if (c == 'd')
+            type = optarg;
+        else if (c == 'h')
+            return fputs(help, stdout), 0;
+        else if (c != 'n')
+            return gv_cli_usage("convert", "\"%s\" is unknown or lacks its value", argv[optind - 1]);
+        else if (!gv_cli_int("convert", "--heads", optarg, 1, 1024, &heads))
+            return 2;
     }
     if (optind + 1 != argc) return gv_cli_usage("convert", "expected one checkpoint");
     if (!out) return gv_cli_usage("convert", "-o FILE is missing");
-    gv_dtype dtype = !strcmp(type, "f32") ? GV_F32 : !strcmp(type, "bf16") ? GV_BF16 : !strcmp(type, "f16") ? GV_F16 : GV_OBJECT;
+    gv_dtype dtype = !strcmp(type, "f32")    ? GV_F32
+                     : !strcmp(type, "bf16") ? GV_BF16
+                     : !strcmp(type, "f16")  ? GV_F16
+                                             : GV_OBJECT;
     if (dtype == GV_OBJECT) return gv_cli_usage("convert", "--dtype: \"%s\" is not f32, bf16 or f16", type);
     gv_error err = {0};
     return convert(argv[optind], out, dtype, (int)heads, &err) == GV_OK ? 0 : gv_cli_fail(&err);

@@ -21,20 +21,28 @@ static void remark(const gv_motion *m, const char *out) {
     bool even;
     double rate = gv_motion_mean_rate(m, &even);
     if (!even && dot && (!strcmp(dot, ".bvh") || !strcmp(dot, ".BVH")))
-        fprintf(stderr, "gvhmr: the frames are not evenly spaced in time; %s plays them at their mean rate, %.3f per second\n", out, rate);
+        fprintf(stderr,
+                "gvhmr: the frames are not evenly spaced in time; %s plays them at their mean rate, %.3f per second\n",
+                out, rate);
 }
 
 int gv_cmd_export(int argc, char **argv) {
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     const char *out = NULL;
     bool quiet = false;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1;) {
-        if (c == 'o') out = optarg;
-        else if (c == 'q') quiet = true;
-        else if (c == 'h') return fputs(help, stdout), 0;
-        else return gv_cli_usage("export", "\"%s\" is unknown or lacks its value", argv[optind - 1]);
+        if (c == 'o')
+            out = optarg;
+        else if (c == 'q')
+            quiet = true;
+        else if (c == 'h')
+            return fputs(help, stdout), 0;
+        else
+            return gv_cli_usage("export", "\"%s\" is unknown or lacks its value", argv[optind - 1]);
     }
     if (optind + 1 != argc) return gv_cli_usage("export", "expected one motion file");
     if (!out) return gv_cli_usage("export", "-o FILE is missing");

@@ -18,11 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] = "gvhmr info FILE... - say what files hold and what they are missing\n\n"
-                           "Checkpoints, safetensors, body models, observations, motions, other .npz files, tflite graphs, videos.\n\n"
-                           "      --all    list every tensor or array\n"
-                           "      --json   the same as JSON, one object per file\n\n"
-                           "example: gvhmr info gvhmr_siga24_release.ckpt\n";
+static const char help[] =
+    "gvhmr info FILE... - say what files hold and what they are missing\n\n"
+    "Checkpoints, safetensors, body models, observations, motions, other .npz files, tflite graphs, videos.\n\n"
+    "      --all    list every tensor or array\n"
+    "      --json   the same as JSON, one object per file\n\n"
+    "example: gvhmr info gvhmr_siga24_release.ckpt\n";
 
 typedef struct report {
     json_t *root, *holds, *missing, *items;
@@ -110,7 +111,8 @@ static bool same_shape(const gv_tensor *t, const gv_weight_spec *s) {
 static void describe_network(report *r, const gv_tensors *w, const char *prefix) {
     const gv_tensor *width = find_with(w, prefix, "final_layer.fc1.weight");
     int D = width && width->ndim == 2 && width->shape[0] < 1 << 16 ? (int)width->shape[0] : 512;
-    int layers = count_layers(w, prefix, "blocks.", ".norm1.weight"), images = find_with(w, prefix, "imgseq_embedder.1.weight") != NULL;
+    int layers = count_layers(w, prefix, "blocks.", ".norm1.weight"),
+        images = find_with(w, prefix, "imgseq_embedder.1.weight") != NULL;
     int n = gv_network_weight_table(NULL, 0, D, layers, images), absent = 0, present = 0;
     gv_weight_spec *table = calloc((size_t)n, sizeof *table);
     if (!table) return;
@@ -128,11 +130,14 @@ static void describe_network(report *r, const gv_tensors *w, const char *prefix)
     if (absent > 5) missing(r, "%d more weights", absent - 5);
     free(table);
     report_kind(r, "GVHMR network");
-    holds(r, "the motion network: %d layers of width %d, %lld parameters in %d tensors", layers, D, parameters, present);
+    holds(r, "the motion network: %d layers of width %d, %lld parameters in %d tensors", layers, D, parameters,
+          present);
     if (!images) missing(r, "the image feature embedder: the network works from keypoints, boxes and camera alone");
     const char *heads = gv_tensors_metadata(w, "num_heads");
-    if (heads) holds(r, "the number of attention heads: %s", heads);
-    else missing(r, "the number of attention heads, which no checkpoint holds: 8 unless --heads says otherwise");
+    if (heads)
+        holds(r, "the number of attention heads: %s", heads);
+    else
+        missing(r, "the number of attention heads, which no checkpoint holds: 8 unless --heads says otherwise");
     if (gv_tensors_count(w) > present) holds(r, "%d other tensors, which are not used", gv_tensors_count(w) - present);
 }
 
@@ -152,20 +157,24 @@ static void describe_tensors(report *r, const gv_tensors *w) {
         describe_network(r, w, prefix);
     } else if (vit && count_prefix(w, "keypoint_head.")) {
         report_kind(r, "ViTPose checkpoint");
-        holds(r, "2D keypoint network: vision transformer of %d layers and a head of %d tensors", vit, count_prefix(w, "keypoint_head."));
+        holds(r, "2D keypoint network: vision transformer of %d layers and a head of %d tensors", vit,
+              count_prefix(w, "keypoint_head."));
     } else if (vit && count_prefix(w, "smpl_head.")) {
         report_kind(r, "HMR2 checkpoint");
-        holds(r, "image feature network: vision transformer of %d layers and a decoder of %d tensors", vit, count_prefix(w, "smpl_head."));
+        holds(r, "image feature network: vision transformer of %d layers and a decoder of %d tensors", vit,
+              count_prefix(w, "smpl_head."));
     } else if (count_prefix(w, "model.") == gv_tensors_count(w)) {
         report_kind(r, "YOLO checkpoint");
         holds(r, "person detector: %d tensors", gv_tensors_count(w));
     } else if (find_with(w, "", "smpl_params_global.transl")) {
         const gv_tensor *t = find_with(w, "", "smpl_params_global.transl");
         report_kind(r, "GVHMR result");
-        holds(r, "motion of one person, %lld frames, in the world and in the camera", (long long)(t->ndim ? t->shape[0] : 0));
+        holds(r, "motion of one person, %lld frames, in the world and in the camera",
+              (long long)(t->ndim ? t->shape[0] : 0));
     } else {
         report_kind(r, "weights of an unknown network");
-        holds(r, "%d tensors, the first is %s", gv_tensors_count(w), gv_tensors_count(w) ? gv_tensors_at(w, 0)->name : "absent");
+        holds(r, "%d tensors, the first is %s", gv_tensors_count(w),
+              gv_tensors_count(w) ? gv_tensors_at(w, 0)->name : "absent");
         missing(r, "names of any network that gvhmr knows");
     }
     describe_keys(r, w);
@@ -187,12 +196,15 @@ static void describe_body(report *r, gv_npz *z) {
     const gv_array *v = gv_npz_find(z, "v_template"), *f = gv_npz_find(z, "f"), *s = gv_npz_find(z, "shapedirs");
     const gv_array *J = gv_npz_find(z, "J_regressor");
     report_kind(r, "body model");
-    holds(r, "a mesh of %lld vertices and %lld triangles", (long long)(v->ndim ? v->shape[0] : 0), (long long)(f && f->ndim ? f->shape[0] : 0));
-    if (J && J->ndim == 2) holds(r, "%lld joints%s", (long long)J->shape[0], J->shape[0] == 55 ? ", as SMPL-X has" : ", SMPL-X has 55");
+    holds(r, "a mesh of %lld vertices and %lld triangles", (long long)(v->ndim ? v->shape[0] : 0),
+          (long long)(f && f->ndim ? f->shape[0] : 0));
+    if (J && J->ndim == 2)
+        holds(r, "%lld joints%s", (long long)J->shape[0], J->shape[0] == 55 ? ", as SMPL-X has" : ", SMPL-X has 55");
     if (s && s->ndim == 3) holds(r, "%lld shape directions, of which the first 10 are used", (long long)s->shape[2]);
     check_members(r, z, needed, "");
     if (!gv_npz_find(z, "posedirs")) missing(r, "posedirs (pose correctives); the body is skinned without them");
-    if (!gv_npz_find(z, "coco17_regressor")) missing(r, "coco17_regressor (where COCO's 17 keypoints lie on this body)");
+    if (!gv_npz_find(z, "coco17_regressor"))
+        missing(r, "coco17_regressor (where COCO's 17 keypoints lie on this body)");
 }
 
 static gv_status describe_observations(report *r, const char *path, gv_error *err) {
@@ -203,21 +215,24 @@ static gv_status describe_observations(report *r, const char *path, gv_error *er
     double seen = 0;
     for (int t = 0; t < o.length; t++)
         for (int k = 0; k < 17; k++) seen += o.kp2d[51 * (size_t)t + 3 * (size_t)k + 2] > 0.5f;
-    holds(r, "one person in %d frames from frame %d to %d, %.3f s at %.4g frames per second", o.length, o.frame_index[0],
-          o.frame_index[o.length - 1], o.time_sec[o.length - 1] - o.time_sec[0], o.fps);
+    holds(r, "one person in %d frames from frame %d to %d, %.3f s at %.4g frames per second", o.length,
+          o.frame_index[0], o.frame_index[o.length - 1], o.time_sec[o.length - 1] - o.time_sec[0], o.fps);
     holds(r, "boxes and 17 keypoints, %.0f %% of them with a confidence above 0.5", 100 * seen / (17.0 * o.length));
     holds(r, "focal length %.1f px in the first frame", (double)o.K[0]);
     if (o.R_w2c) holds(r, "camera rotation");
     if (o.cam_angvel) holds(r, "camera angular velocity");
-    if (o.f_imgseq) holds(r, "image features");
-    else missing(r, "f_imgseq (image features); the network is then told that there are none");
+    if (o.f_imgseq)
+        holds(r, "image features");
+    else
+        missing(r, "f_imgseq (image features); the network is then told that there are none");
     if (!o.width) missing(r, "width and height of the picture");
     gv_observations_free(&o);
     return GV_OK;
 }
 
 static gv_status describe_motion(report *r, const char *path, gv_npz *z, gv_error *err) {
-    static const char *const optional[] = {"static_prob", "K_fullimg", "R_w2c", "bbx_xys", "kp2d", "fps", "frame_index", "time_sec", NULL};
+    static const char *const optional[] = {"static_prob", "K_fullimg",   "R_w2c",    "bbx_xys", "kp2d",
+                                           "fps",         "frame_index", "time_sec", NULL};
     gv_motion m;
     gv_status status = gv_motion_load(&m, path, err);
     if (status != GV_OK) return status;
@@ -229,8 +244,9 @@ static gv_status describe_motion(report *r, const char *path, gv_npz *z, gv_erro
     }
     bool even;
     double rate = gv_motion_mean_rate(&m, &even);
-    holds(r, "one person in %d frames from frame %d to %d, %.3f s at %.4g frames per second%s", m.frames, m.frame_index[0],
-          m.frame_index[m.frames - 1], m.time_sec[m.frames - 1] - m.time_sec[0], rate, even ? "" : " on average, unevenly spaced");
+    holds(r, "one person in %d frames from frame %d to %d, %.3f s at %.4g frames per second%s", m.frames,
+          m.frame_index[0], m.frame_index[m.frames - 1], m.time_sec[m.frames - 1] - m.time_sec[0], rate,
+          even ? "" : " on average, unevenly spaced");
     holds(r, "pose of 21 joints, 10 shape values, orientation and position in the world and in the camera");
     holds(r, "a way of %.2f m over the ground", way);
     if (m.extra_count) holds(r, "%d arrays of raw network output", m.extra_count);
@@ -250,7 +266,8 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, bool pickl
     } else {
         report_kind(r, pickled ? "pickled arrays" : "NumPy archive");
         holds(r, "%d arrays", gv_npz_count(z));
-        missing(r, "the members of a motion (body_pose, joints_world), of observations (bbx_xys, kp2d) or of a body model (v_template)");
+        missing(r, "the members of a motion (body_pose, joints_world), of observations (bbx_xys, kp2d) or of a body "
+                   "model (v_template)");
     }
     json_object_set_new(r->root, "container", json_string(pickled ? "pickle" : "npz"));
     for (int i = 0; i < gv_npz_count(z); i++) {
@@ -265,7 +282,8 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, bool pickl
 static gv_status describe_video(report *r, const char *path, gv_error *err) {
     gv_video *v = NULL;
     gv_status status = gv_video_open(&v, path, NULL, err);
-    if (status == GV_ERR_FORMAT) return gv_fail(err, status, "%s: none of the files gvhmr knows: weights, .npz, .tflite or a video", path);
+    if (status == GV_ERR_FORMAT)
+        return gv_fail(err, status, "%s: none of the files gvhmr knows: weights, .npz, .tflite or a video", path);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_video_get_info(v);
     report_kind(r, "video");
@@ -306,8 +324,10 @@ static gv_status describe(report *r, const char *path, gv_error *err) {
     gv_tensors *w = NULL;
     gv_error npz_error = *err;
     gv_status status = gv_tensors_open(&w, path, err);
-    if (status == GV_OK) describe_tensors(r, w);
-    else if (arrays && strstr(err->text, "data.pkl")) *err = npz_error;
+    if (status == GV_OK)
+        describe_tensors(r, w);
+    else if (arrays && strstr(err->text, "data.pkl"))
+        *err = npz_error;
     gv_tensors_close(w);
     return status;
 }
@@ -321,8 +341,8 @@ static void print_plain(const char *path, const report *r, bool all) {
     if (!all) return;
     json_array_foreach(r->items, i, text) {
         char *shape = json_dumps(json_object_get(text, "shape"), JSON_COMPACT);
-        printf("  %-8s %s %s\n", json_string_value(json_object_get(text, "type")), json_string_value(json_object_get(text, "name")),
-               shape ? shape : "");
+        printf("  %-8s %s %s\n", json_string_value(json_object_get(text, "type")),
+               json_string_value(json_object_get(text, "name")), shape ? shape : "");
         free(shape);
     }
 }
@@ -349,14 +369,19 @@ static int info(const char *path, bool json, bool all) {
 }
 
 int gv_cmd_info(int argc, char **argv) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {0}};
     bool json = false, all = false;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (c == 'j') json = true;
-        else if (c == 'a') all = true;
-        else if (c == 'h') return fputs(help, stdout), 0;
-        else return gv_cli_usage("info", "\"%s\" is unknown", argv[optind - 1]);
+        if (c == 'j')
+            json = true;
+        else if (c == 'a')
+            all = true;
+        else if (c == 'h')
+            return fputs(help, stdout), 0;
+        else
+            return gv_cli_usage("info", "\"%s\" is unknown", argv[optind - 1]);
     }
     if (optind == argc) return gv_cli_usage("info", "expected a file");
     int result = 0;

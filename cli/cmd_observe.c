@@ -38,8 +38,11 @@ int gv_cmd_observe(int argc, char **argv) {
     opterr = 0;
     while ((c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1) {
         switch (c) {
-        case 'h': return help(), 0;
-        case 'o': output = optarg; break;
+        case 'h':
+            return help(), 0;
+        case 'o':
+            output = optarg;
+            break;
         case OPT_PERSON:
             if (!gv_cli_int("observe", "--person", optarg, 1, 1000, &person)) return 2;
             break;
@@ -47,7 +50,8 @@ int gv_cmd_observe(int argc, char **argv) {
             if (!gv_observe_option("observe", c, argv, &observe)) return 2;
         }
     }
-    if (optind + 1 != argc) return gv_cli_usage("observe", optind == argc ? "no VIDEO given" : "more than one VIDEO given");
+    if (optind + 1 != argc)
+        return gv_cli_usage("observe", optind == argc ? "no VIDEO given" : "more than one VIDEO given");
     if (!output) return gv_cli_usage("observe", "no output file given (-o OBS.npz)");
     gv_error err = {0};
     gv_scene_observations s;

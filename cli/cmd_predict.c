@@ -35,29 +35,53 @@ static void help(void) {
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
     enum { MODEL = 256, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS, QUIET };
-    static const struct option table[] = {
-        {"output", required_argument, NULL, 'o'},  {"model", required_argument, NULL, MODEL},   {"body-model", required_argument, NULL, BODY},
-        {"static-camera", no_argument, NULL, STATIC}, {"heads", required_argument, NULL, HEADS}, {"bf16", no_argument, NULL, BF16},
-        {"verbose", no_argument, NULL, VERBOSE},   {"threads", required_argument, NULL, THREADS}, {"quiet", no_argument, NULL, QUIET},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option table[] = {{"output", required_argument, NULL, 'o'},
+                                          {"model", required_argument, NULL, MODEL},
+                                          {"body-model", required_argument, NULL, BODY},
+                                          {"static-camera", no_argument, NULL, STATIC},
+                                          {"heads", required_argument, NULL, HEADS},
+                                          {"bf16", no_argument, NULL, BF16},
+                                          {"verbose", no_argument, NULL, VERBOSE},
+                                          {"threads", required_argument, NULL, THREADS},
+                                          {"quiet", no_argument, NULL, QUIET},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     for (int c; (c = getopt_long(argc, argv, "o:h", table, NULL)) != -1;) switch (c) {
-        case 'o': o->output = optarg; break;
-        case MODEL: o->model = optarg; break;
-        case BODY: o->body = optarg; break;
-        case STATIC: o->predict.static_camera = true; break;
-        case BF16: o->bf16 = true; break;
-        case VERBOSE: o->predict.verbose = true; break;
-        case QUIET: o->quiet = true; break;
+        case 'o':
+            o->output = optarg;
+            break;
+        case MODEL:
+            o->model = optarg;
+            break;
+        case BODY:
+            o->body = optarg;
+            break;
+        case STATIC:
+            o->predict.static_camera = true;
+            break;
+        case BF16:
+            o->bf16 = true;
+            break;
+        case VERBOSE:
+            o->predict.verbose = true;
+            break;
+        case QUIET:
+            o->quiet = true;
+            break;
         case HEADS:
             if (!gv_cli_int("predict", "--heads", optarg, 1, 512, &o->heads)) return 3;
             break;
         case THREADS:
             if (!gv_cli_int("predict", "--threads", optarg, 1, 1024, &o->threads)) return 3;
             break;
-        case 'h': help(); return 1;
-        default: return 3; // getopt has said what is wrong
+        case 'h':
+            help();
+            return 1;
+        default:
+            return 3; // getopt has said what is wrong
         }
-    if (argc - optind != 1) return 1 + gv_cli_usage("predict", "expected one observation file, found %d", argc - optind);
+    if (argc - optind != 1)
+        return 1 + gv_cli_usage("predict", "expected one observation file, found %d", argc - optind);
     if (!o->output) return 1 + gv_cli_usage("predict", "-o MOTION.npz is missing");
     o->input = argv[optind];
     return 0;
@@ -73,7 +97,9 @@ static gv_status predict(const options *o, gv_error *err) {
     double start = gv_now(), opened = start;
     gv_status s = gv_observations_load(&obs, o->input, err);
     if (!s && !o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
-    if (!s) s = gv_network_open(&net, o->model ? o->model : found, (int)o->heads, o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
+    if (!s)
+        s = gv_network_open(&net, o->model ? o->model : found, (int)o->heads,
+                            o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
     if (!s) s = gv_body_open(&body, o->body, err);
     if (!s) {
         opened = gv_now();
@@ -81,8 +107,8 @@ static gv_status predict(const options *o, gv_error *err) {
     }
     if (!s) s = gv_motion_save(&motion, o->output, err);
     if (!s && !o->quiet)
-        fprintf(stderr, "%d frames: start %.2f s, network %.3f s, motion %.3f s, all %.2f s\n", obs.frames, opened - start,
-                times.network, times.solver, gv_now() - start);
+        fprintf(stderr, "%d frames: start %.2f s, network %.3f s, motion %.3f s, all %.2f s\n", obs.frames,
+                opened - start, times.network, times.solver, gv_now() - start);
     free(found);
     gv_motion_free(&motion);
     gv_body_close(body);

@@ -138,8 +138,7 @@ static int parse(options *o, int argc, char **argv) {
     if (o->ninputs < 1 || o->ninputs > MOST_PEOPLE)
         return 1 + gv_cli_usage("render", "expected 1 to %d motion files, found %d", MOST_PEOPLE, o->ninputs);
     if (!o->output) return 1 + gv_cli_usage("render", "-o FILE.mp4 is missing");
-    if (o->overlay && !o->video)
-        return 1 + gv_cli_usage("render", "--overlay and --side-by-side need --video");
+    if (o->overlay && !o->video) return 1 + gv_cli_usage("render", "--overlay and --side-by-side need --video");
     if (!o->world && !o->overlay) o->video ? (o->overlay = true) : (o->world = true);
     return 0;
 }
@@ -195,8 +194,7 @@ static int pose(show *s, long frame, bool world, const gv_motion **owner, int *r
         gv_skin_pose(p->skin, m->body_pose + 63 * (ptrdiff_t)t,
                      (world ? m->global_orient : m->global_orient_incam) + 3 * (ptrdiff_t)t,
                      (world ? m->transl : m->transl_incam) + 3 * (ptrdiff_t)t, p->vertices, p->normals);
-        s->meshes[n] =
-            (gv_mesh){s->body->vertices, s->body->triangles, p->vertices, p->normals, s->body->faces, {0}};
+        s->meshes[n] = (gv_mesh){s->body->vertices, s->body->triangles, p->vertices, p->normals, s->body->faces, {0}};
         memcpy(s->meshes[n++].colour, gv_palette(k), sizeof s->meshes->colour);
         *owner = m;
         *row = t;
@@ -221,8 +219,7 @@ static gv_status plan(show *s, gv_error *err) {
     if (o->world) s->world = gv_canvas_create(world_width, s->height);
     s->rgb = gv_calloc2((size_t)s->width * (size_t)s->height, 3);
     if ((s->left && !s->over) || (o->world && !s->world) || !s->rgb)
-        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width,
-                       s->height);
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width, s->height);
     float lo[3] = {INFINITY, INFINITY, INFINITY}, hi[3] = {-INFINITY, -INFINITY, -INFINITY};
     for (int k = 0; k < s->n; k++)
         for (ptrdiff_t j = 0; j < (ptrdiff_t)s->people[k].motion.frames * GV_MOTION_JOINTS; j++)
@@ -253,13 +250,12 @@ static gv_status draw(show *s, const gv_frame *f, long frame, double time_sec, g
     if (good && s->world) {
         const gv_motion *m;
         int t, n = pose(s, frame, true, &m, &t);
-        good = gv_render_world(s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view, s->meshes, n, s->paths,
-                               s->n);
+        good = gv_render_world(s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view, s->meshes, n, s->paths, s->n);
         char label[64];
         snprintf(label, sizeof label, "%.2f s", time_sec);
         const int scale = s->height >= 600 ? 2 : 1;
-        gv_draw_text(s->rgb, s->width, s->height, 3 * s->width, s->left + 8 * scale, s->height - 14 * scale,
-                     scale, (const uint8_t[3]){50, 56, 64}, 0.7f, label);
+        gv_draw_text(s->rgb, s->width, s->height, 3 * s->width, s->left + 8 * scale, s->height - 14 * scale, scale,
+                     (const uint8_t[3]){50, 56, 64}, 0.7f, label);
     }
     if (!good) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory to draw frame %ld", s->o->output, frame);
     return gv_video_write(s->writer, s->rgb, 3 * s->width, time_sec, err);
@@ -290,8 +286,7 @@ static gv_status play_motions(show *s, gv_progress *progress, gv_error *err) {
         }
         if (frame == LONG_MAX) return GV_OK;
         for (int k = 0; k < s->n; k++)
-            while (at[k] < s->people[k].motion.frames && s->people[k].motion.frame_index[at[k]] <= frame)
-                at[k]++;
+            while (at[k] < s->people[k].motion.frames && s->people[k].motion.frame_index[at[k]] <= frame) at[k]++;
         if (isnan(first)) first = time_sec;
         gv_status status = draw(s, NULL, frame, time_sec - first, err);
         if (status != GV_OK) return status;
@@ -323,8 +318,7 @@ static gv_status render(const options *o, gv_error *err) {
     gv_progress progress;
     gv_status status = gv_body_open(&s.body, o->body, err);
     if (!status) status = load_people(&s, err);
-    if (!status && o->video)
-        status = gv_video_open(&s.video, o->video, &(gv_video_options){.fps = o->fps}, err);
+    if (!status && o->video) status = gv_video_open(&s.video, o->video, &(gv_video_options){.fps = o->fps}, err);
     if (!status) status = plan(&s, err);
     gv_progress_begin(&progress, "render",
                       status    ? 0

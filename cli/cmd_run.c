@@ -21,17 +21,18 @@ static void help(void) {
          "      --people N           at most N persons, most prominent first (default: everybody)\n"
          "      --landmarks MODEL    2D keypoints: lite, full (default) or heavy");
     gv_observe_help();
-    puts("      --model FILE         network weights, checkpoint or safetensors (default: built in)\n"
-         "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
-         "      --body-model FILE    SMPL-X .npz (default: the built-in mannequin)\n"
-         "      --no-refinement      the reference's method as it is: not drawn towards the keypoints, no level ground\n"
-         "      --bf16               matrix products in bfloat16\n"
-         "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
-         "      --json               print scene.json on standard output\n"
-         "  -q, --quiet              no progress line\n"
-         "      --threads N          processor threads (default: all cores)\n"
-         "\n"
-         "example: gvhmr run walk.mp4 -o walk --static-camera");
+    puts(
+        "      --model FILE         network weights, checkpoint or safetensors (default: built in)\n"
+        "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
+        "      --body-model FILE    SMPL-X .npz (default: the built-in mannequin)\n"
+        "      --no-refinement      the reference's method as it is: not drawn towards the keypoints, no level ground\n"
+        "      --bf16               matrix products in bfloat16\n"
+        "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
+        "      --json               print scene.json on standard output\n"
+        "  -q, --quiet              no progress line\n"
+        "      --threads N          processor threads (default: all cores)\n"
+        "\n"
+        "example: gvhmr run walk.mp4 -o walk --static-camera");
 }
 
 enum { OPT_SIDE = 1, OPT_NO_VIDEO, OPT_MODEL, OPT_HEADS, OPT_BODY, OPT_BF16, OPT_VERBOSE, OPT_JSON, OPT_NO_REFINE };
@@ -59,20 +60,39 @@ int gv_cmd_run(int argc, char **argv) {
     opterr = 0;
     while ((c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1) {
         switch (c) {
-        case 'h': return help(), 0;
-        case 'o': folder = optarg; break;
-        case OPT_SIDE: run.side_by_side = true; break;
-        case OPT_NO_VIDEO: run.pictures = false; break;
-        case OPT_MODEL: run.model = optarg; break;
+        case 'h':
+            return help(), 0;
+        case 'o':
+            folder = optarg;
+            break;
+        case OPT_SIDE:
+            run.side_by_side = true;
+            break;
+        case OPT_NO_VIDEO:
+            run.pictures = false;
+            break;
+        case OPT_MODEL:
+            run.model = optarg;
+            break;
         case OPT_HEADS:
             if (!gv_cli_int("run", "--heads", optarg, 1, 256, &n)) return 2;
             run.heads = (int)n;
             break;
-        case OPT_BODY: run.body_model = optarg; break;
-        case OPT_BF16: run.precision = GV_PRECISION_BF16; break;
-        case OPT_VERBOSE: run.verbose = true; break;
-        case OPT_JSON: json = true; break;
-        case OPT_NO_REFINE: run.no_refinement = true; break;
+        case OPT_BODY:
+            run.body_model = optarg;
+            break;
+        case OPT_BF16:
+            run.precision = GV_PRECISION_BF16;
+            break;
+        case OPT_VERBOSE:
+            run.verbose = true;
+            break;
+        case OPT_JSON:
+            json = true;
+            break;
+        case OPT_NO_REFINE:
+            run.no_refinement = true;
+            break;
         default:
             if (!gv_observe_option("run", c, argv, &run.observe)) return 2;
         }

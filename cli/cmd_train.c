@@ -57,7 +57,8 @@ static const option_row rows[] = {
     {"weight-verts2d", REAL, AT(weight[GV_LOSS_VERTS2D]), 0, 1e6, "weight of the loss verts2d"},
     {"weight-transl-w", REAL, AT(weight[GV_LOSS_TRANSL_W]), 0, 1e6, "weight of the loss transl_w"},
     {"weight-static", REAL, AT(weight[GV_LOSS_STATIC]), 0, 1e6, "weight of the loss static"},
-    {"recombine", REAL, AT(sample.recombine), 0, 1, "share of sequences whose arms or upper body come from other clips"},
+    {"recombine", REAL, AT(sample.recombine), 0, 1,
+     "share of sequences whose arms or upper body come from other clips"},
     {"perturb", REAL, AT(sample.perturb), 0, 1, "share of sequences with joint angles shifted"},
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},
@@ -68,7 +69,8 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 static void help(void) {
     puts("usage: gvhmr train --data STORE -o DIR [--config FILE.json] [options]\n\n"
-         "Trains the motion network on a motion store (gvhmr dataset import) with synthetic cameras and noisy keypoints.\n"
+         "Trains the motion network on a motion store (gvhmr dataset import) with synthetic cameras and noisy "
+         "keypoints.\n"
          "A folder with a checkpoint is continued, to the bit. Ctrl-C saves and ends.\n\n"
          "  --data FILE            the motion store\n"
          "  --body-model FILE      SMPL-X or mannequin file (default: the built-in mannequin)\n"
@@ -78,10 +80,14 @@ static void help(void) {
     for (int i = 0; i < ROWS; i++) {
         const char *p = (const char *)&gv_train_defaults + rows[i].at;
         printf("  --%-20s %s", rows[i].name, rows[i].help);
-        if (rows[i].kind == INT) printf(" (default %d)\n", *(const int *)p);
-        else if (rows[i].kind == LONG) printf(" (default %ld)\n", *(const long *)p);
-        else if (rows[i].kind == REAL) printf(" (default %g)\n", *(const double *)p);
-        else puts("");
+        if (rows[i].kind == INT)
+            printf(" (default %d)\n", *(const int *)p);
+        else if (rows[i].kind == LONG)
+            printf(" (default %ld)\n", *(const long *)p);
+        else if (rows[i].kind == REAL)
+            printf(" (default %g)\n", *(const double *)p);
+        else
+            puts("");
     }
     puts("\nexample: gvhmr train --data motions.gvs -o run1 --leave-out cmu_85,cmu_xS2 --width 256 --layers 6");
 }
@@ -89,11 +95,16 @@ static void help(void) {
 static bool set(gv_train_options *o, const option_row *r, const char *text) {
     char *p = (char *)o + r->at;
     long n;
-    if (r->kind == TEXT) *(const char **)p = text;
-    else if (r->kind == REAL) return gv_cli_double("train", r->name, text, r->lo, r->hi, (double *)p);
-    else if (!gv_cli_int("train", r->name, text, (long)r->lo, (long)r->hi, &n)) return false;
-    else if (r->kind == INT) *(int *)p = (int)n;
-    else *(long *)p = n;
+    if (r->kind == TEXT)
+        *(const char **)p = text;
+    else if (r->kind == REAL)
+        return gv_cli_double("train", r->name, text, r->lo, r->hi, (double *)p);
+    else if (!gv_cli_int("train", r->name, text, (long)r->lo, (long)r->hi, &n))
+        return false;
+    else if (r->kind == INT)
+        *(int *)p = (int)n;
+    else
+        *(long *)p = n;
     return true;
 }
 
@@ -109,8 +120,10 @@ static bool set_json(gv_train_options *o, json_t *config, const char *path) {
             return false;
         }
         const char *text = json_string_value(value);
-        if (!text && json_is_integer(value)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value)), text = number;
-        else if (!text && json_is_real(value)) snprintf(number, sizeof number, "%.17g", json_real_value(value)), text = number;
+        if (!text && json_is_integer(value))
+            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value)), text = number;
+        else if (!text && json_is_real(value))
+            snprintf(number, sizeof number, "%.17g", json_real_value(value)), text = number;
         if (!text) {
             gv_cli_usage("train", "%s: \"%s\" is neither a number nor a text", path, key);
             return false;
@@ -119,7 +132,8 @@ static bool set_json(gv_train_options *o, json_t *config, const char *path) {
         if (i == ROWS) {
             if (!gv_cli_int("train", "seed", text, 0, 1L << 60, &seed)) return false;
             o->seed = (uint64_t)seed;
-        } else if (!set(o, &rows[i], text)) return false;
+        } else if (!set(o, &rows[i], text))
+            return false;
     }
     return true;
 }
@@ -127,12 +141,16 @@ static bool set_json(gv_train_options *o, json_t *config, const char *path) {
 static void progress(void *user, const gv_train_progress *p) {
     (void)user;
     fprintf(stderr, "step %ld/%ld  loss %.3f  (", p->step, p->steps, p->loss.total);
-    for (int i = 0; i < GV_LOSS_TERMS; i++) fprintf(stderr, "%s%s %.3g", i ? " " : "", gv_loss_names[i], p->loss.term[i]);
+    for (int i = 0; i < GV_LOSS_TERMS; i++)
+        fprintf(stderr, "%s%s %.3g", i ? " " : "", gv_loss_names[i], p->loss.term[i]);
     fprintf(stderr, ")  norm %.2f  %.1f seq/s\n", p->norm, p->sequences_per_second);
     const gv_validation *v = p->validation;
     if (v)
-        fprintf(stderr, "  held out: loss %.3f  MPJPE %.1f  PA %.1f  WA %.1f mm  gravity %.2f deg  velocity %.2f mm/frame  still %.3f\n", v->loss,
-                v->mpjpe_mm, v->pa_mpjpe_mm, v->wa_mpjpe_mm, v->gravity_deg, v->velocity_mm, v->still_accuracy);
+        fprintf(stderr,
+                "  held out: loss %.3f  MPJPE %.1f  PA %.1f  WA %.1f mm  gravity %.2f deg  velocity %.2f mm/frame  "
+                "still %.3f\n",
+                v->loss, v->mpjpe_mm, v->pa_mpjpe_mm, v->wa_mpjpe_mm, v->gravity_deg, v->velocity_mm,
+                v->still_accuracy);
 }
 
 static int train(const gv_train_options *o, const char *data, const char *body_path, bool quiet) {
@@ -156,7 +174,7 @@ static int train(const gv_train_options *o, const char *data, const char *body_p
 int gv_cmd_train(int argc, char **argv) {
     enum { DATA = 1000, BODY, CONFIG, SEED, QUIET, HELP };
     struct option options[ROWS + 7] = {{"data", 1, 0, DATA}, {"body-model", 1, 0, BODY}, {"config", 1, 0, CONFIG},
-                                       {"seed", 1, 0, SEED}, {"quiet", 0, 0, QUIET}, {"help", 0, 0, HELP}};
+                                       {"seed", 1, 0, SEED}, {"quiet", 0, 0, QUIET},     {"help", 0, 0, HELP}};
     for (int i = 0; i < ROWS; i++) options[6 + i] = (struct option){rows[i].name, 1, 0, i};
     gv_train_options o = gv_train_defaults;
     const char *data = NULL, *body = NULL, *path = NULL;
@@ -180,17 +198,24 @@ int gv_cmd_train(int argc, char **argv) {
     optind = 1;
     for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
         long seed;
-        if (c == DATA) data = optarg;
-        else if (c == BODY) body = optarg;
-        else if (c == QUIET) quiet = true;
-        else if (c == 'o') o.out = optarg;
+        if (c == DATA)
+            data = optarg;
+        else if (c == BODY)
+            body = optarg;
+        else if (c == QUIET)
+            quiet = true;
+        else if (c == 'o')
+            o.out = optarg;
         else if (c == SEED) {
             if (!gv_cli_int("train", "seed", optarg, 0, 1L << 60, &seed)) goto done;
             o.seed = (uint64_t)seed;
-        } else if (c < ROWS && !set(&o, &rows[c], optarg)) goto done;
+        } else if (c < ROWS && !set(&o, &rows[c], optarg))
+            goto done;
     }
-    if (!data || !o.out || optind != argc) gv_cli_usage("train", "--data STORE and -o DIR are needed");
-    else status = train(&o, data, body, quiet);
+    if (!data || !o.out || optind != argc)
+        gv_cli_usage("train", "--data STORE and -o DIR are needed");
+    else
+        status = train(&o, data, body, quiet);
 done:
     json_decref(config);
     return status;

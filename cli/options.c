@@ -26,11 +26,19 @@ static bool landmarks(const char *command, gv_blaze_model *model) {
 bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o) {
     long n;
     switch (c) {
-    case 'q': o->quiet = true; return true;
-    case GV_OPT_STATIC: o->static_camera = true; return true;
-    case GV_OPT_FOCAL: o->focal_length = optarg; return true;
-    case GV_OPT_FPS: return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
-    case GV_OPT_LANDMARKS: return landmarks(command, &o->model);
+    case 'q':
+        o->quiet = true;
+        return true;
+    case GV_OPT_STATIC:
+        o->static_camera = true;
+        return true;
+    case GV_OPT_FOCAL:
+        o->focal_length = optarg;
+        return true;
+    case GV_OPT_FPS:
+        return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
+    case GV_OPT_LANDMARKS:
+        return landmarks(command, &o->model);
     case GV_OPT_PEOPLE:
         if (!gv_cli_int(command, "--people", optarg, 1, 1000, &n)) return false;
         o->max_people = (int)n;

@@ -8,8 +8,10 @@ enum { GV_OPT_STATIC = 256, GV_OPT_FOCAL, GV_OPT_FPS, GV_OPT_PEOPLE, GV_OPT_LAND
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
         {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \
-        {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS}, {"threads", required_argument, NULL, GV_OPT_THREADS}, \
-        {"quiet", no_argument, NULL, 'q'}, { "help", no_argument, NULL, 'h' }
+        {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},                                                      \
+        {"threads", required_argument, NULL, GV_OPT_THREADS}, {"quiet", no_argument, NULL, 'q'}, {                     \
+        "help", no_argument, NULL, 'h'                                                                                 \
+    }
 
 // Prints the help lines of --static-camera, --focal-length and --fps.
 void gv_observe_help(void);

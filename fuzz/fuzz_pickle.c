@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (gv_cell c = gv_pickle_first(p, v); c; c = gv_pickle_next(p, c), count++)
             total += gv_pickle_kind_of(p, gv_pickle_item(p, c)) + gv_pickle_kind_of(p, gv_pickle_key(p, c));
         if (count != gv_pickle_count(p, v)) abort();
-        total += gv_pickle_is_call(p, v, "os system") + gv_pickle_kind_of(p, gv_pickle_state(p, v)) + gv_pickle_get(p, v, "state_dict");
+        total += gv_pickle_is_call(p, v, "os system") + gv_pickle_kind_of(p, gv_pickle_state(p, v)) +
+                 gv_pickle_get(p, v, "state_dict");
     }
     if (used > size || total == SIZE_MAX) abort();
     gv_pickle_free(p);

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(file + 8, data, size);
     int fd = fuzz_file(path, file, 8 + size + 64);
     if (gv_tensors_open(&w, path, &err) == GV_OK)
-        for (int i = 0; i < gv_tensors_count(w); i++) free(gv_tensors_read_f32(w, gv_tensors_at(w, i)->name, NULL, -1, &err));
+        for (int i = 0; i < gv_tensors_count(w); i++)
+            free(gv_tensors_read_f32(w, gv_tensors_at(w, i)->name, NULL, -1, &err));
     gv_tensors_close(w);
     close(fd);
     free(file);

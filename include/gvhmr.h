@@ -3,7 +3,8 @@
 //     gvhmr_options opt = gvhmr_default_options();
 //     opt.threads = 4;
 //     char message[1024];
-//     if (gvhmr_run("walk.mp4", "out", &opt, message, sizeof message) != 0) { fprintf(stderr, "%s\n", message); return 1; }
+//     if (gvhmr_run("walk.mp4", "out", &opt, message, sizeof message) != 0) { fprintf(stderr, "%s\n", message); return
+//     1; }
 //
 // writes out/person-1.npz, out/scene.json, out/overlay.mp4, out/world.mp4, ... The files' keys and units
 // are described in docs/architecture.md. The library prints nothing except a progress line on a terminal
@@ -16,18 +17,18 @@ extern "C" {
 #endif
 
 typedef struct gvhmr_options {
-    int static_camera;      // 1: the camera is known not to move; 0: measured (default)
-    int people;             // at most so many persons, most prominent first; 0 = everybody (default)
-    int threads;            // 0 = all cores (default)
-    int quiet;              // 1: no progress line
-    int no_video;           // 1: do not write overlay.mp4 and world.mp4
-    int side_by_side;       // 1: also side-by-side.mp4
-    double fps;             // > 0: overrides the container's frame rate
+    int static_camera;        // 1: the camera is known not to move; 0: measured (default)
+    int people;               // at most so many persons, most prominent first; 0 = everybody (default)
+    int threads;              // 0 = all cores (default)
+    int quiet;                // 1: no progress line
+    int no_video;             // 1: do not write overlay.mp4 and world.mp4
+    int side_by_side;         // 1: also side-by-side.mp4
+    double fps;               // > 0: overrides the container's frame rate
     const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
-    const char *landmarks;  // "lite", "full" (default), "heavy"
-    const char *model;      // network weights; NULL = the built-in ones
-    const char *body_model; // SMPL-X .npz; NULL = the built-in mannequin
-    int heads;              // attention heads of `model`; 0 = as the file says, else 8
+    const char *landmarks;    // "lite", "full" (default), "heavy"
+    const char *model;        // network weights; NULL = the built-in ones
+    const char *body_model;   // SMPL-X .npz; NULL = the built-in mannequin
+    int heads;                // attention heads of `model`; 0 = as the file says, else 8
 } gvhmr_options;
 
 gvhmr_options gvhmr_default_options(void);

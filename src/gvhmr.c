@@ -17,10 +17,17 @@ const char *gvhmr_version(void) {
 int gvhmr_run(const char *video, const char *out_folder, const gvhmr_options *o, char *message, size_t message_bytes) {
     gv_error err = {0};
     gv_run_options run = {
-        .observe = {.model = GV_BLAZE_FULL, .max_people = o->people, .fps = o->fps, .focal_length = o->focal_length,
-                    .static_camera = o->static_camera != 0, .quiet = o->quiet != 0},
-        .model = o->model, .body_model = o->body_model, .heads = o->heads,
-        .pictures = !o->no_video, .side_by_side = o->side_by_side != 0,
+        .observe = {.model = GV_BLAZE_FULL,
+                    .max_people = o->people,
+                    .fps = o->fps,
+                    .focal_length = o->focal_length,
+                    .static_camera = o->static_camera != 0,
+                    .quiet = o->quiet != 0},
+        .model = o->model,
+        .body_model = o->body_model,
+        .heads = o->heads,
+        .pictures = !o->no_video,
+        .side_by_side = o->side_by_side != 0,
     };
     gv_status status = GV_OK;
     if (o->landmarks && !strcmp(o->landmarks, "lite"))

@@ -5,11 +5,13 @@
 #include "test.h"
 
 typedef struct camera_errors {
-    double step_rmse, step_max;     // degrees, frame to frame
-    double drift_final, drift_max;  // degrees, accumulated from frame 0
+    double step_rmse, step_max;    // degrees, frame to frame
+    double drift_final, drift_max; // degrees, accumulated from frame 0
 } camera_errors;
 
-static inline void camera_relative(double out[9], const double A[9], const double B[9]) { gv_so3_mul_nt(out, A, B); }
+static inline void camera_relative(double out[9], const double A[9], const double B[9]) {
+    gv_so3_mul_nt(out, A, B);
+}
 
 // truth [frames, 9]
 static inline camera_errors camera_compare(const gv_camera_path *p, const double *truth, const char *name) {

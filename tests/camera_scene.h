@@ -14,11 +14,11 @@
 enum { SCENE_RECTS = 48 };
 
 typedef struct scene_rect {
-    double o[3], u[3], v[3];   // corner and the two edges
-    double cell;               // m, size of the coarsest texture cell
-    float bright, contrast;    // grey = bright + contrast * noise (-1..1)
+    double o[3], u[3], v[3]; // corner and the two edges
+    double cell;             // m, size of the coarsest texture cell
+    float bright, contrast;  // grey = bright + contrast * noise (-1..1)
     uint32_t seed;
-    bool ellipse;              // the inscribed ellipse only
+    bool ellipse; // the inscribed ellipse only
 } scene_rect;
 
 typedef struct scene {
@@ -28,12 +28,12 @@ typedef struct scene {
     double sky_cell; // of a far cube with half side 1
     int width, height;
     double focal;
-    double shutter;  // fraction of a frame that the exposure lasts
-    double readout;  // fraction of a frame between the first and the last row (rolling shutter)
-    float noise;     // grey levels
-    int samples;     // per pixel, spread over the exposure: 1, 2 or 4
-    void (*pose)(double t, double R[9], double c[3]);       // t in frames
-    void (*animate)(struct scene *s, double t);             // moves the foreground; may be NULL
+    double shutter; // fraction of a frame that the exposure lasts
+    double readout; // fraction of a frame between the first and the last row (rolling shutter)
+    float noise;    // grey levels
+    int samples;    // per pixel, spread over the exposure: 1, 2 or 4
+    void (*pose)(double t, double R[9], double c[3]); // t in frames
+    void (*animate)(struct scene *s, double t);       // moves the foreground; may be NULL
 } scene;
 
 static inline uint32_t scene_hash(uint32_t x) {
@@ -88,11 +88,12 @@ static inline float scene_ray(const scene *s, const double c[3], const double d[
     if (!hit) {
         int k = fabs(d[1]) > fmax(fabs(d[0]), fabs(d[2])) ? 1 : fabs(d[0]) > fabs(d[2]) ? 0 : 2; // a face of a far cube
         double n = fabs(d[k]) * s->sky_cell;
-        return s->sky_bright + s->sky_contrast * scene_texture(d[(k + 1) % 3] / n, d[(k + 2) % 3] / n, 2 * k + (d[k] > 0),
-                                                               1 / (s->focal * s->sky_cell), 7);
+        return s->sky_bright + s->sky_contrast * scene_texture(d[(k + 1) % 3] / n, d[(k + 2) % 3] / n,
+                                                               2 * k + (d[k] > 0), 1 / (s->focal * s->sky_cell), 7);
     }
     double lu = sqrt(gv_dot3(hit->u, hit->u)) / hit->cell, lv = sqrt(gv_dot3(hit->v, hit->v)) / hit->cell;
-    return hit->bright + hit->contrast * scene_texture(hu * lu, hv * lv, 0, nearest / (s->focal * hit->cell), hit->seed);
+    return hit->bright +
+           hit->contrast * scene_texture(hu * lu, hv * lv, 0, nearest / (s->focal * hit->cell), hit->seed);
 }
 
 static inline void scene_render(scene *s, int frame, uint8_t *rgb) {
@@ -102,7 +103,8 @@ static inline void scene_render(scene *s, int frame, uint8_t *rgb) {
     for (int y = 0; y < s->height; y++) {
         memset(row, 0, sizeof *row * s->width);
         for (int k = 0; k < s->samples; k++) {
-            double t = frame + s->readout * (y - s->height / 2.) / s->height + s->shutter * ((k + 0.5) / s->samples - 0.5);
+            double t =
+                frame + s->readout * (y - s->height / 2.) / s->height + s->shutter * ((k + 0.5) / s->samples - 0.5);
             double R[9], c[3], v[3], d[3];
             s->pose(t, R, c);
             if (s->animate) s->animate(s, t);
@@ -127,14 +129,26 @@ static inline void scene_render(scene *s, int frame, uint8_t *rgb) {
 static inline scene_rect *scene_add(scene *s, double x, double y, double z, double ux, double uy, double uz, double vx,
                                     double vy, double vz, double cell, float bright) {
     scene_rect *r = &s->rect[s->rects++];
-    *r = (scene_rect){.o = {x, y, z}, .u = {ux, uy, uz}, .v = {vx, vy, vz}, .cell = cell, .bright = bright, .contrast = 70,
+    *r = (scene_rect){.o = {x, y, z},
+                      .u = {ux, uy, uz},
+                      .v = {vx, vy, vz},
+                      .cell = cell,
+                      .bright = bright,
+                      .contrast = 70,
                       .seed = 1000u + (uint32_t)s->rects * 77u};
     return r;
 }
 
 static inline scene scene_empty(int width, int height, double focal) {
-    return (scene){.width = width, .height = height, .focal = focal, .shutter = 0.3, .noise = 2, .sky_bright = 120,
-                   .sky_contrast = 90, .sky_cell = 0.06, .samples = 4};
+    return (scene){.width = width,
+                   .height = height,
+                   .focal = focal,
+                   .shutter = 0.3,
+                   .noise = 2,
+                   .sky_bright = 120,
+                   .sky_contrast = 90,
+                   .sky_cell = 0.06,
+                   .samples = 4};
 }
 
 // Floor, two walls, an end wall and boxes at many depths: a street 60 m long, 7 m wide, camera 1.6 m high.
@@ -155,6 +169,7 @@ static inline double scene_wobble(double t, double period, double phase) {
 
 static inline void scene_rotation(double R[9], double pitch, double yaw, double roll) { // degrees; Rz Rx Ry
     double k = 0.017453292519943295, Y[9], X[9], Z[9], T[9];
-    gv_so3_exp(Y, (double[]){0, -k * yaw, 0}), gv_so3_exp(X, (double[]){-k * pitch, 0, 0}), gv_so3_exp(Z, (double[]){0, 0, k * roll});
+    gv_so3_exp(Y, (double[]){0, -k * yaw, 0}), gv_so3_exp(X, (double[]){-k * pitch, 0, 0}),
+        gv_so3_exp(Z, (double[]){0, 0, k * roll});
     gv_so3_mul(T, X, Y), gv_so3_mul(R, Z, T);
 }

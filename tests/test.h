@@ -22,7 +22,8 @@ static inline const char *shared_path(const char *name) {
 
 // At the start of a test that needs shared data: `const char *p = need_shared("reference/motion/tiny.ckpt");`
 #define need_shared(name)                                                                                              \
-    (shared_path(name) ? shared_path(name) : (printf("skipped: no %s beside the project\n", name), skip(), (char *)NULL))
+    (shared_path(name) ? shared_path(name)                                                                             \
+                       : (printf("skipped: no %s beside the project\n", name), skip(), (char *)NULL))
 
 // Largest absolute difference; infinity where either is NaN and the other is not.
 static inline double max_abs_diff(const float *a, const float *b, size_t n) {

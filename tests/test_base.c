@@ -100,10 +100,8 @@ static void queue_keeps_order_and_ends(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_are_one_line),
-        cmocka_unit_test(sizes_cannot_wrap),
-        cmocka_unit_test(arena_reuses_memory),
-        cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(errors_are_one_line),        cmocka_unit_test(sizes_cannot_wrap),
+        cmocka_unit_test(arena_reuses_memory),        cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(queue_keeps_order_and_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

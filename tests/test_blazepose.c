@@ -25,9 +25,9 @@ static bool models_present(void) {
     return path != NULL;
 }
 
-#define need_models()                                                                                        \
-    do {                                                                                                     \
-        if (!models_present()) skip();                                                                       \
+#define need_models()                                                                                                  \
+    do {                                                                                                               \
+        if (!models_present()) skip();                                                                                 \
     } while (0)
 
 static gv_npz *open_npz(const char *path) {
@@ -100,8 +100,8 @@ static void test_detector_network(void **state) {
     (void)state;
     need_models();
     const char *npz = need_shared("reference/perception/blaze-detector.npz");
-    check_net("pose_solution_packed_assets.data", (int[]){0, 1}, 2, npz,
-              (const char *[]){"Identity", "Identity_1"}, -1);
+    check_net("pose_solution_packed_assets.data", (int[]){0, 1}, 2, npz, (const char *[]){"Identity", "Identity_1"},
+              -1);
 }
 
 static void check_landmark_net(int m) {
@@ -111,8 +111,7 @@ static void check_landmark_net(int m) {
     snprintf(file, sizeof file, "pose_landmark_%s.tflite", model_name[m]);
     const int outputs[4] = {0, 1, 3, 4};
     for (int o = 0; o < 4; o++)
-        snprintf(names[o], sizeof names[o], outputs[o] ? "%s_Identity_%d" : "%s_Identity", model_name[m],
-                 outputs[o]);
+        snprintf(names[o], sizeof names[o], outputs[o] ? "%s_Identity_%d" : "%s_Identity", model_name[m], outputs[o]);
     check_net(file, outputs, 4, npz, (const char *[]){names[0], names[1], names[2], names[3]}, 0);
 }
 
@@ -174,8 +173,7 @@ static picture open_picture(const char *name) {
 }
 
 // Largest difference of points (x, y, z in units of the image width and height) in px.
-static double point_error(const gv_landmarks *l, const float *expected, int points, int width, int height,
-                          bool depth) {
+static double point_error(const gv_landmarks *l, const float *expected, int points, int width, int height, bool depth) {
     double worst = 0;
     for (int k = 0; k < points; k++) {
         const float *e = expected + 5 * k, *p = l->point[k];
@@ -211,14 +209,11 @@ static double region_error(const gv_region *r, const float *e, int width, int he
 static void check_detection(const gv_detection *d, const float *e, int width, int height) {
     const float *point = d->keypoint[0], *box = &d->x0;
     assert_true(fabs((double)d->score - e[0]) < 1e-4);
-    for (int k = 0; k < 4; k++)
-        assert_true(fabs(box[k] - (double)e[1 + k] * (k % 2 ? height : width)) < 0.02);
-    for (int k = 0; k < 8; k++)
-        assert_true(fabs(point[k] - (double)e[5 + k] * (k % 2 ? height : width)) < 0.02);
+    for (int k = 0; k < 4; k++) assert_true(fabs(box[k] - (double)e[1 + k] * (k % 2 ? height : width)) < 0.02);
+    for (int k = 0; k < 8; k++) assert_true(fabs(point[k] - (double)e[5 + k] * (k % 2 ? height : width)) < 0.02);
 }
 
-static void check_landmarks(gv_npz *z, const gv_landmarks *l, int m, const char *image, int width,
-                            int height) {
+static void check_landmarks(gv_npz *z, const gv_landmarks *l, int m, const char *image, int width, int height) {
     char name[64];
     snprintf(name, sizeof name, "%s_score_%s", model_name[m], image);
     float *score = read_f32(z, name, 1);
@@ -250,8 +245,7 @@ static void test_pictures(void **state) {
             gv_detection d[8];
             gv_landmarks l;
             char name[64];
-            ok(gv_blazepose_detect(p, &pic.image, 0, 0, (float)w, (float)h, 0.5f, 0.3f, d, 8, &n, &err),
-               &err);
+            ok(gv_blazepose_detect(p, &pic.image, 0, 0, (float)w, (float)h, 0.5f, 0.3f, d, 8, &n, &err), &err);
             snprintf(name, sizeof name, "detections_%s", images[i]);
             float *expected = read_f32(z, name, 13);
             assert_int_equal(n, 1);
@@ -280,14 +274,13 @@ static void test_tiles(void **state) {
     gv_error err = {0};
     gv_blazepose *p = NULL;
     ok(gv_blazepose_open(&p, GV_BLAZE_LITE, NULL, &err), &err);
-    gv_tile t[N] = {
-        {0, 0, 812, 720}, {100, 100, 600, 600}, {-50, 0, 700, 720}, {600, 500, 200, 200}, {0, 0, 812, 300}};
+    gv_tile t[N] = {{0, 0, 812, 720}, {100, 100, 600, 600}, {-50, 0, 700, 720}, {600, 500, 200, 200}, {0, 0, 812, 300}};
     gv_detection all[N][MAX], one[MAX];
     int counts[N], count, total = 0;
     ok(gv_blazepose_detect_tiles(p, &pic.image, t, N, 0.2f, 0.3f, all[0], MAX, counts, &err), &err);
     for (int i = 0; i < N; i++) {
-        ok(gv_blazepose_detect(p, &pic.image, t[i].x, t[i].y, t[i].width, t[i].height, 0.2f, 0.3f, one, MAX,
-                               &count, &err),
+        ok(gv_blazepose_detect(p, &pic.image, t[i].x, t[i].y, t[i].width, t[i].height, 0.2f, 0.3f, one, MAX, &count,
+                               &err),
            &err);
         assert_int_equal(count, counts[i]);
         assert_memory_equal(one, all[i], (size_t)count * sizeof *one);
@@ -314,22 +307,18 @@ static void test_regions(void **state) {
     gv_error err = {0};
     gv_blazepose *p = NULL;
     ok(gv_blazepose_open(&p, GV_BLAZE_LITE, NULL, &err), &err);
-    gv_region r[4] = {{389, 398, 520, 520, -0.08f},
-                      {389, 398, 0, 0, 0},
-                      {NAN, 398, 520, 520, 0},
-                      {780, 700, 300, 300, 0.5f}};
+    gv_region r[4] = {
+        {389, 398, 520, 520, -0.08f}, {389, 398, 0, 0, 0}, {NAN, 398, 520, 520, 0}, {780, 700, 300, 300, 0.5f}};
     gv_landmarks all[4], one;
     ok(gv_blazepose_landmarks(p, &pic.image, r, 4, all, &err), &err);
     for (int i = 0; i < 4; i++) {
         ok(gv_blazepose_landmarks(p, &pic.image, &r[i], 1, &one, &err), &err);
         assert_memory_equal(&one, &all[i], sizeof one);
     }
-    assert_true(all[0].presence > 0.9f && all[1].presence == 0 && all[2].presence == 0 &&
-                all[3].presence < 0.5f);
+    assert_true(all[0].presence > 0.9f && all[1].presence == 0 && all[2].presence == 0 && all[3].presence < 0.5f);
     int n = -1;
     gv_detection d[4];
-    assert_int_equal(gv_blazepose_detect(p, &pic.image, 0, 0, 0, 10, 0.5f, 0.3f, d, 4, &n, &err),
-                     GV_ERR_ARGUMENT);
+    assert_int_equal(gv_blazepose_detect(p, &pic.image, 0, 0, 0, 10, 0.5f, 0.3f, d, 4, &n, &err), GV_ERR_ARGUMENT);
     assert_int_equal(n, 0);
     uint8_t grey[7 * 5 * 3];
     memset(grey, 128, sizeof grey);
@@ -415,8 +404,8 @@ static void test_smoothing(void **state) {
         assert_true(logit_error(&l, body + i * 33 * 5, 33) < 1e-6);
         assert_true(logit_error(&tail, aux + i * 2 * 5, 2) < 1e-6);
     }
-    printf("smoothing: body %.2g px, auxiliary %.2g px, world %.2g m, region %.2g px\n", worst[0], worst[1],
-           worst[2], worst[3]);
+    printf("smoothing: body %.2g px, auxiliary %.2g px, world %.2g m, region %.2g px\n", worst[0], worst[1], worst[2],
+           worst[3]);
     assert_true(worst[0] < 1e-3 && worst[1] < 1e-3 && worst[2] < 1e-6 && worst[3] < 2e-3);
     gv_blaze_smoother_destroy(s);
     free(raw), free(raw_world), free(body), free(aux), free(world), free(roi), free(t), free(present);
@@ -451,10 +440,9 @@ static void test_video(void **state) {
     gv_npz *z = open_npz(need_shared("reference/perception/blaze-video-tennis.npz"));
     char command[1200];
     enum { N = 90, W = 812, H = 720 };
-    snprintf(
-        command, sizeof command,
-        "ffmpeg -v error -i '%s' -vsync passthrough -frames:v %d -pix_fmt rgba -f rawvideo - 2>/dev/null",
-        need_shared("data/videos/tennis.mp4"), N);
+    snprintf(command, sizeof command,
+             "ffmpeg -v error -i '%s' -vsync passthrough -frames:v %d -pix_fmt rgba -f rawvideo - 2>/dev/null",
+             need_shared("data/videos/tennis.mp4"), N);
     uint8_t *rgba = malloc(W * H * 4), *rgb = malloc(W * H * 3);
     FILE *pipe = popen(command, "r");
     float *expected = read_f32(z, "landmarks", N * 33 * 5), *world = read_f32(z, "world", N * 33 * 5);
@@ -513,8 +501,7 @@ static void test_coco(void **state) {
     for (int i = 0; i < GV_BLAZE_ALL_POINTS; i++)
         l.point[i][0] = (float)i, l.point[i][1] = (float)(100 + i), l.point[i][3] = (float)i / 100;
     gv_blaze_to_coco17(k, &l);
-    assert_true(k[0][0] == -0.5f && k[5][0] == 10.5f && k[16][0] == 27.5f && k[16][1] == 127.5f &&
-                k[9][2] == 0.15f);
+    assert_true(k[0][0] == -0.5f && k[5][0] == 10.5f && k[16][0] == 27.5f && k[16][1] == 127.5f && k[9][2] == 0.15f);
 }
 
 static void test_missing_model(void **state) {

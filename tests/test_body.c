@@ -31,7 +31,8 @@ static void load_recorded(void) {
     gv_error err = {0};
     need_shared("reference/motion/SMPLX_NEUTRAL.npz");
     if (have_recorded) return;
-    if (gv_body_open(&r.body, need_shared("reference/motion/SMPLX_NEUTRAL.npz"), &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_body_open(&r.body, need_shared("reference/motion/SMPLX_NEUTRAL.npz"), &err) != GV_OK)
+        fail_msg("%s", err.text);
     gv_npz *z;
     assert_int_equal(gv_npz_open(&z, need_shared("reference/motion/exp_body_model.npz"), &err), GV_OK);
     r.pose = need(z, "in_body_pose"), r.betas = need(z, "in_betas"), r.orient = need(z, "in_global_orient");
@@ -58,7 +59,8 @@ static void agrees_with_the_reference(void **state) {
     assert_non_null(r.body->posedirs);
     float *verts = gv_calloc2((size_t)V * 3, sizeof *verts), S[55 * 3], joints[55 * 3], G[22 * 12];
     for (int i = 0; i < 4; i++) {
-        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i,
+                    *transl = r.transl + 3 * i;
         gv_body_rest_joints(S, r.body, betas, 55);
         assert_true(max_abs_diff(S, r.skeleton + 165 * i, 165) < TOLERANCE);
         gv_body_evaluate(r.body, betas, pose, orient, transl, verts, joints);
@@ -86,7 +88,8 @@ static void fast_skinning_agrees_with_the_exact(void **state) {
     float *normals = gv_calloc2((size_t)V * 3, sizeof(float));
     int few = 0;
     for (int i = 0; i < 4; i++) {
-        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i,
+                    *transl = r.transl + 3 * i;
         gv_skin *s = gv_skin_create(b, betas);
         gv_body_evaluate(b, betas, pose, orient, transl, exact, NULL);
         gv_skin_pose(s, pose, orient, transl, fast, normals);
@@ -121,7 +124,8 @@ static void points_follow_the_surface(void **state) {
     for (int v = 0; v < V; v++) regressor[2 * V + v] = 1.0f / (float)V;
     gv_points *p = gv_points_create(b, regressor, 3);
     for (int i = 0; i < 4; i++) {
-        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i, *transl = r.transl + 3 * i;
+        const float *pose = r.pose + 63 * i, *betas = r.betas + 10 * i, *orient = r.orient + 3 * i,
+                    *transl = r.transl + 3 * i;
         float got[9], joints[165], want[9] = {0};
         gv_points_pose(p, betas, pose, orient, transl, got, joints);
         assert_true(max_abs_diff(joints, r.joints + 165 * i, 165) < TOLERANCE);
@@ -161,7 +165,8 @@ static void write_mini(const char *path, mini m) {
 #define ADD(name, ...)                                                                                                 \
     if (strcmp(skip_name, name) != 0) gv_npz_add_f32(w, name, __VA_ARGS__)
     float v[MINI * 3] = {0}, *shape = gv_calloc2((size_t)MINI * 3 * K, sizeof(float)), hands[45] = {0};
-    float *weights = gv_calloc2((size_t)MINI * J, sizeof(float)), *regressor = gv_calloc2((size_t)MINI * J, sizeof(float));
+    float *weights = gv_calloc2((size_t)MINI * J, sizeof(float)),
+          *regressor = gv_calloc2((size_t)MINI * J, sizeof(float));
     float *pose = gv_calloc2(MINI * 3 * 486, sizeof(float));
     for (int i = 0; i < MINI; i++) v[3 * i] = (float)i, weights[i * J] = 1;
     for (int j = 0; j < J; j++) regressor[j * MINI + j % MINI] = 1;
@@ -302,12 +307,9 @@ static void broken_pickles_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_the_reference),
-        cmocka_unit_test(fast_skinning_agrees_with_the_exact),
-        cmocka_unit_test(points_follow_the_surface),
-        cmocka_unit_test(broken_files_are_refused),
-        cmocka_unit_test(pickled_bodies_are_read),
-        cmocka_unit_test(broken_pickles_are_refused),
+        cmocka_unit_test(agrees_with_the_reference), cmocka_unit_test(fast_skinning_agrees_with_the_exact),
+        cmocka_unit_test(points_follow_the_surface), cmocka_unit_test(broken_files_are_refused),
+        cmocka_unit_test(pickled_bodies_are_read),   cmocka_unit_test(broken_pickles_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_recorded);
 }

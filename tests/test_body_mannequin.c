@@ -33,7 +33,10 @@ static double uniform(unsigned *seed, double a, double b) {
 static void skeleton_is_a_person(void **state) {
     (void)state;
     const float *J = body->J_template;
-    struct { int a, b; double length; } segments[] = {{1, 4, 0.391}, {4, 7, 0.429}, {16, 18, 0.275}, {18, 20, 0.264}, {1, 2, 0.166}};
+    struct {
+        int a, b;
+        double length;
+    } segments[] = {{1, 4, 0.391}, {4, 7, 0.429}, {16, 18, 0.275}, {18, 20, 0.264}, {1, 2, 0.166}};
     for (size_t i = 0; i < sizeof segments / sizeof *segments; i++)
         assert_true(fabs(length(J + 3 * segments[i].a, J + 3 * segments[i].b) - segments[i].length) < 1e-3);
     assert_true(J[3 * 15 + 1] > J[1] && J[1] > J[3 * 7 + 1]); // y up
@@ -102,12 +105,15 @@ static void surface_is_closed(void **state) {
     double volume = 0;
     for (int t = 0; t < F; t++) {
         const int *f = body->faces + 3 * t;
-        const float *a = body->v_template + 3 * f[0], *b = body->v_template + 3 * f[1], *c = body->v_template + 3 * f[2];
+        const float *a = body->v_template + 3 * f[0], *b = body->v_template + 3 * f[1],
+                    *c = body->v_template + 3 * f[2];
         for (int k = 0; k < 3; k++) {
             edges[3 * t + k][0] = f[k], edges[3 * t + k][1] = f[(k + 1) % 3];
             parent[root_of(parent, f[k])] = root_of(parent, f[(k + 1) % 3]);
         }
-        volume += (a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])) / 6.0;
+        volume += (a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) +
+                   a[2] * (b[0] * c[1] - b[1] * c[0])) /
+                  6.0;
     }
     qsort(edges, (size_t)F * 3, sizeof *edges, by_pair);
     for (int i = 0; i < 3 * F; i++) {
@@ -137,7 +143,8 @@ static int nearest_vertex(const float p[3]) {
 
 static void left_is_right_mirrored(void **state) {
     (void)state;
-    static const int left[] = {1, 4, 7, 10, 13, 16, 18, 20, 25, 33, 39}, right[] = {2, 5, 8, 11, 14, 17, 19, 21, 40, 48, 54};
+    static const int left[] = {1, 4, 7, 10, 13, 16, 18, 20, 25, 33, 39},
+                     right[] = {2, 5, 8, 11, 14, 17, 19, 21, 40, 48, 54};
     for (int v = 0; v < body->vertices; v += 7) {
         const float *p = body->v_template + 3 * v;
         float q[3] = {-p[0], p[1], p[2]};
@@ -226,16 +233,17 @@ static double to_segment(const float *p, const float *a, const float *b) {
 // In poses within the joints' reach and bodies within two standard deviations no vertex leaves its bones.
 static void skin_stays_near_its_bones(void **state) {
     (void)state;
-    float *v = gv_calloc2((size_t)body->vertices * 3, sizeof *v), *fast = gv_calloc2((size_t)body->vertices * 3, sizeof *v);
+    float *v = gv_calloc2((size_t)body->vertices * 3, sizeof *v),
+          *fast = gv_calloc2((size_t)body->vertices * 3, sizeof *v);
     unsigned seed = 11;
     double worst = 0;
     for (int round = 0; round < 12; round++) {
         float pose[63] = {0}, betas[10], root[3], joints[165];
         for (int i = 0; i < 63; i++) pose[i] = (float)uniform(&seed, -.5, .5);
         for (int side = 0; side < 2; side++) {
-            pose[3 * (side + 0)] = (float)uniform(&seed, -1.8, .4);  // hips
-            pose[3 * (side + 3)] = (float)uniform(&seed, 0, 2.2);    // knees
-            pose[3 * (side + 17) + 1] = (float)(side ? 1 : -1) * (float)uniform(&seed, 0, 2.2); // elbows
+            pose[3 * (side + 0)] = (float)uniform(&seed, -1.8, .4);                              // hips
+            pose[3 * (side + 3)] = (float)uniform(&seed, 0, 2.2);                                // knees
+            pose[3 * (side + 17) + 1] = (float)(side ? 1 : -1) * (float)uniform(&seed, 0, 2.2);  // elbows
             pose[3 * (side + 15) + 2] = (float)(side ? 1 : -1) * (float)uniform(&seed, -1, 1.4); // shoulders
         }
         for (int i = 0; i < 10; i++) betas[i] = (float)uniform(&seed, -2, 2);
@@ -247,7 +255,8 @@ static void skin_stays_near_its_bones(void **state) {
         assert_true(max_abs_diff(v, fast, (size_t)body->vertices * 3) < 5e-6); // at most four bones: the same
         for (int i = 0; i < body->vertices; i++) {
             double d = 1e9;
-            for (int j = 1; j < 55; j++) d = fmin(d, to_segment(v + 3 * i, joints + 3 * j, joints + 3 * gv_parents55[j]));
+            for (int j = 1; j < 55; j++)
+                d = fmin(d, to_segment(v + 3 * i, joints + 3 * j, joints + 3 * gv_parents55[j]));
             worst = fmax(worst, d);
         }
     }
@@ -259,14 +268,10 @@ static void skin_stays_near_its_bones(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(skeleton_is_a_person),
-        cmocka_unit_test(joints_and_keypoints_come_from_the_surface),
-        cmocka_unit_test(keypoints_follow_the_joints),
-        cmocka_unit_test(surface_is_closed),
-        cmocka_unit_test(left_is_right_mirrored),
-        cmocka_unit_test(weights_are_smooth_and_local),
-        cmocka_unit_test(shapes_mean_what_they_say),
-        cmocka_unit_test(skin_stays_near_its_bones),
+        cmocka_unit_test(skeleton_is_a_person),        cmocka_unit_test(joints_and_keypoints_come_from_the_surface),
+        cmocka_unit_test(keypoints_follow_the_joints), cmocka_unit_test(surface_is_closed),
+        cmocka_unit_test(left_is_right_mirrored),      cmocka_unit_test(weights_are_smooth_and_local),
+        cmocka_unit_test(shapes_mean_what_they_say),   cmocka_unit_test(skin_stays_near_its_bones),
     };
     return cmocka_run_group_tests(tests, open_mannequin, close_mannequin);
 }

@@ -96,7 +96,9 @@ static void a_standing_camera_is_exactly_still(void **state) {
 }
 
 // A camera that stands at first and then walks is not still, and its rotation is found all the same.
-static void pose_late(double t, double R[9], double c[3]) { pose_walk(t < 30 ? 0 : t - 30, R, c); }
+static void pose_late(double t, double R[9], double c[3]) {
+    pose_walk(t < 30 ? 0 : t - 30, R, c);
+}
 static void starting_to_move_is_noticed(void **state) {
     (void)state;
     scene s = small_scene();
@@ -194,10 +196,14 @@ static void a_flash_and_a_cut(void **state) {
         for (int i = 0; i < 9; i++) A[i] = p.R_w2c[9 * f + i], B[i] = p.R_w2c[9 * f - 9 + i];
         double step = gv_so3_angle(A, B) * 57.29578;
         assert_true(step < 0.6);
-        if (f == 25) assert_true(p.confidence[f] < 0.2);
-        else if (f != 12 && f != 13) assert_true(p.confidence[f] > 0.3);
-        if (f != 25) assert_true(step > 0.4);
-        else assert_true(step < 0.01);
+        if (f == 25)
+            assert_true(p.confidence[f] < 0.2);
+        else if (f != 12 && f != 13)
+            assert_true(p.confidence[f] > 0.3);
+        if (f != 25)
+            assert_true(step > 0.4);
+        else
+            assert_true(step < 0.01);
     }
     gv_camera_path_free(&p);
 }

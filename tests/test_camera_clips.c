@@ -38,7 +38,8 @@ static camera_errors run_clip(const char *video_path, const char *truth_path, co
 
 static void hand_held_pan(void **state) {
     (void)state;
-    const char *video = need_shared("data/camera/dev_handheld_pan.mp4"), *truth = need_shared("data/camera/dev_handheld_pan.npz");
+    const char *video = need_shared("data/camera/dev_handheld_pan.mp4"),
+               *truth = need_shared("data/camera/dev_handheld_pan.npz");
     camera_errors e = run_clip(video, truth, "hand-held pan");
     assert_true(e.step_rmse < 0.01);
     assert_true(e.drift_max < 0.05);
@@ -46,7 +47,8 @@ static void hand_held_pan(void **state) {
 
 static void walk_behind_a_person(void **state) {
     (void)state;
-    const char *video = need_shared("data/camera/dev_walk_person.mp4"), *truth = need_shared("data/camera/dev_walk_person.npz");
+    const char *video = need_shared("data/camera/dev_walk_person.mp4"),
+               *truth = need_shared("data/camera/dev_walk_person.npz");
     camera_errors e = run_clip(video, truth, "walk");
     assert_true(e.step_rmse < 0.02);
     assert_true(e.drift_max < 0.2);

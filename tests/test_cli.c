@@ -94,7 +94,8 @@ static void make_video(const char *name, int width, int height, int frames, int 
 }
 
 static void make_sound(void) { // one second of silence: a valid WAV file without any picture
-    unsigned char wav[44 + 8000] = "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0";
+    unsigned char wav[44 + 8000] =
+        "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0";
     memset(wav + 44, 128, 8000);
     write_text("sound.mp4", wav, sizeof wav);
 }
@@ -106,7 +107,7 @@ static void wrong_command_lines(void **state) {
     refused(run("run", "a.mp4"), "-o");
     refused(run("run", "a.mp4", "b.mp4", "-o", in_dir("out")), "VIDEO");
     refused(run("run", "a.mp4", "-o", in_dir("out"), "--landmarks", "huge"), "huge");
-    
+
     refused(run("run", "a.mp4", "-o", in_dir("out"), "--fps", "-3"), "-3");
     refused(run("run", "a.mp4", "-o", in_dir("out"), "--people", "0"), "0");
     refused(run("run", "a.mp4", "-o", in_dir("out"), "--no-such-option"), "--no-such-option");
@@ -141,7 +142,8 @@ static void models_missing_or_damaged(void **state) {
     (void)state;
     make_video("short.mp4", 160, 120, 2, 90);
     write_text("bad.safetensors", "\x10\0\0\0\0\0\0\0{\"a\":0}", 15);
-    refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--model", in_dir("bad.safetensors")), "bad.safetensors");
+    refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--model", in_dir("bad.safetensors")),
+            "bad.safetensors");
     refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--model", in_dir("none.ckpt")), "none.ckpt");
     refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--body-model", in_dir("text.mp4")), "text.mp4");
 }
@@ -216,7 +218,8 @@ static void from_video_to_files(void **state) {
 static void observe_and_predict_are_run(void **state) {
     (void)state;
     const char *video = clip();
-    assert_int_equal(run("run", video, "-o", in_dir("plain"), "--no-refinement", "--no-video", "--people", "1").status, 0);
+    assert_int_equal(run("run", video, "-o", in_dir("plain"), "--no-refinement", "--no-video", "--people", "1").status,
+                     0);
     assert_int_equal(run("observe", video, "-o", in_dir("obs.npz")).status, 0);
     outcome o = run("predict", in_dir("obs.npz"), "-o", in_dir("motion.npz"), "--static-camera");
     if (o.status) fail_msg("%s", o.text);
@@ -256,9 +259,9 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_command_lines),      cmocka_unit_test(files_that_are_no_videos),
-        cmocka_unit_test(videos_without_anybody),   cmocka_unit_test(models_missing_or_damaged),
-        cmocka_unit_test(outputs_that_cannot_be),   cmocka_unit_test(from_video_to_files),
+        cmocka_unit_test(wrong_command_lines),         cmocka_unit_test(files_that_are_no_videos),
+        cmocka_unit_test(videos_without_anybody),      cmocka_unit_test(models_missing_or_damaged),
+        cmocka_unit_test(outputs_that_cannot_be),      cmocka_unit_test(from_video_to_files),
         cmocka_unit_test(observe_and_predict_are_run), cmocka_unit_test(full_disk),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -49,9 +49,8 @@ static void save_motion(const char *name, int first, int frames, float x) {
         memcpy(m.K + 9 * t, K, sizeof K);
         for (int i = 0; i < 3; i++) m.R_w2c[9 * t + 4 * i] = 1;
         for (int j = 0; j < GV_MOTION_JOINTS; j++)
-            m.joints_world[3 * (t * GV_MOTION_JOINTS + j)] = x,
-                                                       m.joints_world[3 * (t * GV_MOTION_JOINTS + j) + 1] =
-                                                           0.08f * (float)j;
+            m.joints_world[3 * (t * GV_MOTION_JOINTS + j)] = x, m.joints_world[3 * (t * GV_MOTION_JOINTS + j) + 1] =
+                                                                    0.08f * (float)j;
     }
     assert_int_equal(gv_motion_save(&m, in_dir(name), &err), GV_OK);
     gv_motion_free(&m);

@@ -97,7 +97,8 @@ static void read_hierarchy(bvh *b, char *text) {
             if (!end_site) memcpy(b->offset[pending], o, sizeof o);
         } else if (!strcmp(w, "CHANNELS")) {
             int n = b->channels[pending] = atoi(strtok_r(NULL, " \t\n", &save));
-            static const char *const expected[] = {"Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation"};
+            static const char *const expected[] = {"Xposition", "Yposition", "Zposition",
+                                                   "Zrotation", "Xrotation", "Yrotation"};
             for (int k = 0; k < n; k++) assert_string_equal(strtok_r(NULL, " \t\n", &save), expected[6 - n + k]);
         } else {
             assert_string_equal(w, "HIERARCHY");
@@ -119,7 +120,8 @@ static const char *evaluate(const bvh *b, const char *p, double at[64][3], doubl
         char *end;
         for (int k = 6 - b->channels[j]; k < 6; k++, p = end) v[k] = strtod(p, &end);
         for (int k = 0; k < 3; k++) {
-            if (largest_step && fabs(v[3 + k] - last[j][k]) > *largest_step) *largest_step = fabs(v[3 + k] - last[j][k]);
+            if (largest_step && fabs(v[3 + k] - last[j][k]) > *largest_step)
+                *largest_step = fabs(v[3 + k] - last[j][k]);
             last[j][k] = v[3 + k];
         }
         axis_rotation(Z, 2, v[3]);
@@ -161,7 +163,8 @@ static void bvh_gives_the_joints_back(void **state) {
             int k = 0;
             while (k < J && strcmp(gv_joint_names[k], b.name[j])) k++;
             assert_true(k < J);
-            assert_true(gv_motion_parents[k] < 0 ? b.parent[j] < 0 : !strcmp(gv_joint_names[gv_motion_parents[k]], b.name[b.parent[j]]));
+            assert_true(gv_motion_parents[k] < 0 ? b.parent[j] < 0
+                                                 : !strcmp(gv_joint_names[gv_motion_parents[k]], b.name[b.parent[j]]));
             for (int c = 0; c < 3; c++) {
                 double d = fabs(at[j][c] / 100 - (double)m.joints_world[(t * J + k) * 3 + c]);
                 if (d > worst) worst = d;
@@ -192,7 +195,8 @@ static void tables_hold_every_frame(void **state) {
         p = strchr(p, '\n') + 1;
         assert_int_equal(strtol(p, &end, 10), t);
         assert_true(fabs(strtod(end + 1, &end) - t / 30.0) < 1e-6);
-        for (int i = 0; i < 66; i++) assert_true(fabs(strtod(end + 1, &end) - (double)m.joints_world[66 * t + i]) < 1e-6);
+        for (int i = 0; i < 66; i++)
+            assert_true(fabs(strtod(end + 1, &end) - (double)m.joints_world[66 * t + i]) < 1e-6);
         assert_int_equal(*end, '\n');
     }
     assert_string_equal(end, "\n");
@@ -202,7 +206,8 @@ static void tables_hold_every_frame(void **state) {
     for (int t = 0; t < 300; t++) {
         assert_int_equal(strtol(p, &end, 10), t + 1);
         assert_true(fabs(strtod(end, &end) - t / 30.0) < 1e-6);
-        for (int i = 0; i < 66; i++) assert_true(fabs(strtod(end, &end) - 1000 * (double)m.joints_world[66 * t + i]) < 1e-3);
+        for (int i = 0; i < 66; i++)
+            assert_true(fabs(strtod(end, &end) - 1000 * (double)m.joints_world[66 * t + i]) < 1e-3);
         assert_int_equal(*end, '\n');
         p = end + 1;
     }
@@ -269,12 +274,14 @@ static void pytorch_loads_the_result(void **state) {
         "except ImportError: sys.exit(77)\n"
         "d = sys.argv[1]; a = torch.load(d + '/a.pt'); b = torch.load(d + '/b.pt'); z = np.load(d + '/a.npz')\n"
         "assert list(a) == ['smpl_params_global', 'smpl_params_incam', 'K_fullimg', 'net_outputs'], list(a)\n"
-        "assert a['net_outputs'] == {} and list(b['net_outputs']) == ['pred_cam'] and b['net_outputs']['pred_cam'].shape == (300, 3)\n"
+        "assert a['net_outputs'] == {} and list(b['net_outputs']) == ['pred_cam'] and "
+        "b['net_outputs']['pred_cam'].shape == (300, 3)\n"
         "for g, s in (('smpl_params_global', ''), ('smpl_params_incam', '_incam')):\n"
         "  p = a[g]; assert list(p) == ['body_pose', 'betas', 'global_orient', 'transl']\n"
         "  assert p['body_pose'].dtype == torch.float32 and p['body_pose'].shape == (300, 63)\n"
         "  assert (p['body_pose'].numpy() == z['body_pose']).all() and (p['betas'].numpy() == z['betas'][None]).all()\n"
-        "  assert (p['global_orient'].numpy() == z['global_orient' + s]).all() and (p['transl'].numpy() == z['transl' + s]).all()\n"
+        "  assert (p['global_orient'].numpy() == z['global_orient' + s]).all() and (p['transl'].numpy() == z['transl' "
+        "+ s]).all()\n"
         "assert (a['K_fullimg'].numpy() == z['K_fullimg']).all()\n";
     FILE *f = fopen(in_folder("t.py"), "w");
     fputs(script, f);

@@ -20,7 +20,8 @@ static void drift_goes_and_jumps_stay(void **state) {
     assert_int_equal(gv_ground_motion(&m, &err), GV_OK);
     for (int t = 0; t < FRAMES; t++) {
         float low = m.joints_world[t * GV_MOTION_JOINTS * 3 + 1], jump = t >= 150 && t < 165 ? 0.4f : 0;
-        if (fabsf(low - jump) > 0.08f) fail_msg("frame %d: lowest joint at %g, expected %g", t, (double)low, (double)jump);
+        if (fabsf(low - jump) > 0.08f)
+            fail_msg("frame %d: lowest joint at %g, expected %g", t, (double)low, (double)jump);
         assert_float_equal(m.transl[3 * t + 1], low, 1e-5);
     }
     gv_motion_free(&m);

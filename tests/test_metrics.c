@@ -43,7 +43,8 @@ static float *all_vertices(const float *sub) {
     int32_t *id = gv_npz_read_i32(z, "in_vert_ids", NULL, -1, &n, &err);
     assert_non_null(id);
     for (int t = 0; t < F; t++)
-        for (int i = 0; i < VERTS; i++) memcpy(v + ((size_t)t * ALL_VERTS + id[i]) * 3, sub + ((size_t)t * VERTS + i) * 3, sizeof(float[3]));
+        for (int i = 0; i < VERTS; i++)
+            memcpy(v + ((size_t)t * ALL_VERTS + id[i]) * 3, sub + ((size_t)t * VERTS + i) * 3, sizeof(float[3]));
     free(id);
     return v;
 }
@@ -52,11 +53,13 @@ static float *feet_of(const float *verts, int frames) {
     static const int id[4] = {3216, 3387, 6617, 6787};
     float *f = calloc((size_t)frames * 12, sizeof *f);
     for (int t = 0; t < frames; t++)
-        for (int i = 0; i < 4; i++) memcpy(f + (t * 4 + i) * 3, verts + ((size_t)t * ALL_VERTS + id[i]) * 3, sizeof(float[3]));
+        for (int i = 0; i < 4; i++)
+            memcpy(f + (t * 4 + i) * 3, verts + ((size_t)t * ALL_VERTS + id[i]) * 3, sizeof(float[3]));
     return f;
 }
 
-static void in_camera(const char *prefix, const float *p, const float *q, const float *pv, const float *qv, int n, const int pelvis[2]) {
+static void in_camera(const char *prefix, const float *p, const float *q, const float *pv, const float *qv, int n,
+                      const int pelvis[2]) {
     float *out = calloc(F, sizeof *out);
     char name[64];
 #define CHECK(what, count) (snprintf(name, sizeof name, "%s_" what, prefix), compare(name, out, count))
@@ -76,7 +79,8 @@ static void test_reference(void **state) {
     const char *path = need_shared("reference/motion/exp_metrics.npz");
     assert_int_equal(gv_npz_open(&z, path, &err), GV_OK);
     int64_t n;
-    float *p = take("in_pred_j3d", &n), *q = take("in_target_j3d", &n), *ps = take("in_pred_verts_sub", &n), *qs = take("in_target_verts_sub", &n);
+    float *p = take("in_pred_j3d", &n), *q = take("in_target_j3d", &n), *ps = take("in_pred_verts_sub", &n),
+          *qs = take("in_target_verts_sub", &n);
     float *pv = all_vertices(ps), *qv = all_vertices(qs), *m = take("in_mask", &n);
     int32_t mask[F];
     for (int t = 0; t < F; t++) mask[t] = m[t] != 0;
@@ -91,7 +95,8 @@ static void test_reference(void **state) {
     compare("glob_masked_wa2_mpjpe", out, k);
     gv_wa_mpjpe(out, p, q, k, J, 100);
     compare("glob_masked_waa_mpjpe", out, k);
-    for (int t = 0; t < k; t++) memcpy(rp + 3 * t, p + t * J * 3, sizeof(float[3])), memcpy(rq + 3 * t, q + t * J * 3, sizeof(float[3]));
+    for (int t = 0; t < k; t++)
+        memcpy(rp + 3 * t, p + t * J * 3, sizeof(float[3])), memcpy(rq + 3 * t, q + t * J * 3, sizeof(float[3]));
     gv_rte(out, rp, rq, k);
     compare("glob_masked_rte", out, k);
     gv_jitter(out, p, k, J, 30);
@@ -121,12 +126,14 @@ static void test_alignment(void **state) {
         assert_true(max_abs_diff(back, y, 30) < 1e-5);
         assert_true(fabs(a.s - 1.7) < 1e-5);
         const double *m = a.R;
-        double det = m[0] * (m[4] * m[8] - m[5] * m[7]) - m[1] * (m[3] * m[8] - m[5] * m[6]) + m[2] * (m[3] * m[7] - m[4] * m[6]);
+        double det = m[0] * (m[4] * m[8] - m[5] * m[7]) - m[1] * (m[3] * m[8] - m[5] * m[6]) +
+                     m[2] * (m[3] * m[7] - m[4] * m[6]);
         assert_true(fabs(det - 1) < 1e-9);
         for (int i = 0; i < 10; i++) y[3 * i] = -y[3 * i];
         a = gv_align(x, y, 10, 1);
         m = a.R;
-        det = m[0] * (m[4] * m[8] - m[5] * m[7]) - m[1] * (m[3] * m[8] - m[5] * m[6]) + m[2] * (m[3] * m[7] - m[4] * m[6]);
+        det = m[0] * (m[4] * m[8] - m[5] * m[7]) - m[1] * (m[3] * m[8] - m[5] * m[6]) +
+              m[2] * (m[3] * m[7] - m[4] * m[6]);
         assert_true(fabs(det - 1) < 1e-9);
         assert_true(a.s == 1);
     }

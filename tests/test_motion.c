@@ -68,9 +68,16 @@ enum { LONG = 36000 }; // 20 minutes
 
 static void make_scene(scene *s, double pan, double wobble) {
     double *all = calloc(LONG * 17, sizeof *all);
-    *s = (scene){all, all + 3 * LONG, all + 6 * LONG, all + 9 * LONG, all + 12 * LONG, all + 15 * LONG, calloc(LONG * 6, sizeof(float))};
+    *s = (scene){all,
+                 all + 3 * LONG,
+                 all + 6 * LONG,
+                 all + 9 * LONG,
+                 all + 12 * LONG,
+                 all + 15 * LONG,
+                 calloc(LONG * 6, sizeof(float))};
     for (int t = 0; t < LONG; t++) {
-        double turn[3] = {0, remainder(pan * t, 2 * M_PI), 0}, person[3] = {0.1 + wobble * noise(), 0.4 + wobble * noise(), wobble * noise()};
+        double turn[3] = {0, remainder(pan * t, 2 * M_PI), 0},
+               person[3] = {0.1 + wobble * noise(), 0.4 + wobble * noise(), wobble * noise()};
         double C[9], P[9], R[9];
         float A[9];
         gv_rotd_from_aa(C, turn);
@@ -111,12 +118,14 @@ static void pans_add_up_exactly(void **state) {
     (void)state;
     scene s;
     make_scene(&s, M_PI / 12 / 30, 0);
-    for (int t = 0; t < LONG; t++) assert_true(angle_between(s.orient_w, s.orient_w + 3 * t) < 1e-3); // float32 angular velocities
+    for (int t = 0; t < LONG; t++)
+        assert_true(angle_between(s.orient_w, s.orient_w + 3 * t) < 1e-3); // float32 angular velocities
     for (int t = 1; t < LONG; t++) { // one centimetre a frame, to where the body faces
         double u[3], R[9];
         gv_rotd_from_aa(R, s.orient_w + 3 * (t - 1));
         gv_mat3d_apply(u, R, s.velocity + 3 * (t - 1));
-        for (int i = 0; i < 3; i++) assert_true(fabs(s.transl_w[3 * t + i] - s.transl_w[3 * (t - 1) + i] - u[i]) < 1e-9);
+        for (int i = 0; i < 3; i++)
+            assert_true(fabs(s.transl_w[3 * t + i] - s.transl_w[3 * (t - 1) + i] - u[i]) < 1e-9);
     }
     free_scene(&s);
 }
@@ -124,7 +133,8 @@ static void pans_add_up_exactly(void **state) {
 enum { POSES = 7 }; // not a multiple of the solver's four lanes
 
 typedef struct figure {
-    double rest[66], pose[POSES * 63], orient[POSES * 3], transl[POSES * 3], joints[POSES * 66], targets[POSES * 18], solved[POSES * 63];
+    double rest[66], pose[POSES * 63], orient[POSES * 3], transl[POSES * 3], joints[POSES * 66], targets[POSES * 18],
+        solved[POSES * 63];
 } figure;
 
 static const int ends[6] = {7, 10, 8, 11, 20, 21};
@@ -132,12 +142,14 @@ static const int ends[6] = {7, 10, 8, 11, 20, 21};
 static figure *make_figure(void) {
     figure *f = calloc(1, sizeof *f);
     for (int j = 1; j < 22; j++)
-        for (int i = 0; i < 3; i++) f->rest[3 * j + i] = f->rest[3 * gv_parents55[j] + i] + 0.2 * noise() + (i == 1 ? j < 12 ? -0.3 : 0.3 : 0);
+        for (int i = 0; i < 3; i++)
+            f->rest[3 * j + i] = f->rest[3 * gv_parents55[j] + i] + 0.2 * noise() + (i == 1 ? j < 12 ? -0.3 : 0.3 : 0);
     for (int i = 0; i < POSES * 63; i++) f->pose[i] = 0.5 * noise();
     for (int i = 0; i < POSES * 3; i++) f->orient[i] = 2 * noise(), f->transl[i] = noise();
     gv_fk_joints(f->joints, f->rest, f->pose, f->orient, f->transl, POSES);
     for (int t = 0; t < POSES; t++)
-        for (int k = 0; k < 6; k++) memcpy(f->targets + 18 * t + 3 * k, f->joints + 66 * t + 3 * ends[k], 3 * sizeof(double));
+        for (int k = 0; k < 6; k++)
+            memcpy(f->targets + 18 * t + 3 * k, f->joints + 66 * t + 3 * ends[k], 3 * sizeof(double));
     return f;
 }
 
@@ -189,12 +201,9 @@ static void solving_approaches_the_targets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(smoothing_is_the_references),
-        cmocka_unit_test(smoothing_keeps_constants_and_single_frames),
-        cmocka_unit_test(static_cameras_do_not_drift),
-        cmocka_unit_test(pans_add_up_exactly),
-        cmocka_unit_test(kinematics_agree_with_the_body),
-        cmocka_unit_test(reached_targets_leave_the_pose),
+        cmocka_unit_test(smoothing_is_the_references),    cmocka_unit_test(smoothing_keeps_constants_and_single_frames),
+        cmocka_unit_test(static_cameras_do_not_drift),    cmocka_unit_test(pans_add_up_exactly),
+        cmocka_unit_test(kinematics_agree_with_the_body), cmocka_unit_test(reached_targets_leave_the_pose),
         cmocka_unit_test(solving_approaches_the_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,8 @@ static void check_rope(json_t *constants, const char *key, int head_dim) {
     json_t *frequency = json_object_get(constants, key);
     int half = head_dim / 2;
     assert_int_equal(json_array_size(frequency), half);
-    float *cosine = malloc(sizeof(float) * FRAMES * (size_t)half), *sine = malloc(sizeof(float) * FRAMES * (size_t)half);
+    float *cosine = malloc(sizeof(float) * FRAMES * (size_t)half),
+          *sine = malloc(sizeof(float) * FRAMES * (size_t)half);
     gv_rope_table(cosine, sine, FRAMES, head_dim);
     for (int t = 0; t < FRAMES; t += 7)
         for (int i = 0; i < half; i++) {
@@ -98,8 +99,7 @@ static void attention_is_softmax_of_products(void **s) {
                     double p[120], total = 0;
                     for (int j = 0; j < count; j++) {
                         double dot = 0;
-                        for (int c = 0; c < d; c++)
-                            dot += (double)q[i * D + h * d + c] * k[(lo + j) * D + h * d + c];
+                        for (int c = 0; c < d; c++) dot += (double)q[i * D + h * d + c] * k[(lo + j) * D + h * d + c];
                         total += p[j] = exp(dot / sqrt(d));
                     }
                     for (int c = 0; c < d; c++) {
@@ -122,7 +122,7 @@ static void observation_borders_are_inside(void **s) {
     gv_obs_from_keypoints(obs, kp, box, 1);
     assert_true(obs[0] == -1 && obs[1] == -1 && obs[2] == 0.9f && gv_obs_visible(obs));
     assert_true(obs[3] == 1 && obs[4] == 1 && obs[5] == 0.5f && !gv_obs_visible(obs + 3)); // 0.5 is invisible
-    assert_true(obs[8] == 0 && obs[11] == 0 && obs[10] == 1.04f);                         // kept, not clamped
+    assert_true(obs[8] == 0 && obs[11] == 0 && obs[10] == 1.04f);                          // kept, not clamped
 }
 
 static void camera_motion_of_short_clips(void **s) {

@@ -31,12 +31,12 @@ static void halves_round_to_nearest_even(void **state) {
         float in;
         uint16_t f16, bf16;
     } cases[] = {
-        {1.0f, 0x3c00, 0x3f80},        {-2.0f, 0xc000, 0xc000},      {65504, 0x7bff, 0x4780},
-        {65519.996f, 0x7bff, 0x4780},  {65520, 0x7c00, 0x4780},      {1e30f, 0x7c00, 0x714a},
-        {0x1p-24f, 0x0001, 0x3380},    {0x1p-25f, 0x0000, 0x3300},   {0x1.8p-24f, 0x0002, 0x33c0},
-        {2049, 0x6800, 0x4500},        {2051, 0x6802, 0x4500},       {0x1.01p0f, 0x3c04, 0x3f80},
-        {0x1.03p0f, 0x3c0c, 0x3f82},   {-0.0f, 0x8000, 0x8000},      {INFINITY, 0x7c00, 0x7f80},
-        {FLT_MAX, 0x7c00, 0x7f80},     {0x1.ff8p-15f, 0x03ff, 0x3880}, {0x1.ffcp-15f, 0x0400, 0x3880},
+        {1.0f, 0x3c00, 0x3f80},       {-2.0f, 0xc000, 0xc000},        {65504, 0x7bff, 0x4780},
+        {65519.996f, 0x7bff, 0x4780}, {65520, 0x7c00, 0x4780},        {1e30f, 0x7c00, 0x714a},
+        {0x1p-24f, 0x0001, 0x3380},   {0x1p-25f, 0x0000, 0x3300},     {0x1.8p-24f, 0x0002, 0x33c0},
+        {2049, 0x6800, 0x4500},       {2051, 0x6802, 0x4500},         {0x1.01p0f, 0x3c04, 0x3f80},
+        {0x1.03p0f, 0x3c0c, 0x3f82},  {-0.0f, 0x8000, 0x8000},        {INFINITY, 0x7c00, 0x7f80},
+        {FLT_MAX, 0x7c00, 0x7f80},    {0x1.ff8p-15f, 0x03ff, 0x3880}, {0x1.ffcp-15f, 0x0400, 0x3880},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint16_t a, b;
@@ -247,9 +247,12 @@ static void damaged_archives_end_well(void **state) {
         fclose(f);
         gv_error err = {0};
         gv_npz *z = NULL;
-        float *x = gv_npz_open(&z, path, &err) == GV_OK ? gv_npz_read_f32(z, "m", (int64_t[]){2, 3}, 2, NULL, &err) : NULL;
-        if (!x) refused += strlen(err.text) > 0;
-        else wrong += memcmp(x, six, sizeof six) != 0;
+        float *x =
+            gv_npz_open(&z, path, &err) == GV_OK ? gv_npz_read_f32(z, "m", (int64_t[]){2, 3}, 2, NULL, &err) : NULL;
+        if (!x)
+            refused += strlen(err.text) > 0;
+        else
+            wrong += memcmp(x, six, sizeof six) != 0;
         free(x);
         gv_npz_close(z);
     }
@@ -319,18 +322,22 @@ static void pickled_arrays_are_members(void **state) {
 // A string of Python 2 is raw bytes; sizes that lie and indices out of range list no such member.
 static void python2_arrays_and_lies(void **state) {
     (void)state;
-#define ARRAY(shape, bytes)                                                                                   \
-    "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01" "btR(K\x01" shape                  \
-    "cnumpy\ndtype\n(U\x02" "f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" bytes "tb"
-    static const char good[] = "\x80\x02}(U\x01" "a" ARRAY("(K\x02t", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
-    static const char lie[] = "\x80\x02}(U\x01" "a" ARRAY("(J\xff\xff\xff\x7ft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
-    static const char negative[] = "\x80\x02}(U\x01" "a" ARRAY("(J\xfe\xff\xff\xfft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+#define ARRAY(shape, bytes)                                                                                            \
+    "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01"                                             \
+    "btR(K\x01" shape "cnumpy\ndtype\n(U\x02"                                                                          \
+    "f4K\x00K\x01tR(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" bytes "tb"
+    static const char good[] = "\x80\x02}(U\x01"
+                               "a" ARRAY("(K\x02t", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+    static const char lie[] = "\x80\x02}(U\x01"
+                              "a" ARRAY("(J\xff\xff\xff\x7ft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
+    static const char negative[] = "\x80\x02}(U\x01"
+                                   "a" ARRAY("(J\xfe\xff\xff\xfft", "U\x08\x00\x00\x80\x3f\x00\x00\x00\xc0") "u.";
     static const struct {
         const char *bytes;
         size_t n;
         bool ok;
     } cases[] = {{good, sizeof good - 1, true}, {lie, sizeof lie - 1, false}, {negative, sizeof negative - 1, false},
-                 {"\x80\x02}.", 4, false}, {"\x80\x02N.", 4, false}, {"\x80\x02", 2, false}};
+                 {"\x80\x02}.", 4, false},      {"\x80\x02N.", 4, false},     {"\x80\x02", 2, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gv_error err = {0};
         gv_npz *z = NULL;
@@ -364,11 +371,13 @@ static void numpy_reads_what_we_write(void **state) {
     gv_npz_add(w, "e", GV_BOOL, NULL, (int64_t[]){0}, 1);
     assert_int_equal(gv_npz_finish(w, &err), GV_OK);
     char command[600];
-    snprintf(command, sizeof command,
-             "/usr/bin/python3 -c \"import numpy as np; z = np.load('%s'); x = z['net/x']; "
-             "assert x.dtype == np.float32 and (x == [[1, 2, 3], [4, 5, 6]]).all(); assert z['fps'] == 29.97 and z['fps'].shape == (); "
-             "assert z['n'] == -7; assert z['names'].tolist() == ['gr\\u00f6\\u00dfe', 'b']; assert z['e'].shape == (0,)\"",
-             in_folder("n.npz"));
+    snprintf(
+        command, sizeof command,
+        "/usr/bin/python3 -c \"import numpy as np; z = np.load('%s'); x = z['net/x']; "
+        "assert x.dtype == np.float32 and (x == [[1, 2, 3], [4, 5, 6]]).all(); assert z['fps'] == 29.97 and "
+        "z['fps'].shape == (); "
+        "assert z['n'] == -7; assert z['names'].tolist() == ['gr\\u00f6\\u00dfe', 'b']; assert z['e'].shape == (0,)\"",
+        in_folder("n.npz"));
     assert_int_equal(system(command), 0);
     unlink(in_folder("n.npz"));
 }
@@ -385,10 +394,16 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(halves_round_to_nearest_even), cmocka_unit_test(writes_what_it_reads),
-        cmocka_unit_test(failures_leave_nothing),       cmocka_unit_test(headers_are_read_strictly),
-        cmocka_unit_test(columns_become_rows),          cmocka_unit_test(damaged_archives_end_well),
-        cmocka_unit_test(reads_the_reference_body_model), cmocka_unit_test(pickled_arrays_are_members), cmocka_unit_test(python2_arrays_and_lies), cmocka_unit_test(numpy_reads_what_we_write),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(writes_what_it_reads),
+        cmocka_unit_test(failures_leave_nothing),
+        cmocka_unit_test(headers_are_read_strictly),
+        cmocka_unit_test(columns_become_rows),
+        cmocka_unit_test(damaged_archives_end_well),
+        cmocka_unit_test(reads_the_reference_body_model),
+        cmocka_unit_test(pickled_arrays_are_members),
+        cmocka_unit_test(python2_arrays_and_lies),
+        cmocka_unit_test(numpy_reads_what_we_write),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

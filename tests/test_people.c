@@ -84,8 +84,8 @@ static void pedestrians_keep_their_identity(void **state) {
         stay += s.marks >= 3;
         held += s.marks >= 3 && 2 * s.covered > s.marks;
     }
-    printf("%d of %d marks found, %d of %d people keep one identity, %d persons, %d at once\n", found, marks, held, stay,
-           tracks.count, most);
+    printf("%d of %d marks found, %d of %d people keep one identity, %d persons, %d at once\n", found, marks, held,
+           stay, tracks.count, most);
     assert_int_equal(stay, 7);
     assert_int_equal(held, stay);
     assert_true(found >= marks - 2);

@@ -19,8 +19,8 @@ static void reference_inputs_load(void **state) {
         const char *path;
         int frames, length;
     } cases[] = {
-        {"reference/motion/in_L7_moving.npz", 7, 7},         {"reference/motion/in_L30_static.npz", 30, 30},
-        {"reference/motion/in_L100_len80.npz", 100, 80},     {"reference/motion/in_L121_static.npz", 121, 121},
+        {"reference/motion/in_L7_moving.npz", 7, 7},       {"reference/motion/in_L30_static.npz", 30, 30},
+        {"reference/motion/in_L100_len80.npz", 100, 80},   {"reference/motion/in_L121_static.npz", 121, 121},
         {"reference/motion/in_L300_moving.npz", 300, 300},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -78,7 +78,8 @@ static void observations_survive_a_file(void **state) {
 
 static void bad_observations_are_named(void **state) {
     (void)state;
-    static const char *const expected[] = {"kp2d", "bbx_xys", "K_fullimg", "R_w2c", "R_w2c", "increase", "increase", "fps"};
+    static const char *const expected[] = {"kp2d",  "bbx_xys",  "K_fullimg", "R_w2c",
+                                           "R_w2c", "increase", "increase",  "fps"};
     for (int i = 0; i < 8; i++) {
         const char *path = in_folder("bad.npz");
         gv_observations o = some_observations(), b;
@@ -107,7 +108,8 @@ static gv_motion some_motion(void) {
         m.frame_index[t] = t + 3;
         m.time_sec[t] = (t + 3) / 24.0;
         for (int i = 0; i < 63; i++) m.body_pose[63 * t + i] = (float)(i * t) * 0.001f;
-        for (int i = 0; i < 66; i++) m.joints_world[66 * t + i] = (float)(i + t), m.joints_incam[66 * t + i] = (float)(i - t);
+        for (int i = 0; i < 66; i++)
+            m.joints_world[66 * t + i] = (float)(i + t), m.joints_incam[66 * t + i] = (float)(i - t);
         for (int i = 0; i < 3; i++) m.R_w2c[9 * t + 4 * i] = 1;
     }
     for (int i = 0; i < 10; i++) m.betas[i] = 0.1f * (float)i;
@@ -182,7 +184,7 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference_inputs_load),    cmocka_unit_test(observations_survive_a_file),
+        cmocka_unit_test(reference_inputs_load),      cmocka_unit_test(observations_survive_a_file),
         cmocka_unit_test(bad_observations_are_named), cmocka_unit_test(motion_survives_a_file),
         cmocka_unit_test(bad_motions_are_named),
     };

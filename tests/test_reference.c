@@ -49,7 +49,8 @@ static double max_angle(const float *a, const float *b, size_t count) {
     return worst;
 }
 
-static void check(const fixtures *f, gv_npz *expected, const char *label, const char *key, const float *actual, size_t count) {
+static void check(const fixtures *f, gv_npz *expected, const char *label, const char *key, const float *actual,
+                  size_t count) {
     gv_error err = {0};
     const gv_array *a = gv_npz_find(expected, key);
     assert_non_null(a);
@@ -75,10 +76,12 @@ static const gv_named_array *extra(const gv_motion *m, const char *name) {
 }
 
 static void check_stages(const fixtures *f, gv_npz *expected, const char *label, const gv_motion *m) {
-    static const char *const keys[] = {
-        "obs", "visible", "f_cliffcam", "f_cam_angvel", "x_embed", "x_block_00", "x_block_01", "pred_context", "pred_x",
-        "pred_cam", "static_conf_logits", "body_pose", "betas", "global_orient_c", "global_orient_gv", "local_transl_vel",
-        "transl_c", "global_orient_w", "transl_w", "joints_w", "joints_c"};
+    static const char *const keys[] = {"obs",      "visible",         "f_cliffcam",         "f_cam_angvel",
+                                       "x_embed",  "x_block_00",      "x_block_01",         "pred_context",
+                                       "pred_x",   "pred_cam",        "static_conf_logits", "body_pose",
+                                       "betas",    "global_orient_c", "global_orient_gv",   "local_transl_vel",
+                                       "transl_c", "global_orient_w", "transl_w",           "joints_w",
+                                       "joints_c"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const gv_named_array *a = extra(m, keys[i]);
         size_t count = 1;
@@ -93,10 +96,14 @@ static void check_final(const fixtures *f, gv_npz *expected, const char *label, 
         const char *key;
         const float *data;
         size_t width;
-    } final[] = {{"ik_target", extra(m, "ik_target")->data, 18}, {"global_body_pose", m->body_pose, 63},
-                 {"incam_body_pose", m->body_pose, 63},          {"global_global_orient", m->global_orient, 3},
-                 {"incam_global_orient", m->global_orient_incam, 3}, {"global_transl", m->transl, 3},
-                 {"incam_transl", m->transl_incam, 3},           {"global_joints", m->joints_world, 66}};
+    } final[] = {{"ik_target", extra(m, "ik_target")->data, 18},
+                 {"global_body_pose", m->body_pose, 63},
+                 {"incam_body_pose", m->body_pose, 63},
+                 {"global_global_orient", m->global_orient, 3},
+                 {"incam_global_orient", m->global_orient_incam, 3},
+                 {"global_transl", m->transl, 3},
+                 {"incam_transl", m->transl_incam, 3},
+                 {"global_joints", m->joints_world, 66}};
     for (size_t i = 0; i < sizeof final / sizeof *final; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_%s", mode, final[i].key);
@@ -111,7 +118,8 @@ static void open_fixtures(fixtures *f) {
     const char *noise = need_shared("reference/motion/float32_noise.json");
     f->noise = json_load_file(noise, 0, NULL);
     assert_non_null(f->noise);
-    if (gv_network_open(&f->net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err)) fail_msg("%s", err.text);
+    if (gv_network_open(&f->net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err))
+        fail_msg("%s", err.text);
     if (gv_body_open(&f->body, shared_path("reference/motion/SMPLX_NEUTRAL.npz"), &err)) fail_msg("%s", err.text);
 }
 
@@ -168,8 +176,10 @@ static void threads_do_not_matter(void **s) {
         for (int k = 0; k < 2; k++) {
             gv_network *net = NULL;
             omp_set_num_threads(k + 1);
-            if (gv_network_open(&net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err)) fail_msg("%s", err.text);
-            if (gv_predict(&m[k], net, f.body, &obs, &(gv_predict_options){.verbose = true}, NULL, &err)) fail_msg("%s", err.text);
+            if (gv_network_open(&net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err))
+                fail_msg("%s", err.text);
+            if (gv_predict(&m[k], net, f.body, &obs, &(gv_predict_options){.verbose = true}, NULL, &err))
+                fail_msg("%s", err.text);
             gv_network_close(net);
         }
         size_t L = (size_t)obs.frames;
@@ -222,7 +232,8 @@ static void one_frame_works(void **s) { // the reference cannot do this: its lis
     obs.frames = obs.length = 1;
     for (int fixed = 0; fixed < 2; fixed++) {
         gv_motion m;
-        if (gv_predict(&m, f.net, f.body, &obs, &(gv_predict_options){.static_camera = fixed}, NULL, &err)) fail_msg("%s", err.text);
+        if (gv_predict(&m, f.net, f.body, &obs, &(gv_predict_options){.static_camera = fixed}, NULL, &err))
+            fail_msg("%s", err.text);
         assert_int_equal(m.frames, 1);
         double low = INFINITY;
         for (int j = 0; j < 22; j++) {

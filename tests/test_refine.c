@@ -18,7 +18,8 @@ static void make_prediction(float *pred_x, float *pred_cam, const gv_observation
         for (int i = 0; i < GV_PRED_X; i++) x[i] = amount * sinf(0.1f * (float)t + (float)i) * (i < GV_X_BETAS ? 1 : 0);
         for (int i = 0; i < 6; i++) {
             x[GV_X_ORIENT_C + i] = (facing[i] - gv_pred_x_mean[GV_X_ORIENT_C + i]) / gv_pred_x_std[GV_X_ORIENT_C + i];
-            x[GV_X_ORIENT_GV + i] = (facing[i] - gv_pred_x_mean[GV_X_ORIENT_GV + i]) / gv_pred_x_std[GV_X_ORIENT_GV + i];
+            x[GV_X_ORIENT_GV + i] =
+                (facing[i] - gv_pred_x_mean[GV_X_ORIENT_GV + i]) / gv_pred_x_std[GV_X_ORIENT_GV + i];
         }
         float side = o->bbx_xys[3 * t + 2], z = 4;
         pred_cam[3 * t] = 2 * o->K[9 * t] / (z * side);
@@ -43,7 +44,8 @@ static void make_observations(gv_observations *o) {
 }
 
 // The keypoints that a prediction shows.
-static void show(gv_observations *o, const float *pred_x, const float *pred_cam, const gv_body *body, float confidence) {
+static void show(gv_observations *o, const float *pred_x, const float *pred_cam, const gv_body *body,
+                 float confidence) {
     gv_points *p = gv_points_create(body, body->coco17, 17);
     assert_non_null(p);
     for (int t = 0; t < FRAMES; t++) {

@@ -19,8 +19,7 @@ static uint8_t *grey(int w, int h) {
 
 static figure sphere(float y, float r, const float *colour) { // a capsule of almost no length
     const float a[3] = {0, y - 1e-5f, 0}, b[3] = {0, y + 1e-5f, 0};
-    figure f = {
-        .position = calloc(64 * 64, 12), .normal = calloc(64 * 64, 12), .face = calloc(2 * 64 * 64, 12)};
+    figure f = {.position = calloc(64 * 64, 12), .normal = calloc(64 * 64, 12), .face = calloc(2 * 64 * 64, 12)};
     figure_capsule(&f, a, b, r, 64, 32);
     f.mesh.position = f.position, f.mesh.normal = f.normal, f.mesh.face = f.face;
     memcpy(f.mesh.colour, colour, sizeof f.mesh.colour);
@@ -28,8 +27,7 @@ static figure sphere(float y, float r, const float *colour) { // a capsule of al
 }
 
 // A rectangle in the plane z, facing the camera.
-static gv_mesh sheet(float position[12], float x0, float x1, float y0, float y1, float z,
-                     const float *colour) {
+static gv_mesh sheet(float position[12], float x0, float x1, float y0, float y1, float z, const float *colour) {
     static const float normal[12] = {0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1};
     static const int32_t face[6] = {0, 1, 2, 0, 2, 3};
     const float p[12] = {x0, y0, z, x1, y0, z, x1, y1, z, x0, y1, z};
@@ -53,8 +51,7 @@ static void a_sheet_covers_its_pixels_and_no_others(void **state) {
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x++) {
             const uint8_t *q = rgb + 3 * (y * W + x);
-            bool outside = x < 55 || x > 141 || y < 29 || y > 120,
-                 inside = x > 56 && x < 140 && y > 30 && y < 119;
+            bool outside = x < 55 || x > 141 || y < 29 || y > 120, inside = x > 56 && x < 140 && y > 30 && y < 119;
             if (outside) assert_true(q[0] == 100 && q[1] == 100 && q[2] == 100);
             if (inside) assert_true(q[0] > q[1] + 50);
         }

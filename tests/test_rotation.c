@@ -24,8 +24,8 @@ static void assert_rotation(const float R[9], double tolerance) {
     float RRt[9];
     gv_mat3_mul_nt(RRt, R, R);
     for (int i = 0; i < 9; i++) assert_true(fabs(RRt[i] - (i % 4 == 0)) < tolerance);
-    double det = R[0] * (R[4] * R[8] - R[5] * R[7]) - R[1] * (R[3] * R[8] - R[5] * R[6]) +
-                 R[2] * (R[3] * R[7] - R[4] * R[6]);
+    double det =
+        R[0] * (R[4] * R[8] - R[5] * R[7]) - R[1] * (R[3] * R[8] - R[5] * R[6]) + R[2] * (R[3] * R[7] - R[4] * R[6]);
     assert_true(fabs(det - 1) < tolerance);
 }
 
@@ -148,9 +148,12 @@ static void products(void **s) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(axis_angle_survives),      cmocka_unit_test(known_rotation),
-        cmocka_unit_test(six_numbers_rebuild_a_rotation), cmocka_unit_test(quaternion_of_other_norm),
-        cmocka_unit_test(slerp_goes_the_shorter_way), cmocka_unit_test(nearest_rotation),
+        cmocka_unit_test(axis_angle_survives),
+        cmocka_unit_test(known_rotation),
+        cmocka_unit_test(six_numbers_rebuild_a_rotation),
+        cmocka_unit_test(quaternion_of_other_norm),
+        cmocka_unit_test(slerp_goes_the_shorter_way),
+        cmocka_unit_test(nearest_rotation),
         cmocka_unit_test(products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

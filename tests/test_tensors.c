@@ -82,7 +82,8 @@ static void compare_files(const char *a, const char *b) {
 static void containers_hold_the_same(void **state) {
     (void)state;
     compare_files(need_shared("reference/motion/tiny.ckpt"), need_shared("reference/motion/tiny_lightning.ckpt"));
-    compare_files(need_shared("reference/perception/ckpt/vitpose-tiny.pth"), need_shared("reference/perception/ckpt/vitpose-tiny.legacy.pth"));
+    compare_files(need_shared("reference/perception/ckpt/vitpose-tiny.pth"),
+                  need_shared("reference/perception/ckpt/vitpose-tiny.legacy.pth"));
 }
 
 static void the_network_is_complete(void **state) {
@@ -95,7 +96,9 @@ static void the_network_is_complete(void **state) {
     assert_non_null(x);
     free(x);
     assert_null(gv_tensors_read_f32(w, "pipeline.denoiser3d.embed_noisyobs.fc1.weight", (int64_t[]){-1, 545}, 2, &err));
-    assert_non_null(strstr(err.text, "tiny.ckpt: tensor \"pipeline.denoiser3d.embed_noisyobs.fc1.weight\" is [128, 544], expected [any, 545]"));
+    assert_non_null(strstr(
+        err.text,
+        "tiny.ckpt: tensor \"pipeline.denoiser3d.embed_noisyobs.fc1.weight\" is [128, 544], expected [any, 545]"));
     assert_null(gv_tensors_read_f32(w, "absent", NULL, -1, &err));
     assert_int_equal(err.status, GV_ERR_MISSING);
     assert_null(gv_tensors_find(w, "absent"));
@@ -182,7 +185,8 @@ static void mutate(const char *source, size_t step) {
         if (gv_tensors_open(&w, in_folder("m"), &err) != GV_OK) {
             refused++;
         } else {
-            for (int i = 0; i < gv_tensors_count(w); i++) free(gv_tensors_read_f32(w, gv_tensors_at(w, i)->name, NULL, -1, &err));
+            for (int i = 0; i < gv_tensors_count(w); i++)
+                free(gv_tensors_read_f32(w, gv_tensors_at(w, i)->name, NULL, -1, &err));
         }
         gv_tensors_close(w);
         tried++;
@@ -239,16 +243,20 @@ static void text_protocol_is_read(void **state) {
 static void numbers_have_their_signs(void **state) {
     (void)state;
     gv_error err = {0};
-    gv_pickle *p = PARSE("\x80\x02(J\xff\xff\xff\xffM\xff\xff\x8a\x01\x80\x8a\x00\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00G\xbf\xf8\0\0\0\0\0\0t.");
+    gv_pickle *p = PARSE("\x80\x02("
+                         "J\xff\xff\xff\xffM\xff\xff\x8a\x01\x80\x8a\x00\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00G"
+                         "\xbf\xf8\0\0\0\0\0\0t.");
     if (!p) fail_msg("%s", err.text);
     static const int64_t expected[] = {-1, 65535, -128, 0};
     int64_t i;
-    for (uint32_t k = 0; k < 4; k++) assert_true(gv_pickle_int(p, gv_pickle_at(p, gv_pickle_root(p), k), &i) && i == expected[k]);
+    for (uint32_t k = 0; k < 4; k++)
+        assert_true(gv_pickle_int(p, gv_pickle_at(p, gv_pickle_root(p), k), &i) && i == expected[k]);
     assert_int_equal(gv_pickle_kind_of(p, gv_pickle_at(p, gv_pickle_root(p), 5)), GV_PICKLE_FLOAT);
     assert_true(gv_pickle_float(p, gv_pickle_at(p, gv_pickle_root(p), 5)) == -1.5);
     gv_pickle_free(p);
     p = PARSE("\x8a\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09.");
-    assert_true(p && gv_pickle_kind_of(p, gv_pickle_root(p)) == GV_PICKLE_BIG && !gv_pickle_int(p, gv_pickle_root(p), &i));
+    assert_true(p && gv_pickle_kind_of(p, gv_pickle_root(p)) == GV_PICKLE_BIG &&
+                !gv_pickle_int(p, gv_pickle_root(p), &i));
     gv_pickle_free(p);
 }
 
@@ -273,11 +281,42 @@ static void bad_pickles_are_refused(void **state) {
         size_t n;
     } cases[] = {
 #define BAD(s) {s, sizeof(s) - 1}
-        BAD(""), BAD("."), BAD("R."), BAD("N"), BAD("]a."), BAD("(."), BAD("t."), BAD("}Ns."), BAD("}(Nu."), BAD("NNs."),
-        BAD("q\x00."), BAD("h\x00."), BAD("Nr\xf0\xff\xff\xff."), BAD("X\xff\xff\xff\xff" "abc."), BAD("\x8a\xff" "a."),
-        BAD("(N0(e."), BAD("\x80\x09N."), BAD("S'abc\n."), BAD("S'a\\'\n."), BAD("S'\\q'\n."), BAD("I12x\n."), BAD("V\\u12\n."), BAD("V\\U00110000\n."), BAD("Vabc"), BAD("I\n."),
-        BAD("I99999999999999999999\n."), BAD("cos\nsystem."), BAD("NNR."), BAD("N(lR."), BAD("\xff."), BAD("(N(d1."),
-        BAD("\x95\xff\xff\xff\xff\xff\xff\xff\x7fN."), BAD("K\x01K\x02\x93."), BAD("ccollections\nOrderedDict\n(]Naa\x85R."),
+        BAD(""),
+        BAD("."),
+        BAD("R."),
+        BAD("N"),
+        BAD("]a."),
+        BAD("(."),
+        BAD("t."),
+        BAD("}Ns."),
+        BAD("}(Nu."),
+        BAD("NNs."),
+        BAD("q\x00."),
+        BAD("h\x00."),
+        BAD("Nr\xf0\xff\xff\xff."),
+        BAD("X\xff\xff\xff\xff"
+            "abc."),
+        BAD("\x8a\xff"
+            "a."),
+        BAD("(N0(e."),
+        BAD("\x80\x09N."),
+        BAD("S'abc\n."),
+        BAD("S'a\\'\n."),
+        BAD("S'\\q'\n."),
+        BAD("I12x\n."),
+        BAD("V\\u12\n."),
+        BAD("V\\U00110000\n."),
+        BAD("Vabc"),
+        BAD("I\n."),
+        BAD("I99999999999999999999\n."),
+        BAD("cos\nsystem."),
+        BAD("NNR."),
+        BAD("N(lR."),
+        BAD("\xff."),
+        BAD("(N(d1."),
+        BAD("\x95\xff\xff\xff\xff\xff\xff\xff\x7fN."),
+        BAD("K\x01K\x02\x93."),
+        BAD("ccollections\nOrderedDict\n(]Naa\x85R."),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gv_error err = {0};
@@ -306,7 +345,8 @@ static void safetensors_survive_a_file(void **state) {
         assert_int_equal(gv_tensors_count(w), 3);
         assert_int_equal(gv_tensors_at(w, 0)->dtype, types[k]);
         float *x = gv_tensors_read_f32(w, "layer.weight", (int64_t[]){2, 3}, 2, &err);
-        for (int i = 0; i < 6; i++) assert_true(fabs((double)x[i] - (double)a[i]) <= tolerance[k] * fabs((double)a[i]) + (k == 1) * 0x1p-25);
+        for (int i = 0; i < 6; i++)
+            assert_true(fabs((double)x[i] - (double)a[i]) <= tolerance[k] * fabs((double)a[i]) + (k == 1) * 0x1p-25);
         free(x);
         x = gv_tensors_read_f32(w, "größe", NULL, 0, &err);
         assert_true(x && *x == 7);
@@ -326,9 +366,14 @@ static void bad_safetensors_are_refused(void **state) {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,4]}}",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}}",
         "{\"a\":{\"dtype\":\"F8\",\"shape\":[1],\"data_offsets\":[0,4]}}",
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_"
+        "offsets\":[4,8]}}",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}",
-        "{\"a\":7}", "{\"__metadata__\":{\"x\":1}}", "{\"a\":", "{}x", "{\"a\":{},\"a\":{}}",
+        "{\"a\":7}",
+        "{\"__metadata__\":{\"x\":1}}",
+        "{\"a\":",
+        "{}x",
+        "{\"a\":{},\"a\":{}}",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         FILE *f = fopen(in_folder("b"), "wb");
@@ -357,12 +402,12 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_files_are_refused), cmocka_unit_test(strange_layouts_bit_for_bit),
-        cmocka_unit_test(containers_hold_the_same),  cmocka_unit_test(the_network_is_complete),
-        cmocka_unit_test(object_graphs_are_walked),  cmocka_unit_test(directories_and_absent_files),
+        cmocka_unit_test(hostile_files_are_refused),    cmocka_unit_test(strange_layouts_bit_for_bit),
+        cmocka_unit_test(containers_hold_the_same),     cmocka_unit_test(the_network_is_complete),
+        cmocka_unit_test(object_graphs_are_walked),     cmocka_unit_test(directories_and_absent_files),
         cmocka_unit_test(damaged_checkpoints_end_well), cmocka_unit_test(text_protocol_is_read),
-        cmocka_unit_test(numbers_have_their_signs),  cmocka_unit_test(nothing_is_called),
-        cmocka_unit_test(bad_pickles_are_refused),   cmocka_unit_test(safetensors_survive_a_file),
+        cmocka_unit_test(numbers_have_their_signs),     cmocka_unit_test(nothing_is_called),
+        cmocka_unit_test(bad_pickles_are_refused),      cmocka_unit_test(safetensors_survive_a_file),
         cmocka_unit_test(bad_safetensors_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

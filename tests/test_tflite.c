@@ -34,8 +34,7 @@ static size_t table(writer *w, int count, unsigned present) {
     size_t vtable = grow(w, 4 + 2 * (size_t)count), at = grow(w, 4 + 4 * (size_t)count);
     put16(w, vtable, 4 + 2 * (unsigned)count);
     put16(w, vtable + 2, 4 + 4 * (unsigned)count);
-    for (int k = 0; k < count; k++)
-        put16(w, vtable + 4 + 2 * (size_t)k, present >> k & 1 ? 4 + 4 * (unsigned)k : 0);
+    for (int k = 0; k < count; k++) put16(w, vtable + 4 + 2 * (size_t)k, present >> k & 1 ? 4 + 4 * (unsigned)k : 0);
     put32(w, at, (uint32_t)(at - vtable));
     return at;
 }
@@ -107,9 +106,8 @@ static size_t sparsity(writer *w) {
 }
 
 static void write_tensors(writer *w, size_t list) {
-    static const int32_t in[4] = {1, 4, 6, 2}, weights[4] = {3, 1, 1, 2}, bias[1] = {3},
-                         conv[4] = {1, 4, 6, 3}, pads[2] = {4, 2}, padded[4] = {1, 4, 6, 4},
-                         out[4] = {1, 2, 3, 4};
+    static const int32_t in[4] = {1, 4, 6, 2}, weights[4] = {3, 1, 1, 2}, bias[1] = {3}, conv[4] = {1, 4, 6, 3},
+                         pads[2] = {4, 2}, padded[4] = {1, 4, 6, 4}, out[4] = {1, 2, 3, 4};
     size_t t[TENSORS];
     t[IN] = tensor(w, in, 4, 0, 0);
     t[VALUES] = tensor(w, weights, 4, 1, 1);
@@ -170,8 +168,7 @@ static void write_graph(writer *w) {
     }
     size_t tensors = vector(w, NULL, TENSORS, 4), nodes = vector(w, NULL, 5, 4);
     link_field(w, graph, 0, tensors), link_field(w, graph, 3, nodes);
-    link_field(w, graph, 1, ints(w, (int32_t[]){IN}, 1)),
-        link_field(w, graph, 2, ints(w, (int32_t[]){OUT}, 1));
+    link_field(w, graph, 1, ints(w, (int32_t[]){IN}, 1)), link_field(w, graph, 2, ints(w, (int32_t[]){OUT}, 1));
     write_tensors(w, tensors);
     write_nodes(w, nodes);
     write_buffers(w, buffers);
@@ -202,8 +199,8 @@ static void test_small_graph(void **state) {
             // padded in front
             int p = (i / 3 * 2 + 1) * 6 + i % 3 * 2 + 1, first = p - 7;
             const float *o = gv_convnet_output(net, 0, 0) + 4 * i;
-            assert_true(o[0] == 0 && o[1] == fminf((float)p / 4, 6) &&
-                        o[2] == fmaxf(1 - (float)first / 8, 0) && o[3] == 6);
+            assert_true(o[0] == 0 && o[1] == fminf((float)p / 4, 6) && o[2] == fmaxf(1 - (float)first / 8, 0) &&
+                        o[3] == 6);
         }
     }
     gv_convnet_destroy(net);
@@ -249,8 +246,7 @@ static void test_flipped(void **state) {
             gv_convnet *net = NULL;
             gv_status s = gv_tflite_parse(&g, w.bytes, w.n, &err);
             assert_true((s == GV_OK) == (g != NULL));
-            if (g && (at + (size_t)k) % 16 == 0 &&
-                gv_convnet_create(&net, g, (int[]){0}, 1, 1, &err) == GV_OK)
+            if (g && (at + (size_t)k) % 16 == 0 && gv_convnet_create(&net, g, (int[]){0}, 1, 1, &err) == GV_OK)
                 gv_convnet_destroy(net);
             accepted += s == GV_OK, refused += s != GV_OK;
             gv_tflite_close(g);
@@ -360,9 +356,8 @@ static void test_damaged_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_graph),   cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_flipped),       cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_wrong_shapes),  cmocka_unit_test(test_files),
+        cmocka_unit_test(test_small_graph),   cmocka_unit_test(test_truncated),    cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_broken),        cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_files),
         cmocka_unit_test(test_damaged_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,8 @@ static void observe(gv_observations *o, double rate) {
     o->fps = rate > 0 ? rate : 28;
     for (int t = 0; t < n; t++) {
         double s = o->time_sec[t] = times[t];
-        const float box[3] = {(float)(640 + 80 * sin(s)), (float)(360 + 20 * cos(0.8 * s)), (float)(300 + 30 * sin(0.5 * s))};
+        const float box[3] = {(float)(640 + 80 * sin(s)), (float)(360 + 20 * cos(0.8 * s)),
+                              (float)(300 + 30 * sin(0.5 * s))};
         const float K[9] = {1400, 0, 640, 0, 1400, 360, 0, 0, 1}, pan[3] = {0, (float)(0.3 * s), 0};
         memcpy(o->bbx_xys + 3 * t, box, sizeof box);
         memcpy(o->K + 9 * t, K, sizeof K);
@@ -45,7 +46,11 @@ static void observe(gv_observations *o, double rate) {
 
 static void rates_that_count_as_30(void **s) {
     (void)s;
-    const struct { double rate; bool as_is; } cases[] = {{30, true}, {29.97, true}, {30000.0 / 1001, true}, {25, false}, {29.8, false}, {60, false}, {0, false}};
+    const struct {
+        double rate;
+        bool as_is;
+    } cases[] = {{30, true},  {29.97, true}, {30000.0 / 1001, true}, {25, false}, {29.8, false},
+                 {60, false}, {0, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gv_observations o;
         observe(&o, cases[i].rate);
@@ -54,7 +59,8 @@ static void rates_that_count_as_30(void **s) {
     }
     gv_observations o;
     observe(&o, 30);
-    for (int t = 0; t < o.frames; t++) o.time_sec[t] = round(o.time_sec[t] * 1000) / 1000; // milliseconds, as Matroska keeps them
+    for (int t = 0; t < o.frames; t++)
+        o.time_sec[t] = round(o.time_sec[t] * 1000) / 1000; // milliseconds, as Matroska keeps them
     assert_true(gv_timebase_is_30fps(&o));
     for (int t = 60; t < o.frames; t++) o.time_sec[t] += 1.0 / 30; // one frame is missing
     assert_false(gv_timebase_is_30fps(&o));
@@ -73,9 +79,9 @@ static void resampling_keeps_signals(void **s) {
         assert_true(abs(r.frames - at30.frames) <= 1);
         int n = r.frames < at30.frames ? r.frames - 1 : at30.frames - 1; // the last frame may be held
         assert_true(fabs(r.time_sec[n - 1] - at30.time_sec[n - 1]) < 1e-9);
-        assert_true(max_abs_diff(r.bbx_xys, at30.bbx_xys, 3 * (size_t)n) < 0.15);   // px, of 160 px sway
+        assert_true(max_abs_diff(r.bbx_xys, at30.bbx_xys, 3 * (size_t)n) < 0.15); // px, of 160 px sway
         assert_true(max_abs_diff(r.kp2d, at30.kp2d, 51 * (size_t)n) < 0.2);
-        assert_true(max_abs_diff(r.R_w2c, at30.R_w2c, 9 * (size_t)n) < 2e-6);         // slerp is exact here
+        assert_true(max_abs_diff(r.R_w2c, at30.R_w2c, 9 * (size_t)n) < 2e-6); // slerp is exact here
         gv_observations_free(&o);
         gv_observations_free(&r);
     }
@@ -164,12 +170,14 @@ static gv_network *small_network(void) {
         weights[i] = gv_calloc2(count, sizeof(float));
         for (size_t k = 0; k < count; k++) {
             state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-            weights[i][k] = (float)((double)(state >> 11) / 4503599627370496.0 - 1) * (table[i].ndim == 2 ? 0.2f : 0.1f);
+            weights[i][k] =
+                (float)((double)(state >> 11) / 4503599627370496.0 - 1) * (table[i].ndim == 2 ? 0.2f : 0.1f);
         }
     }
     gv_network *net = NULL;
     gv_error err = {0};
-    if (gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 0, 4, GV_PRECISION_F32, &err)) fail_msg("%s", err.text);
+    if (gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 0, 4, GV_PRECISION_F32, &err))
+        fail_msg("%s", err.text);
     for (int i = 0; i < n; i++) free(weights[i]);
     return net;
 }

@@ -173,7 +173,9 @@ static void compare_tracks(const char *path, const char *prefix) {
         gv_track_box out[64];
         double warp[2][3];
         memcpy(warp, warps + 6 * f, sizeof warp);
-        assert_int_equal(gv_tracker_step(t, (const float(*)[4])boxes, scores, n, (const double(*)[3])warp, out, &count, &err), GV_OK);
+        assert_int_equal(
+            gv_tracker_step(t, (const float(*)[4])boxes, scores, n, (const double(*)[3])warp, out, &count, &err),
+            GV_OK);
         for (int i = 0; i < count; i++, row++) {
             assert_true(row < rows);
             const float *w = want + row * 8;
@@ -214,12 +216,13 @@ static void search_covers_and_prefers_change(void **state) {
     memset(seen, 0, sizeof seen);
     for (int f = 0; f < 240; f++) {
         for (int y = 200; y < 260; y++) // a bar that moves inside 300..340
-            for (int x = 290; x < 350; x++)
-                picture[(y * W + x) * 3 + 1] = f > 60 && (x + 2 * f) / 15 % 2 ? 250 : 90;
+            for (int x = 290; x < 350; x++) picture[(y * W + x) * 3 + 1] = f > 60 && (x + 2 * f) / 15 % 2 ? 250 : 90;
         gv_search_look(s, &image, f / 30.0, NULL, 0);
         int n = gv_search_pick(s, true, 0, tiles, 80);
-        if (f == 0) assert_true(n == 64 && tiles[0].width == W && tiles[0].height == H);
-        else assert_true(n <= 4);
+        if (f == 0)
+            assert_true(n == 64 && tiles[0].width == W && tiles[0].height == H);
+        else
+            assert_true(n <= 4);
         for (int i = 0; i < n; i++) {
             const gv_tile *t = &tiles[i];
             assert_true(t->x >= 0 && t->y >= 0 && t->x + t->width <= W + 0.01f && t->y + t->height <= H + 0.01f);
@@ -268,7 +271,7 @@ static void histories_fill_gaps_and_distrust_glitches(void **state) {
     gv_history h = {0};
     for (int f = 7; f < 40; f++)
         if (f < 20 || f >= 25) sight(&h, f, (float)f * 2);
-    h.item[3].kp2d[9][0] += 60; // a wrist that jumps and comes back
+    h.item[3].kp2d[9][0] += 60;        // a wrist that jumps and comes back
     for (int j = 13; j < 17; j += 2) { // both legs swapped
         float t[3];
         memcpy(t, h.item[8].kp2d[j], sizeof t);

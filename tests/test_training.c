@@ -17,9 +17,11 @@ static gv_error err;
 
 // ---- clips ----
 
-static const char good[] = "HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\n"
-                           " JOINT Leg\n {\n  OFFSET 0 -10 0\n  CHANNELS 3 Zrotation Xrotation Yrotation\n  End Site\n  {\n   OFFSET 0 -5 0\n  }\n }\n}\n"
-                           "MOTION\nFrames: 2\nFrame Time: 0.0333333\n1 2 3 90 0 0 0 0 0\n1 2 3 0 0 90 0 30 0\n";
+static const char good[] =
+    "HIERARCHY\nROOT Hips\n{\n OFFSET 0 0 0\n CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\n"
+    " JOINT Leg\n {\n  OFFSET 0 -10 0\n  CHANNELS 3 Zrotation Xrotation Yrotation\n  End Site\n  {\n   OFFSET 0 -5 0\n "
+    " }\n }\n}\n"
+    "MOTION\nFrames: 2\nFrame Time: 0.0333333\n1 2 3 90 0 0 0 0 0\n1 2 3 0 0 90 0 30 0\n";
 
 static void test_bvh(void **state) {
     (void)state;
@@ -114,9 +116,11 @@ static void make_points(gv_rig_points *p, int count, const gv_rig *r) {
 }
 
 static void make_rig(gv_rig *r) {
-    static const float place[22][3] = {{0, 0, 0}, {.1f, -.1f, 0}, {-.1f, -.1f, 0}, {0, .1f, 0}, {.1f, -.5f, 0}, {-.1f, -.5f, 0}, {0, .2f, 0}, {.1f, -.9f, 0},
-                                       {-.1f, -.9f, 0}, {0, .3f, 0}, {.1f, -.95f, .1f}, {-.1f, -.95f, .1f}, {0, .5f, 0}, {.05f, .4f, 0}, {-.05f, .4f, 0},
-                                       {0, .6f, 0}, {.2f, .45f, 0}, {-.2f, .45f, 0}, {.45f, .45f, 0}, {-.45f, .45f, 0}, {.7f, .45f, 0}, {-.7f, .45f, 0}};
+    static const float place[22][3] = {
+        {0, 0, 0},       {.1f, -.1f, 0},   {-.1f, -.1f, 0}, {0, .1f, 0},    {.1f, -.5f, 0},    {-.1f, -.5f, 0},
+        {0, .2f, 0},     {.1f, -.9f, 0},   {-.1f, -.9f, 0}, {0, .3f, 0},    {.1f, -.95f, .1f}, {-.1f, -.95f, .1f},
+        {0, .5f, 0},     {.05f, .4f, 0},   {-.05f, .4f, 0}, {0, .6f, 0},    {.2f, .45f, 0},    {-.2f, .45f, 0},
+        {.45f, .45f, 0}, {-.45f, .45f, 0}, {.7f, .45f, 0},  {-.7f, .45f, 0}};
     *r = (gv_rig){0};
     memcpy(r->S, place, sizeof place);
     for (int j = 0; j < 22; j++) r->dirs[j][1][0] = 0.02f * place[j][1];
@@ -168,13 +172,15 @@ static void check_row(const gv_batch *b, const gv_rig *rig, int64_t at) {
     for (int j = 0; j < 22; j++) gv_real_from_6d(p.local[j], j ? raw + GV_X_POSE + 6 * (j - 1) : raw + GV_X_ORIENT_C);
     gv_rig_fk(&p);
     for (int j = 0; j < 22; j++)
-        for (int c = 0; c < 3; c++) assert_true(fabsf(p.t[j][c] + b->y.transl_c[3 * at + c] - b->y.joints[(at * 22 + j) * 3 + c]) < 1e-4f);
+        for (int c = 0; c < 3; c++)
+            assert_true(fabsf(p.t[j][c] + b->y.transl_c[3 * at + c] - b->y.joints[(at * 22 + j) * 3 + c]) < 1e-4f);
     // world to camera: R maps world bones to camera bones
     for (int j = 1; j < 22; j++) {
         float w[3], c[3];
         for (int k = 0; k < 3; k++) w[k] = b->joints_w[(at * 22 + j) * 3 + k] - b->joints_w[at * 66 + k];
         gv_mat3_apply(c, b->R_w2c + 9 * at, w);
-        for (int k = 0; k < 3; k++) assert_true(fabsf(c[k] - b->y.joints[(at * 22 + j) * 3 + k] + b->y.joints[at * 66 + k]) < 1e-4f);
+        for (int k = 0; k < 3; k++)
+            assert_true(fabsf(c[k] - b->y.joints[(at * 22 + j) * 3 + k] + b->y.joints[at * 66 + k]) < 1e-4f);
     }
     // gravity in the gravity-view frame is +y: R_gv R_w^T (0, -1, 0) = (0, 1, 0)
     float gv[9], down[3], g[3];
@@ -256,7 +262,8 @@ static void test_resume(void **state) {
     make_rig(&rig);
     assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
     gv_train_options o = gv_train_defaults;
-    o.width = 32, o.layers = 2, o.heads = 4, o.batch = 2, o.frames = 16, o.steps = 6, o.gate = 1, o.validation_batches = 1, o.decay = 0, o.warmup = 0;
+    o.width = 32, o.layers = 2, o.heads = 4, o.batch = 2, o.frames = 16, o.steps = 6, o.gate = 1,
+    o.validation_batches = 1, o.decay = 0, o.warmup = 0;
     o.leave_out = "person3";
     o.out = one;
     assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
@@ -302,11 +309,12 @@ static void test_resume(void **state) {
     gv_net_forward(net, &in, 0, 0);
     float angvel[L * 6], x[L * 151], cam[L * 3], still[L * 6];
     for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
-    gv_network_input ni = {.frames = L, .length = batch->length[0], .obs = batch->obs, .cliff = batch->cliff, .cam_angvel = angvel};
+    gv_network_input ni = {
+        .frames = L, .length = batch->length[0], .obs = batch->obs, .cliff = batch->cliff, .cam_angvel = angvel};
     gv_network_output no = {.pred_x = x, .pred_cam = cam, .static_conf_logits = still};
     assert_int_equal(gv_network_run(inference, &ni, &no, &err), GV_OK);
-    print_message("training against inference: %.2g %.2g %.2g\n", max_abs_diff(x, net->pred_x, L * 151), max_abs_diff(cam, net->pred_cam, L * 3),
-                  max_abs_diff(still, net->logits, L * 6));
+    print_message("training against inference: %.2g %.2g %.2g\n", max_abs_diff(x, net->pred_x, L * 151),
+                  max_abs_diff(cam, net->pred_cam, L * 3), max_abs_diff(still, net->logits, L * 6));
     assert_true(max_abs_diff(x, net->pred_x, L * 151) < 1e-5);
     assert_true(max_abs_diff(cam, net->pred_cam, L * 3) < 1e-5);
     assert_true(max_abs_diff(still, net->logits, L * 6) < 1e-5);
@@ -328,7 +336,8 @@ static void test_adamw(void **state) {
     float p[2] = {1, -2}, g[2] = {0.5f, -4}, m[2] = {0}, v[2] = {0}, mean[2] = {1, -2};
     double norm = gv_adamw_step(&a, 1, p, g, m, v, mean, 2);
     assert_true(fabs(norm - sqrt(16.25)) < 1e-6);
-    assert_true(fabs(p[0] - (1 * 0.999 - 0.1)) < 1e-6 && fabs(p[1] - (-2 * 0.999 + 0.1)) < 1e-6); // first step: sign times lr
+    assert_true(fabs(p[0] - (1 * 0.999 - 0.1)) < 1e-6 &&
+                fabs(p[1] - (-2 * 0.999 + 0.1)) < 1e-6);                  // first step: sign times lr
     assert_true(fabs(mean[0] - (2.0 / 11 * 1 + 9.0 / 11 * p[0])) < 1e-6); // the average starts fast
     a.clip = 1;
     float g2[2] = {3, 4};
@@ -371,7 +380,8 @@ static gv_net *load_tiny(const char *path) {
 
 static void test_reference(void **state) {
     (void)state;
-    const char *path = need_shared("reference/motion/exp_training.npz"), *ckpt = need_shared("reference/motion/tiny.ckpt"),
+    const char *path = need_shared("reference/motion/exp_training.npz"),
+               *ckpt = need_shared("reference/motion/tiny.ckpt"),
                *body = need_shared("reference/motion/exp_body_model.npz");
     gv_rig rig = {0};
     assert_int_equal(gv_npz_open(&record, body, &err), GV_OK);
@@ -381,10 +391,13 @@ static void test_reference(void **state) {
     gv_npz_close(record);
     assert_int_equal(gv_npz_open(&record, path, &err), GV_OK);
     gv_net *n = load_tiny(ckpt);
-    float *K9 = take("in_K_fullimg"), *box = take("in_bbx_xys"), *angvel = take("in_cam_angvel"), *obs = take("in_obs"), *img = take("in_f_imgseq"),
-          *orient_w = take("in_smpl_params_w.global_orient"), *transl_w = take("in_smpl_params_w.transl"), *betas = take("in_smpl_params_c.betas"),
-          *pose = take("in_smpl_params_c.body_pose"), *orient_c = take("in_smpl_params_c.global_orient"), *transl_c = take("in_smpl_params_c.transl"),
-          *j17 = take("in_gt_j3d"), *x = take("target_x"), *pred_x = take("pred_x"), *betas_w = take("in_smpl_params_w.betas"), *pose_w = take("in_smpl_params_w.body_pose");
+    float *K9 = take("in_K_fullimg"), *box = take("in_bbx_xys"), *angvel = take("in_cam_angvel"), *obs = take("in_obs"),
+          *img = take("in_f_imgseq"), *orient_w = take("in_smpl_params_w.global_orient"),
+          *transl_w = take("in_smpl_params_w.transl"), *betas = take("in_smpl_params_c.betas"),
+          *pose = take("in_smpl_params_c.body_pose"), *orient_c = take("in_smpl_params_c.global_orient"),
+          *transl_c = take("in_smpl_params_c.transl"), *j17 = take("in_gt_j3d"), *x = take("target_x"),
+          *pred_x = take("pred_x"), *betas_w = take("in_smpl_params_w.betas"),
+          *pose_w = take("in_smpl_params_w.body_pose");
     static float cliff[RT * 3], K[RT * 4], R_w[RT * 9], joints[RT * 66], world[RT * 66], still[RT * 6];
     static const int length[RB] = {120, 80}, ids[6] = {7, 10, 8, 11, 20, 21};
     static const unsigned char incam[RB] = {0, 1};
@@ -392,7 +405,8 @@ static void test_reference(void **state) {
         const float *k = K9 + 9 * t, *b = box + 3 * t;
         memcpy(K + 4 * t, (float[4]){k[0], k[4], k[2], k[5]}, sizeof(float[4]));
         memcpy(cliff + 3 * t, (float[3]){(b[0] - k[2]) / k[0], (b[1] - k[5]) / k[0], b[2] / k[0]}, sizeof(float[3]));
-        for (int i = 0; i < 6; i++) angvel[6 * t + i] = (angvel[6 * t + i] - gv_cam_angvel_mean[i]) / gv_cam_angvel_std[i];
+        for (int i = 0; i < 6; i++)
+            angvel[6 * t + i] = (angvel[6 * t + i] - gv_cam_angvel_mean[i]) / gv_cam_angvel_std[i];
         gv_rig_pose p;
         for (int pass = 0; pass < 2; pass++) {
             gv_rig_shape(&p, &rig, (pass ? betas_w : betas) + 10 * t);
@@ -400,14 +414,16 @@ static void test_reference(void **state) {
             gv_rot_from_aa(p.local[0], (pass ? orient_w : orient_c) + 3 * t);
             if (pass) memcpy(R_w + 9 * t, p.local[0], sizeof(float[9]));
             gv_rig_fk(&p);
-            for (int j = 0; j < 66; j++) (pass ? world : joints)[66 * t + j] = p.t[j / 3][j % 3] + (pass ? transl_w : transl_c)[3 * t + j % 3];
+            for (int j = 0; j < 66; j++)
+                (pass ? world : joints)[66 * t + j] = p.t[j / 3][j % 3] + (pass ? transl_w : transl_c)[3 * t + j % 3];
         }
     }
     for (int t = 0; t < RT; t++)
         for (int i = 0; i < 6; i++) {
             int a = t % RL + 1 < RL ? t : t - 1;
             float d = 0;
-            for (int c = 0; c < 3; c++) d += powf(world[66 * (a + 1) + 3 * ids[i] + c] - world[66 * a + 3 * ids[i] + c], 2);
+            for (int c = 0; c < 3; c++)
+                d += powf(world[66 * (a + 1) + 3 * ids[i] + c] - world[66 * a + 3 * ids[i] + c], 2);
             still[6 * t + i] = sqrtf(d) / 0.033f < 0.15f;
         }
     gv_net_input in = {obs, cliff, angvel, img, length};
@@ -415,14 +431,29 @@ static void test_reference(void **state) {
     double worst = max_abs_diff(n->pred_x, pred_x, 120 * 151); // the first sample has no padding
     print_message("pred_x: %.2g\n", worst);
     assert_true(worst < 2e-4);
-    gv_targets y = {.B = RB, .L = RL, .length = length, .incam_only = incam, .x = x, .joints = joints, .coco = j17, .transl_c = transl_c, .R_w = R_w,
-                    .transl_w = transl_w, .still = still, .box = box, .K = K};
+    gv_targets y = {.B = RB,
+                    .L = RL,
+                    .length = length,
+                    .incam_only = incam,
+                    .x = x,
+                    .joints = joints,
+                    .coco = j17,
+                    .transl_c = transl_c,
+                    .R_w = R_w,
+                    .transl_w = transl_w,
+                    .still = still,
+                    .box = box,
+                    .K = K};
     static float dx[RT * 151], dcam[RT * 3], dl[RT * 6];
     double partial[RB * GV_LOSS_TERMS];
     gv_loss loss;
     gv_loss_run(&loss, dx, dcam, dl, n->pred_x, n->pred_cam, n->logits, &y, &rig, gv_loss_weights, partial);
-    static const struct { const char *name; int term; } want[] = {{"simple_loss", GV_LOSS_SIMPLE}, {"cr_j3d_loss", GV_LOSS_CR_J3D}, {"transl_c_loss", GV_LOSS_TRANSL_C},
-        {"j2d_loss", GV_LOSS_J2D}, {"transl_w_loss", GV_LOSS_TRANSL_W}, {"static_conf_loss", GV_LOSS_STATIC}};
+    static const struct {
+        const char *name;
+        int term;
+    } want[] = {{"simple_loss", GV_LOSS_SIMPLE},     {"cr_j3d_loss", GV_LOSS_CR_J3D},
+                {"transl_c_loss", GV_LOSS_TRANSL_C}, {"j2d_loss", GV_LOSS_J2D},
+                {"transl_w_loss", GV_LOSS_TRANSL_W}, {"static_conf_loss", GV_LOSS_STATIC}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         double *v = gv_npz_read_f64(record, want[i].name, NULL, -1, NULL, &err);
         assert_non_null(v);
@@ -431,14 +462,17 @@ static void test_reference(void **state) {
         assert_true(e < 1e-5);
         free(v);
     }
-    void *blocks[] = {S, dirs, K9, box, angvel, obs, img, orient_w, transl_w, betas, pose, orient_c, transl_c, j17, x, pred_x, betas_w, pose_w};
+    void *blocks[] = {S,     dirs, K9,       box,      angvel, obs, img,    orient_w, transl_w,
+                      betas, pose, orient_c, transl_c, j17,    x,   pred_x, betas_w,  pose_w};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     gv_net_destroy(n);
     gv_npz_close(record);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bvh),    cmocka_unit_test(test_broken_bvh), cmocka_unit_test(test_store), cmocka_unit_test(test_samples),
-                                       cmocka_unit_test(test_resume), cmocka_unit_test(test_adamw),      cmocka_unit_test(test_reference)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bvh),      cmocka_unit_test(test_broken_bvh),
+                                       cmocka_unit_test(test_store),    cmocka_unit_test(test_samples),
+                                       cmocka_unit_test(test_resume),   cmocka_unit_test(test_adamw),
+                                       cmocka_unit_test(test_reference)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

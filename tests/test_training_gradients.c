@@ -7,7 +7,7 @@
 #undef J
 #include "../src/training/rig.c"
 #define frame loss_frame
-#define J LOSS_J
+#define J     LOSS_J
 #include "../src/training/loss.c"
 #undef J
 #include "test.h"
@@ -15,7 +15,9 @@
 enum { B = 2, L = 5, D = 16, N = 2, H = 2, V = 3, T = B * L };
 
 static gv_rng rng;
-static double normal(double scale) { return scale * gv_normal(&rng); }
+static double normal(double scale) {
+    return scale * gv_normal(&rng);
+}
 
 static void random_points(gv_rig_points *p, int count) {
     p->count = count;
@@ -54,7 +56,8 @@ static gv_real *numbers(int n, double scale, double mean) {
 
 static double evaluate(problem *p) {
     gv_net_forward(p->net, &p->in, 1, 7);
-    gv_loss_run(&p->loss, p->dx, p->dcam, p->dlogits, p->net->pred_x, p->net->pred_cam, p->net->logits, &p->y, &p->rig, p->weights, p->partial);
+    gv_loss_run(&p->loss, p->dx, p->dcam, p->dlogits, p->net->pred_x, p->net->pred_cam, p->net->logits, &p->y, &p->rig,
+                p->weights, p->partial);
     return p->loss.total;
 }
 
@@ -77,8 +80,21 @@ static void build(problem *p) {
     gv_real *obs = numbers(T * 51, 0.5, 0);
     for (int i = 0; i < T * 17; i++) obs[3 * i + 2] = i % 5 != 0;
     p->in = (gv_net_input){obs, numbers(T * 3, 0.3, 0), numbers(T * 6, 0.5, 0), numbers(T * 1024, 1, 0), length};
-    p->y = (gv_targets){B, L, V, length, incam, numbers(T * 151, 1, 0), numbers(T * 66, 0.3, 0), numbers(T * 51, 0.3, 0), numbers(T * V * 3, 0.3, 0),
-                        numbers(T * 3, 0.3, 0), calloc(T * 9, sizeof(gv_real)), numbers(T * 3, 0.1, 0), numbers(T * 6, 0, 1), numbers(T * 3, 10, 500), numbers(T * 4, 5, 500)};
+    p->y = (gv_targets){B,
+                        L,
+                        V,
+                        length,
+                        incam,
+                        numbers(T * 151, 1, 0),
+                        numbers(T * 66, 0.3, 0),
+                        numbers(T * 51, 0.3, 0),
+                        numbers(T * V * 3, 0.3, 0),
+                        numbers(T * 3, 0.3, 0),
+                        calloc(T * 9, sizeof(gv_real)),
+                        numbers(T * 3, 0.1, 0),
+                        numbers(T * 6, 0, 1),
+                        numbers(T * 3, 10, 500),
+                        numbers(T * 4, 5, 500)};
     for (int t = 0; t < T; t++) {
         p->y.transl_c[3 * t + 2] += 4;
         p->y.box[3 * t + 2] = 400;
@@ -95,8 +111,23 @@ static void build(problem *p) {
 }
 
 static void destroy(problem *p) {
-    void *blocks[] = {(void *)p->in.obs, (void *)p->in.cliff, (void *)p->in.angvel, (void *)p->in.images, p->y.x, p->y.joints, p->y.coco, p->y.verts,
-                      p->y.transl_c, p->y.R_w, p->y.transl_w, p->y.still, p->y.box, p->y.K, p->dx, p->dcam, p->dlogits};
+    void *blocks[] = {(void *)p->in.obs,
+                      (void *)p->in.cliff,
+                      (void *)p->in.angvel,
+                      (void *)p->in.images,
+                      p->y.x,
+                      p->y.joints,
+                      p->y.coco,
+                      p->y.verts,
+                      p->y.transl_c,
+                      p->y.R_w,
+                      p->y.transl_w,
+                      p->y.still,
+                      p->y.box,
+                      p->y.K,
+                      p->dx,
+                      p->dcam,
+                      p->dlogits};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     gv_rig_free(&p->rig);
     gv_net_destroy(p->net);
@@ -123,7 +154,9 @@ static void check(problem *p, const char *what, int entries) {
             b = evaluate(p);
             n->params[at] = keep;
             double e = fabs((a - b) / (2 * h) - n->grads[at]), scale = fmax(top, 1e-3 * fabs(p->loss.total));
-            if (e / scale > 1e-6) printf("%s: %s[%lld]: %g, differences %g\n", what, n->table[i].name, (long long)(at - from), n->grads[at], (a - b) / (2 * h));
+            if (e / scale > 1e-6)
+                printf("%s: %s[%lld]: %g, differences %g\n", what, n->table[i].name, (long long)(at - from),
+                       n->grads[at], (a - b) / (2 * h));
             worst = fmax(worst, e / scale);
             moved += n->grads[at] != 0;
         }

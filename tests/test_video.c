@@ -54,8 +54,8 @@ static void near_colour(const gv_frame *f, int x, int y, const uint8_t want[3], 
     const uint8_t *p = f->rgb + (ptrdiff_t)y * f->stride + 3 * x;
     for (int c = 0; c < 3; c++)
         if (abs(p[c] - want[c]) > tolerance)
-            fail_msg("frame %ld (%d, %d): %d %d %d, expected %d %d %d", f->index, x, y, p[0], p[1], p[2],
-                     want[0], want[1], want[2]);
+            fail_msg("frame %ld (%d, %d): %d %d %d, expected %d %d %d", f->index, x, y, p[0], p[1], p[2], want[0],
+                     want[1], want[2]);
 }
 
 // Counts the frames of a file; -1 and the error where it cannot be opened or breaks off with an error.
@@ -182,8 +182,7 @@ static void rotation_metadata_is_applied(void **state) {
     const int32_t one = 1 << 16;
     static const struct {
         int degrees, quarters[4]; // which stored quarter shows top left, top right, bottom left, bottom right
-    } want[5] = {
-        {0, {0, 1, 2, 3}}, {90, {2, 0, 3, 1}}, {180, {3, 2, 1, 0}}, {270, {1, 3, 0, 2}}, {0, {1, 0, 3, 2}}};
+    } want[5] = {{0, {0, 1, 2, 3}}, {90, {2, 0, 3, 1}}, {180, {3, 2, 1, 0}}, {270, {1, 3, 0, 2}}, {0, {1, 0, 3, 2}}};
     const int32_t abcd[5][4] = {
         {one, 0, 0, one}, {0, one, -one, 0}, {-one, 0, 0, -one}, {0, -one, one, 0}, {-one, 0, 0, one}};
     make_clip(in_dir("upright.mp4"), W, H, 2);
@@ -229,8 +228,7 @@ static void bad_files_are_one_clear_line(void **state) {
     gv_file_write(in_dir("list.mp4"), list, sizeof list - 1, NULL);
     assert_int_equal(count(in_dir("list.mp4"), NULL, NULL, &err), -1);
     // one second of silence: sound without pictures
-    unsigned char wav[44 + 16000] =
-        "RIFF\244>\0\0WAVEfmt \20\0\0\0\1\0\1\0\100\37\0\0\200>\0\0\2\0\20\0data\200>\0\0";
+    unsigned char wav[44 + 16000] = "RIFF\244>\0\0WAVEfmt \20\0\0\0\1\0\1\0\100\37\0\0\200>\0\0\2\0\20\0data\200>\0\0";
     gv_file_write(in_dir("sound.wav"), wav, sizeof wav, NULL);
     assert_int_equal(count(in_dir("sound.wav"), NULL, NULL, &err), -1);
     assert_non_null(strstr(err.text, "sound but no video"));
@@ -308,8 +306,7 @@ static void nothing_is_left_behind(void **state) {
     gv_status status = gv_video_create(&w, path, W, H, 30, &err);
     uint32_t seed = 7;
     for (int i = 0; i < 60 && status == GV_OK; i++) {
-        for (size_t k = 0; k < sizeof rgb; k++)
-            rgb[k] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+        for (size_t k = 0; k < sizeof rgb; k++) rgb[k] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
         status = gv_video_write(w, rgb, 3 * W, i / 30.0, &err);
     }
     if (status == GV_OK)
@@ -366,16 +363,11 @@ static int remove_dir(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_comes_back),
-        cmocka_unit_test(odd_and_extreme_sizes),
-        cmocka_unit_test(max_side_reduces_and_keeps_the_shape),
-        cmocka_unit_test(rotation_metadata_is_applied),
-        cmocka_unit_test(bad_files_are_one_clear_line),
-        cmocka_unit_test(a_picture_is_a_video_of_one_frame),
-        cmocka_unit_test(damaged_files_give_what_they_can),
-        cmocka_unit_test(nothing_is_left_behind),
-        cmocka_unit_test(shared_clips_have_every_frame),
-        cmocka_unit_test(vtest_has_every_frame),
+        cmocka_unit_test(what_is_written_comes_back),           cmocka_unit_test(odd_and_extreme_sizes),
+        cmocka_unit_test(max_side_reduces_and_keeps_the_shape), cmocka_unit_test(rotation_metadata_is_applied),
+        cmocka_unit_test(bad_files_are_one_clear_line),         cmocka_unit_test(a_picture_is_a_video_of_one_frame),
+        cmocka_unit_test(damaged_files_give_what_they_can),     cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(shared_clips_have_every_frame),        cmocka_unit_test(vtest_has_every_frame),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -43,10 +43,10 @@ static void number(const canvas *c, int x, int y, int value, int size, const uin
 }
 
 static void person(const canvas *c, const gv_person *p, int id, int frame) {
-    static const uint8_t palette[8][3] = {{255, 64, 64}, {64, 220, 64}, {80, 120, 255}, {255, 220, 0},
+    static const uint8_t palette[8][3] = {{255, 64, 64},  {64, 220, 64}, {80, 120, 255}, {255, 220, 0},
                                           {255, 80, 255}, {0, 230, 230}, {255, 150, 40}, {200, 200, 200}};
-    static const int bones[14][2] = {{5, 7}, {7, 9}, {6, 8}, {8, 10}, {5, 6}, {5, 11}, {6, 12},
-                                     {11, 12}, {11, 13}, {13, 15}, {12, 14}, {14, 16}, {0, 5}, {0, 6}};
+    static const int bones[14][2] = {{5, 7},   {7, 9},   {6, 8},   {8, 10},  {5, 6},   {5, 11}, {6, 12},
+                                     {11, 12}, {11, 13}, {13, 15}, {12, 14}, {14, 16}, {0, 5},  {0, 6}};
     int i = frame - p->first;
     if (i < 0 || i >= p->frames) return;
     const uint8_t *colour = palette[id % 8];
@@ -74,7 +74,8 @@ static gv_status track_all(gv_video *v, gv_blaze_model model, long limit, gv_tra
         status = gv_people_frame(p, &(gv_image){f.rgb, f.width, f.height, f.stride}, f.time_sec, err);
         if (n++ > 0) slowest = fmax(slowest, gv_now() - t);
     }
-    printf("%ld frames, %.1f per second, slowest after the first %.0f ms\n", n, (double)n / (gv_now() - start), slowest * 1e3);
+    printf("%ld frames, %.1f per second, slowest after the first %.0f ms\n", n, (double)n / (gv_now() - start),
+           slowest * 1e3);
     if (status == GV_OK) status = gv_people_finish(p, tracks, err);
     gv_people_destroy(p);
     return status;
@@ -84,7 +85,8 @@ static gv_status draw_all(gv_video *v, const char *path, const gv_tracks *tracks
     const gv_video_info *info = gv_video_get_info(v);
     gv_video_writer *w = NULL;
     gv_status status = gv_video_rewind(v, err);
-    if (status == GV_OK) status = gv_video_create(&w, path, info->width, info->height, info->fps > 0 ? info->fps : 30, err);
+    if (status == GV_OK)
+        status = gv_video_create(&w, path, info->width, info->height, info->fps > 0 ? info->fps : 30, err);
     gv_frame f = {0};
     canvas c = {gv_calloc2((size_t)info->width * (size_t)info->height, 3), info->width, info->height};
     if (!c.rgb) status = gv_fail(err, GV_ERR_MEMORY, "no memory for a frame");
@@ -117,7 +119,8 @@ static void print_truth(truth *t, const gv_tracks *tracks) {
         stay++;
         held += 2 * s.covered > s.marks;
     }
-    printf("of %d clear marks %d found, %d by the person's main identity; of %d people who stay, %d keep one identity for most of it\n",
+    printf("of %d clear marks %d found, %d by the person's main identity; of %d people who stay, %d keep one identity "
+           "for most of it\n",
            marks, found, covered, stay, held);
 }
 
@@ -126,14 +129,19 @@ int main(int argc, char **argv) {
     gv_blaze_model model = GV_BLAZE_FULL;
     long limit = 0;
     for (int i = 2; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--out")) out = argv[i + 1];
-        else if (!strcmp(argv[i], "--truth")) marks = argv[i + 1];
-        else if (!strcmp(argv[i], "--frames")) limit = atol(argv[i + 1]);
+        if (!strcmp(argv[i], "--out"))
+            out = argv[i + 1];
+        else if (!strcmp(argv[i], "--truth"))
+            marks = argv[i + 1];
+        else if (!strcmp(argv[i], "--frames"))
+            limit = atol(argv[i + 1]);
         else if (!strcmp(argv[i], "--model"))
             model = argv[i + 1][0] == 'l' ? GV_BLAZE_LITE : argv[i + 1][0] == 'h' ? GV_BLAZE_HEAVY : GV_BLAZE_FULL;
     }
     if (argc < 2 || argc % 2) {
-        fprintf(stderr, "usage: draw_people VIDEO [--out DRAWN.mp4] [--truth MARKS.csv] [--model lite|full|heavy] [--frames N]\n");
+        fprintf(
+            stderr,
+            "usage: draw_people VIDEO [--out DRAWN.mp4] [--truth MARKS.csv] [--model lite|full|heavy] [--frames N]\n");
         return 2;
     }
     gv_error err = {0};

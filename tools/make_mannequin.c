@@ -26,7 +26,8 @@ typedef struct mannequin {
 // Bones carry the skin with them as they grow: weights smoothed over the surface blend their directions.
 static bool smooth_weights(double (*smooth)[JOINTS], const mannequin *b, int rounds) {
     const mesh *m = &b->skin;
-    double(*sum)[JOINTS] = malloc((size_t)m->vertices * sizeof *sum), *count = malloc((size_t)m->vertices * sizeof *count);
+    double(*sum)[JOINTS] = malloc((size_t)m->vertices * sizeof *sum),
+    *count = malloc((size_t)m->vertices * sizeof *count);
     bool ok = sum && count;
     if (ok) memcpy(smooth, b->weights, (size_t)m->vertices * sizeof *smooth);
     for (int round = 0; ok && round < rounds; round++) {
@@ -55,7 +56,8 @@ static double belly(const double p[3], const double n[3]) {
 
 static bool make_shapes(mannequin *b) {
     const mesh *m = &b->skin;
-    double(*smooth)[JOINTS] = malloc((size_t)m->vertices * sizeof *smooth), (*normal)[3] = malloc((size_t)m->vertices * sizeof *normal);
+    double(*smooth)[JOINTS] = malloc((size_t)m->vertices * sizeof *smooth),
+    (*normal)[3] = malloc((size_t)m->vertices * sizeof *normal);
     bool ok = smooth && normal && smooth_weights(smooth, b, 12);
     if (ok) mesh_normals(normal, m);
     for (int v = 0; ok && v < m->vertices; v++)

@@ -47,12 +47,12 @@ double form_edge(const double p[3]);                // wanted length of the mesh
 typedef struct mesh {
     int vertices, triangles, vertex_room, triangle_room;
     double (*v)[3];
-    int (*f)[3];    // counter-clockwise seen from outside
-    int *mirror;    // [vertices] the vertex across the middle plane; itself there. NULL for a half
+    int (*f)[3]; // counter-clockwise seen from outside
+    int *mirror; // [vertices] the vertex across the middle plane; itself there. NULL for a half
 } mesh;
 
-bool make_half(mesh *m);                 // the left half of the form, open in the plane x = 0
-bool remesh_half(mesh *m);               // even triangles with edges of form_edge, on the skin
+bool make_half(mesh *m);   // the left half of the form, open in the plane x = 0
+bool remesh_half(mesh *m); // even triangles with edges of form_edge, on the skin
 bool mirror_half(mesh *whole, const mesh *half);
 void mesh_normals(double (*n)[3], const mesh *m);
 void mesh_free(mesh *m);

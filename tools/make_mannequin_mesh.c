@@ -44,7 +44,9 @@ static void cross_of(double n[3], const double *a, const double *b, const double
     n[0] = u[1] * w[2] - u[2] * w[1], n[1] = u[2] * w[0] - u[0] * w[2], n[2] = u[0] * w[1] - u[1] * w[0];
 }
 
-static double dot3(const double *a, const double *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+static double dot3(const double *a, const double *b) {
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
 
 static double distance2(const double *a, const double *b) {
     return (a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]);
@@ -74,7 +76,8 @@ typedef struct grid {
     int *edge;    // [grid point][7] vertex on the edge towards the neighbour with offset bits 1 .. 7
 } grid;
 
-static void lines(grid *g, int axis, double from, double to, double fine_from, double fine_to, double coarse, double fine) {
+static void lines(grid *g, int axis, double from, double to, double fine_from, double fine_to, double coarse,
+                  double fine) {
     int n = 0;
     for (double x = from; x < to + coarse && n < MAX_LINES;) {
         g->line[axis][n++] = x;
@@ -83,7 +86,9 @@ static void lines(grid *g, int axis, double from, double to, double fine_from, d
     g->n[axis] = n;
 }
 
-static size_t grid_index(const grid *g, int x, int y, int z) { return ((size_t)z * g->n[1] + y) * g->n[0] + x; }
+static size_t grid_index(const grid *g, int x, int y, int z) {
+    return ((size_t)z * g->n[1] + y) * g->n[0] + x;
+}
 
 // Distances at the grid's points. Blocks of points farther from the surface than their size are filled at once.
 enum { BLOCK = 6 };
@@ -125,8 +130,10 @@ static void tetrahedron(grid *g, mesh *m, int corner[4][3]) {
     int in[4], out[4], ni = 0, no = 0, v[4];
     for (int i = 0; i < 4; i++) {
         bool inside = g->value[grid_index(g, corner[i][0], corner[i][1], corner[i][2])] < 0;
-        if (inside) in[ni++] = i;
-        else out[no++] = i;
+        if (inside)
+            in[ni++] = i;
+        else
+            out[no++] = i;
     }
     if (!ni || !no) return;
     int n = 0;
@@ -190,7 +197,9 @@ bool make_half(mesh *m) {
 // ------------------------------------------------------------------------------------------- remeshing
 
 // The edges of a mesh, sorted by their ends, each with its one or two triangles.
-typedef struct edge { int a, b, face[2]; } edge; // a < b; face[1] = -1 at the border
+typedef struct edge {
+    int a, b, face[2];
+} edge; // a < b; face[1] = -1 at the border
 typedef struct topology {
     int edges;
     edge *edge;
@@ -200,7 +209,9 @@ typedef struct topology {
 
 static int by_ends(const void *x, const void *y) {
     const edge *a = x, *b = y;
-    return a->a != b->a ? (a->a < b->a ? -1 : 1) : a->b != b->b ? (a->b < b->b ? -1 : 1) : (a->face[0] > b->face[0]) - (a->face[0] < b->face[0]);
+    return a->a != b->a   ? (a->a < b->a ? -1 : 1)
+           : a->b != b->b ? (a->b < b->b ? -1 : 1)
+                          : (a->face[0] > b->face[0]) - (a->face[0] < b->face[0]);
 }
 
 static void topology_free(topology *t) {
@@ -227,8 +238,10 @@ static bool find_topology(topology *t, const mesh *m) {
     qsort(t->edge, (size_t)n, sizeof *t->edge, by_ends);
     for (int i = 0; i < n; i++) {
         edge *last = t->edges ? &t->edge[t->edges - 1] : NULL;
-        if (last && last->a == t->edge[i].a && last->b == t->edge[i].b) last->face[1] = t->edge[i].face[0];
-        else t->edge[t->edges++] = t->edge[i];
+        if (last && last->a == t->edge[i].a && last->b == t->edge[i].b)
+            last->face[1] = t->edge[i].face[0];
+        else
+            t->edge[t->edges++] = t->edge[i];
     }
     for (int i = 0; i < t->edges; i++)
         if (t->edge[i].face[1] < 0) t->border[t->edge[i].a] = t->border[t->edge[i].b] = true;
@@ -361,8 +374,7 @@ static int collapse_short(mesh *m) {
         if (distance2(m->v[e->a], m->v[e->b]) >= l * l) continue;
         bool ba = t.border[e->a], bb = t.border[e->b];
         if (ba && bb && e->face[1] >= 0) continue; // would close the border
-        for (int c = 0; c < 3; c++)
-            p[c] = ba == bb ? (m->v[e->a][c] + m->v[e->b][c]) / 2 : m->v[ba ? e->a : e->b][c];
+        for (int c = 0; c < 3; c++) p[c] = ba == bb ? (m->v[e->a][c] + m->v[e->b][c]) / 2 : m->v[ba ? e->a : e->b][c];
         if (!untouched(m, &t, touched, e->a) || !untouched(m, &t, touched, e->b)) continue;
         if (pinches(m, &t, e) || spoils(m, &t, e->a, e->b, p) || spoils(m, &t, e->b, e->a, p)) continue;
         for (int s = 0; s < 2; s++)
@@ -457,8 +469,10 @@ static bool relax(mesh *m) {
         double along = dot3(move, g);
         for (int k = 0; k < 3; k++) p[k] += .7 * (move[k] - along * g[k]);
         if (!form_project(p)) memcpy(p, m->v[v], sizeof p);
-        if (t.border[v]) p[0] = 0;
-        else if (p[0] < 1e-4) p[0] = 1e-4;
+        if (t.border[v])
+            p[0] = 0;
+        else if (p[0] < 1e-4)
+            p[0] = 1e-4;
         memcpy(next[v], p, sizeof p);
     }
     if (ok) memcpy(m->v, next, (size_t)m->vertices * sizeof *next);
@@ -496,7 +510,8 @@ bool mirror_half(mesh *whole, const mesh *half) {
     }
     for (int f = 0; ok && f < half->triangles; f++) {
         const int *t = half->f[f];
-        ok = mesh_add_triangle(whole, t[0], t[1], t[2]) >= 0 && mesh_add_triangle(whole, other[t[0]], other[t[2]], other[t[1]]) >= 0;
+        ok = mesh_add_triangle(whole, t[0], t[1], t[2]) >= 0 &&
+             mesh_add_triangle(whole, other[t[0]], other[t[2]], other[t[1]]) >= 0;
     }
     free(other);
     return ok;

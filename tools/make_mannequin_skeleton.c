@@ -18,58 +18,88 @@
 #include <math.h>
 #include <string.h>
 
+// clang-format off: tables are laid out to be read
+
 enum { THIGH_MM = 391, SHANK_MM = 429, UPPER_ARM_MM = 275, FOREARM_MM = 264 };
 
 // Left and middle joints; y above the ground. The right side is the mirror image. Hips, knees, ankles, elbows and
 // wrists follow from the segment lengths.
-static const struct { int joint; double x, y, z; } placed[] = {
-    {0, 0, 0.958, -0.012},     // pelvis: middle of the pelvic ring, above the hip joints
-    {3, 0, 1.068, -0.022},     // spine1: L3
-    {6, 0, 1.198, -0.022},     // spine2: T11
-    {9, 0, 1.258, -0.026},     // spine3: T8
-    {12, 0, 1.440, -0.034},    // neck: C7
-    {15, 0, 1.556, -0.008},    // head: atlas
-    {13, 0.048, 1.362, -0.018},// collar
-    {16, 0.172, 1.382, -0.026},// shoulder: centre of the humeral head
-    {22, 0, 1.560, 0.020},     // jaw hinge
-    {23, 0.0312, 1.610, 0.074},// eye
+static const struct {
+    int joint;
+    double x, y, z;
+} placed[] = {
+    {0, 0, 0.958, -0.012},      // pelvis: middle of the pelvic ring, above the hip joints
+    {3, 0, 1.068, -0.022},      // spine1: L3
+    {6, 0, 1.198, -0.022},      // spine2: T11
+    {9, 0, 1.258, -0.026},      // spine3: T8
+    {12, 0, 1.440, -0.034},     // neck: C7
+    {15, 0, 1.556, -0.008},     // head: atlas
+    {13, 0.048, 1.362, -0.018}, // collar
+    {16, 0.172, 1.382, -0.026}, // shoulder: centre of the humeral head
+    {22, 0, 1.560, 0.020},      // jaw hinge
+    {23, 0.0312, 1.610, 0.074}, // eye
 };
 
 // Fingers of the left hand from the wrist, palm down: knuckle position (x outward, y, z to the thumb), then the
 // lengths of the first two bones and the direction in the plane of the palm. Order of SMPL-X.
-static const struct { double x, y, z, bone1, bone2, tilt, sink; } fingers[5] = {
-    {0.0900, -0.002, 0.0270, 0.0410, 0.0240, 0.07, -0.02},  // index
-    {0.0930, 0.000, 0.0060, 0.0450, 0.0275, 0.01, -0.02},   // middle
-    {0.0800, -0.006, -0.0330, 0.0330, 0.0190, -0.13, -0.02},// little
-    {0.0880, -0.002, -0.0140, 0.0415, 0.0260, -0.05, -0.02},// ring
-    {0.0240, -0.010, 0.0230, 0.0420, 0.0330, 0.72, -0.22},  // thumb: saddle joint, then its knuckle and the last
+static const struct {
+    double x, y, z, bone1, bone2, tilt, sink;
+} fingers[5] = {
+    {0.0900, -0.002, 0.0270, 0.0410, 0.0240, 0.07, -0.02},   // index
+    {0.0930, 0.000, 0.0060, 0.0450, 0.0275, 0.01, -0.02},    // middle
+    {0.0800, -0.006, -0.0330, 0.0330, 0.0190, -0.13, -0.02}, // little
+    {0.0880, -0.002, -0.0140, 0.0415, 0.0260, -0.05, -0.02}, // ring
+    {0.0240, -0.010, 0.0230, 0.0420, 0.0330, 0.72, -0.22},   // thumb: saddle joint, then its knuckle and the last
 };
 
 enum bone_group { PELVIS, WAIST, CHEST, NECK, HEAD, COLLAR, UPPER_ARM, FOREARM, HAND, THIGH, SHANK, FOOT, GROUPS };
 
 static enum bone_group group_of(int j) {
-    static const enum bone_group body[22] = {PELVIS, THIGH, THIGH, WAIST, SHANK, SHANK, CHEST, FOOT, FOOT, CHEST, FOOT,
-                                             FOOT, NECK, COLLAR, COLLAR, HEAD, UPPER_ARM, UPPER_ARM, FOREARM, FOREARM,
-                                             HAND, HAND};
+    static const enum bone_group body[22] = {PELVIS,    THIGH,     THIGH,   WAIST,   SHANK, SHANK,  CHEST,  FOOT,
+                                             FOOT,      CHEST,     FOOT,    FOOT,    NECK,  COLLAR, COLLAR, HEAD,
+                                             UPPER_ARM, UPPER_ARM, FOREARM, FOREARM, HAND,  HAND};
     return j < 22 ? body[j] : j < 25 ? HEAD : HAND;
 }
 
 // One standard deviation of each shape: relative stretch of the bones along x, y, z in the T-pose (arms lie
 // along x, legs and spine along y), and the swelling of the skin over them in millimetres.
-typedef struct change { double x, y, z, swell_mm; } change;
+typedef struct change {
+    double x, y, z, swell_mm;
+} change;
 static const change changes[SHAPES][GROUPS] = {
     // 0: stature, +70 mm
-    {[PELVIS] = {.020, .0445, .020, 0}, [WAIST] = {.020, .0445, .020, 0}, [CHEST] = {.020, .0445, .020, 0},
-     [NECK] = {.015, .0445, .015, 0}, [HEAD] = {.015, .015, .015, 0}, [COLLAR] = {.025, .0445, .020, 0},
-     [UPPER_ARM] = {.0445, .015, .015, 0}, [FOREARM] = {.0445, .015, .015, 0}, [HAND] = {.035, .035, .035, 0},
-     [THIGH] = {.018, .0445, .018, 0}, [SHANK] = {.018, .0445, .018, 0}, [FOOT] = {.030, .0400, .035, 0}},
+    {[PELVIS] = {.020, .0445, .020, 0},
+     [WAIST] = {.020, .0445, .020, 0},
+     [CHEST] = {.020, .0445, .020, 0},
+     [NECK] = {.015, .0445, .015, 0},
+     [HEAD] = {.015, .015, .015, 0},
+     [COLLAR] = {.025, .0445, .020, 0},
+     [UPPER_ARM] = {.0445, .015, .015, 0},
+     [FOREARM] = {.0445, .015, .015, 0},
+     [HAND] = {.035, .035, .035, 0},
+     [THIGH] = {.018, .0445, .018, 0},
+     [SHANK] = {.018, .0445, .018, 0},
+     [FOOT] = {.030, .0400, .035, 0}},
     // 1: girth, fuller; waist circumference about +95 mm
-    {[PELVIS] = {0, 0, 0, 13}, [WAIST] = {0, 0, 0, 15}, [CHEST] = {0, 0, 0, 12}, [NECK] = {0, 0, 0, 4.5},
-     [HEAD] = {0, 0, 0, 1.8}, [COLLAR] = {0, 0, 0, 5}, [UPPER_ARM] = {0, 0, 0, 5}, [FOREARM] = {0, 0, 0, 3},
-     [HAND] = {0, 0, 0, .5}, [THIGH] = {0, 0, 0, 9}, [SHANK] = {0, 0, 0, 4.5}, [FOOT] = {0, 0, 0, .6}},
+    {[PELVIS] = {0, 0, 0, 13},
+     [WAIST] = {0, 0, 0, 15},
+     [CHEST] = {0, 0, 0, 12},
+     [NECK] = {0, 0, 0, 4.5},
+     [HEAD] = {0, 0, 0, 1.8},
+     [COLLAR] = {0, 0, 0, 5},
+     [UPPER_ARM] = {0, 0, 0, 5},
+     [FOREARM] = {0, 0, 0, 3},
+     [HAND] = {0, 0, 0, .5},
+     [THIGH] = {0, 0, 0, 9},
+     [SHANK] = {0, 0, 0, 4.5},
+     [FOOT] = {0, 0, 0, .6}},
     // 2: longer legs and a shorter trunk at the same stature
-    {[PELVIS] = {0, -.042, 0, 0}, [WAIST] = {0, -.055, 0, 0}, [CHEST] = {0, -.050, 0, 0}, [NECK] = {0, -.030, 0, 0},
-     [THIGH] = {0, .032, 0, 0}, [SHANK] = {0, .032, 0, 0}},
+    {[PELVIS] = {0, -.042, 0, 0},
+     [WAIST] = {0, -.055, 0, 0},
+     [CHEST] = {0, -.050, 0, 0},
+     [NECK] = {0, -.030, 0, 0},
+     [THIGH] = {0, .032, 0, 0},
+     [SHANK] = {0, .032, 0, 0}},
     // 3: longer arms
     {[UPPER_ARM] = {.040, 0, 0, 0}, [FOREARM] = {.040, 0, 0, 0}, [HAND] = {.020, .01, .01, 0}},
     // 4: broader shoulders and chest
@@ -79,8 +109,14 @@ static const change changes[SHAPES][GROUPS] = {
     // 6: larger head
     {[HEAD] = {.035, .035, .035, 0}, [NECK] = {.020, 0, .020, 0}},
     // 7: stronger limbs
-    {[COLLAR] = {0, 0, 0, 3}, [CHEST] = {0, 0, 0, 1.5}, [UPPER_ARM] = {0, 0, 0, 5}, [FOREARM] = {0, 0, 0, 3.5},
-     [HAND] = {0, 0, 0, .3}, [THIGH] = {0, 0, 0, 7}, [SHANK] = {0, 0, 0, 4.5}, [NECK] = {0, 0, 0, 2}},
+    {[COLLAR] = {0, 0, 0, 3},
+     [CHEST] = {0, 0, 0, 1.5},
+     [UPPER_ARM] = {0, 0, 0, 5},
+     [FOREARM] = {0, 0, 0, 3.5},
+     [HAND] = {0, 0, 0, .3},
+     [THIGH] = {0, 0, 0, 7},
+     [SHANK] = {0, 0, 0, 4.5},
+     [NECK] = {0, 0, 0, 2}},
     // 8: belly forward; the bump itself is added to the surface (make_mannequin.c)
     {[CHEST] = {0, 0, 0, -2}},
     // 9: larger hands and feet
@@ -99,7 +135,8 @@ static void place(skeleton *s, int j, double x, double y, double z) {
 static void make_leg(skeleton *s) {
     double hip[3] = {0.083, FLOOR + 0.888, -0.002};
     double kx = 0.013, kz = -0.004, ax = 0.004, az = -0.030; // knee from hip, ankle from knee: x and z
-    double ky = sqrt(pow(THIGH_MM * 1e-3, 2) - kx * kx - kz * kz), ay = sqrt(pow(SHANK_MM * 1e-3, 2) - ax * ax - az * az);
+    double ky = sqrt(pow(THIGH_MM * 1e-3, 2) - kx * kx - kz * kz),
+           ay = sqrt(pow(SHANK_MM * 1e-3, 2) - ax * ax - az * az);
     place(s, 1, hip[0], hip[1], hip[2]);
     place(s, 4, hip[0] + kx, hip[1] - ky, hip[2] + kz);
     place(s, 7, s->joint[4][0] + ax, s->joint[4][1] - ay, s->joint[4][2] + az);
@@ -111,7 +148,8 @@ static void make_hand(skeleton *s) {
     const double *wrist = s->joint[20];
     for (int i = 0; i < 5; i++) {
         double knuckle[3] = {wrist[0] + fingers[i].x, wrist[1] + fingers[i].y, wrist[2] + fingers[i].z};
-        double u[3] = {cos(fingers[i].tilt) * cos(fingers[i].sink), sin(fingers[i].sink), sin(fingers[i].tilt) * cos(fingers[i].sink)};
+        double u[3] = {cos(fingers[i].tilt) * cos(fingers[i].sink), sin(fingers[i].sink),
+                       sin(fingers[i].tilt) * cos(fingers[i].sink)};
         double along[3] = {0, fingers[i].bone1, fingers[i].bone1 + fingers[i].bone2};
         for (int k = 0; k < 3; k++) {
             int j = 25 + 3 * i + k;
@@ -125,10 +163,18 @@ static void make_hand(skeleton *s) {
 // outside the joint centres, elbows, wrists and knees in the joints, ankles just above. Where annotators leave room,
 // BlazePose decides (bench/bench_keypoints).
 static void make_keypoints(skeleton *s) {
-    static const struct { int bone, joint; double x, y, z; } rule[] = {
-        {15, -1, 0, 1.566, 0.116},      {15, -1, 0.0325, 1.612, 0.086}, {15, -1, 0.062, 1.595, -0.004},
-        {13, 16, 0.002, 0.010, 0},      {18, 18, 0, 0, 0},              {20, 20, 0, 0, 0},
-        {0, 1, 0.014, 0.006, 0},        {4, 4, 0, 0, 0.004},            {4, 7, 0, 0.012, 0}};
+    static const struct {
+        int bone, joint;
+        double x, y, z;
+    } rule[] = {{15, -1, 0, 1.566, 0.116},
+                {15, -1, 0.0325, 1.612, 0.086},
+                {15, -1, 0.062, 1.595, -0.004},
+                {13, 16, 0.002, 0.010, 0},
+                {18, 18, 0, 0, 0},
+                {20, 20, 0, 0, 0},
+                {0, 1, 0.014, 0.006, 0},
+                {4, 4, 0, 0, 0.004},
+                {4, 7, 0, 0.012, 0}};
     for (int i = 0; i < 9; i++) { // nose, then pairs
         int left = i ? 2 * i - 1 : 0;
         double *p = s->keypoint[left];
@@ -180,4 +226,6 @@ void bone_direction(double d[3], const skeleton *s, int j, int k, const double p
     for (int i = 0; i < 3; i++) d[i] = s->direction[j][k][i] + strain[i] * (p[i] - s->joint[j][i]);
 }
 
-double bone_swelling(int j, int k) { return changes[k][group_of(j)].swell_mm * 1e-3; }
+double bone_swelling(int j, int k) {
+    return changes[k][group_of(j)].swell_mm * 1e-3;
+}

@@ -12,7 +12,11 @@
 
 // ------------------------------------------------------------------------------------------------ bones
 
-typedef struct segment { int joint; unsigned parts; double a[3], b[3]; } segment;
+typedef struct segment {
+    int joint;
+    unsigned parts;
+    double a[3], b[3];
+} segment;
 enum { MAX_SEGMENTS = 64 };
 
 static void between(segment *out, int *n, int joint, unsigned parts, const double a[3], const double b[3]) {
@@ -24,7 +28,8 @@ static void between(segment *out, int *n, int joint, unsigned parts, const doubl
 
 // Segments of the left and middle bones.
 static int list_segments(segment *out, const skeleton *s) {
-    const unsigned trunk = 1u << PART_TRUNK, head = 1u << PART_HEAD, leg = 1u << PART_LEG, arm = 1u << PART_ARM, hand = 1u << PART_HAND;
+    const unsigned trunk = 1u << PART_TRUNK, head = 1u << PART_HEAD, leg = 1u << PART_LEG, arm = 1u << PART_ARM,
+                   hand = 1u << PART_HAND;
     const unsigned fingers = 0x1fu << PART_FINGER;
     const double(*J)[3] = s->joint;
     double top[3] = {0, FLOOR + 1.66, -.005}, face[3] = {0, FLOOR + 1.56, .06}, heel[3] = {.0985, FLOOR + .03, -.062},
@@ -109,8 +114,11 @@ static void add_entry(laplacian *l, int row, int column, double value) {
 
 static bool make_laplacian(laplacian *l, const mesh *m) {
     int n = m->vertices;
-    *l = (laplacian){.n = n, .start = calloc((size_t)n + 1, sizeof(int)), .column = malloc((size_t)m->triangles * 6 * sizeof(int)),
-                     .value = calloc((size_t)m->triangles * 6, sizeof(double)), .diagonal = calloc((size_t)n, sizeof(double)),
+    *l = (laplacian){.n = n,
+                     .start = calloc((size_t)n + 1, sizeof(int)),
+                     .column = malloc((size_t)m->triangles * 6 * sizeof(int)),
+                     .value = calloc((size_t)m->triangles * 6, sizeof(double)),
+                     .diagonal = calloc((size_t)n, sizeof(double)),
                      .area = calloc((size_t)n, sizeof(double))};
     if (!l->start || !l->column || !l->value || !l->diagonal || !l->area) return false;
     for (int t = 0; t < m->triangles; t++)
@@ -139,7 +147,8 @@ static bool solve_heat(const laplacian *l, const double *extra, const double *b,
     double *r = malloc((size_t)n * 4 * sizeof(double));
     if (!r) return false;
     double *z = r + n, *p = z + n, *q = p + n, rz = 0, first = 0;
-    for (int i = 0; i < n; i++) x[i] = 0, r[i] = b[i], p[i] = z[i] = r[i] / (l->diagonal[i] + extra[i]), rz += r[i] * z[i];
+    for (int i = 0; i < n; i++)
+        x[i] = 0, r[i] = b[i], p[i] = z[i] = r[i] / (l->diagonal[i] + extra[i]), rz += r[i] * z[i];
     first = rz;
     for (int step = 0; step < 800 && rz > 1e-14 * first; step++) {
         double pq = 0, next = 0;
@@ -193,7 +202,8 @@ bool make_weights(double (*w)[JOINTS], const mesh *m, const skeleton *s) {
     int n = m->vertices, count = list_segments(segments, s);
     laplacian l = {0};
     int *nearest = malloc((size_t)n * sizeof *nearest);
-    double *heat = malloc((size_t)n * sizeof *heat), *source = malloc((size_t)n * sizeof *source), *x = malloc((size_t)n * sizeof *x);
+    double *heat = malloc((size_t)n * sizeof *heat), *source = malloc((size_t)n * sizeof *source),
+           *x = malloc((size_t)n * sizeof *x);
     bool ok = nearest && heat && source && x && make_laplacian(&l, m);
     for (int v = 0; ok && v < n; v++) {
         double p[3] = {fabs(m->v[v][0]), m->v[v][1], m->v[v][2]}, best = 1;

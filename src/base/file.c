@@ -20,7 +20,8 @@ gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, siz
     if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
         status = gv_fail(err, GV_ERR_IO, "%s: not a regular file", path);
     } else if ((unsigned long long)st.st_size > limit) {
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld bytes, expected at most %zu", path, (long long)st.st_size, limit);
+        status =
+            gv_fail(err, GV_ERR_FORMAT, "%s: %lld bytes, expected at most %zu", path, (long long)st.st_size, limit);
     } else if (!(p = malloc((size_t)st.st_size + 1))) {
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %lld bytes", path, (long long)st.st_size);
     } else if (fread(p, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
@@ -112,7 +113,8 @@ static char *join(const char *a, const char *b, const char *c) {
 }
 
 char *gv_resource_find(const char *name, gv_error *err) {
-    static const char *const folders[] = {"", "..", "../models", "../models/node_modules/@mediapipe/pose", "../share/gvhmr"};
+    static const char *const folders[] = {"", "..", "../models", "../models/node_modules/@mediapipe/pose",
+                                          "../share/gvhmr"};
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = 0;

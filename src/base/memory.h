@@ -17,4 +17,4 @@ gv_arena *gv_arena_create(size_t block_bytes); // NULL when memory is exhausted;
 void gv_arena_destroy(gv_arena *arena);        // accepts NULL
 void gv_arena_reset(gv_arena *arena);          // everything handed out becomes invalid; memory is kept
 void *gv_arena_alloc(gv_arena *arena, size_t count, size_t size); // zeroed, 64-byte aligned; NULL as gv_calloc2
-size_t gv_arena_high_water(const gv_arena *arena); // most bytes ever in use between resets
+size_t gv_arena_high_water(const gv_arena *arena);                // most bytes ever in use between resets

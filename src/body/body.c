@@ -10,19 +10,19 @@
 #include <string.h>
 
 // SPEC.md 3 and 13.
-const int gv_parents55[GV_SMPLX_JOINTS] = {
-    -1, 0,  0,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  9,  9,  12, 13, 14, 16, 17, 18, 19, 15, 15, 15, 20, 25, 26,
-    20, 28, 29, 20, 31, 32, 20, 34, 35, 20, 37, 38, 21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53};
+const int gv_parents55[GV_SMPLX_JOINTS] = {-1, 0,  0,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  9,  9,  12, 13, 14, 16,
+                                           17, 18, 19, 15, 15, 15, 20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20,
+                                           37, 38, 21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53};
 
 const char *const gv_joint_names55[GV_SMPLX_JOINTS] = {
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
-    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
-    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "jaw", "left_eye", "right_eye",
-    "left_index1", "left_index2", "left_index3", "left_middle1", "left_middle2", "left_middle3", "left_pinky1",
-    "left_pinky2", "left_pinky3", "left_ring1", "left_ring2", "left_ring3", "left_thumb1", "left_thumb2",
-    "left_thumb3", "right_index1", "right_index2", "right_index3", "right_middle1", "right_middle2",
-    "right_middle3", "right_pinky1", "right_pinky2", "right_pinky3", "right_ring1", "right_ring2", "right_ring3",
-    "right_thumb1", "right_thumb2", "right_thumb3"};
+    "pelvis",       "left_hip",      "right_hip",     "spine1",         "left_knee",    "right_knee",   "spine2",
+    "left_ankle",   "right_ankle",   "spine3",        "left_foot",      "right_foot",   "neck",         "left_collar",
+    "right_collar", "head",          "left_shoulder", "right_shoulder", "left_elbow",   "right_elbow",  "left_wrist",
+    "right_wrist",  "jaw",           "left_eye",      "right_eye",      "left_index1",  "left_index2",  "left_index3",
+    "left_middle1", "left_middle2",  "left_middle3",  "left_pinky1",    "left_pinky2",  "left_pinky3",  "left_ring1",
+    "left_ring2",   "left_ring3",    "left_thumb1",   "left_thumb2",    "left_thumb3",  "right_index1", "right_index2",
+    "right_index3", "right_middle1", "right_middle2", "right_middle3",  "right_pinky1", "right_pinky2", "right_pinky3",
+    "right_ring1",  "right_ring2",   "right_ring3",   "right_thumb1",   "right_thumb2", "right_thumb3"};
 
 // More than any published body of this family; bounds what a file can make us allocate (posedirs: 382 MB).
 enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 512 };
@@ -32,12 +32,13 @@ enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 512 
 static gv_status check_finite(const gv_model_file *z, const char *name, const float *x, size_t n, gv_error *err) {
     for (size_t i = 0; i < n; i++)
         if (!(fabsf(x[i]) <= 1e6f))
-            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" holds %g at %zu, expected finite values", gv_model_file_path(z),
-                           name, (double)x[i], i);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" holds %g at %zu, expected finite values",
+                           gv_model_file_path(z), name, (double)x[i], i);
     return GV_OK;
 }
 
-static gv_status read_member(float **out, gv_model_file *z, const char *name, const int64_t *shape, int ndim, gv_error *err) {
+static gv_status read_member(float **out, gv_model_file *z, const char *name, const int64_t *shape, int ndim,
+                             gv_error *err) {
     *out = gv_model_file_f32(z, name, shape, ndim, err);
     if (!*out) return err ? err->status : GV_ERR_FORMAT;
     size_t n = 1;
@@ -47,7 +48,9 @@ static gv_status read_member(float **out, gv_model_file *z, const char *name, co
 
 static gv_status read_tree(gv_model_file *z, gv_error *err) {
     gv_array a;
-    if (!gv_model_file_find(z, "kintree_table", &a)) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"kintree_table\"; is it a body model?", gv_model_file_path(z));
+    if (!gv_model_file_find(z, "kintree_table", &a))
+        return gv_fail(err, GV_ERR_MISSING, "%s: no member \"kintree_table\"; is it a body model?",
+                       gv_model_file_path(z));
     if (a.ndim != 2 || a.shape[0] != 2 || a.shape[1] != GV_SMPLX_JOINTS)
         return gv_fail(err, GV_ERR_FORMAT, "%s: \"kintree_table\" has %lld joints, expected (2, 55): SMPL-X",
                        gv_model_file_path(z), a.ndim == 2 ? (long long)a.shape[1] : 0LL);
@@ -57,20 +60,27 @@ static gv_status read_tree(gv_model_file *z, gv_error *err) {
     gv_status status = GV_OK;
     for (int j = 1; j < GV_SMPLX_JOINTS && status == GV_OK; j++)
         if (table[j] != gv_parents55[j])
-            status = gv_fail(err, GV_ERR_FORMAT, "%s: parent of joint %d is %g, expected %d: another joint tree than SMPL-X",
-                             gv_model_file_path(z), j, table[j], gv_parents55[j]);
+            status =
+                gv_fail(err, GV_ERR_FORMAT, "%s: parent of joint %d is %g, expected %d: another joint tree than SMPL-X",
+                        gv_model_file_path(z), j, table[j], gv_parents55[j]);
     free(table);
     return status;
 }
 
 static gv_status read_sizes(gv_body *b, gv_model_file *z, gv_error *err) {
     gv_array v, f;
-    const char *missing = !gv_model_file_find(z, "v_template", &v) ? "v_template" : !gv_model_file_find(z, "f", &f) ? "f" : NULL;
-    if (missing) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"; is it a body model?", gv_model_file_path(z), missing);
+    const char *missing = !gv_model_file_find(z, "v_template", &v) ? "v_template"
+                          : !gv_model_file_find(z, "f", &f)        ? "f"
+                                                                   : NULL;
+    if (missing)
+        return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"; is it a body model?", gv_model_file_path(z),
+                       missing);
     if (v.ndim != 2 || v.shape[1] != 3 || v.shape[0] < 1 || v.shape[0] > MAX_VERTICES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"v_template\" is not (V, 3) with V from 1 to %d", gv_model_file_path(z), MAX_VERTICES);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"v_template\" is not (V, 3) with V from 1 to %d",
+                       gv_model_file_path(z), MAX_VERTICES);
     if (f.ndim != 2 || f.shape[1] != 3 || f.shape[0] < 1 || f.shape[0] > MAX_TRIANGLES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"f\" is not (F, 3) with F from 1 to %d", gv_model_file_path(z), MAX_TRIANGLES);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"f\" is not (F, 3) with F from 1 to %d", gv_model_file_path(z),
+                       MAX_TRIANGLES);
     b->vertices = (int)v.shape[0];
     b->triangles = (int)f.shape[0];
     return GV_OK;
@@ -78,11 +88,12 @@ static gv_status read_sizes(gv_body *b, gv_model_file *z, gv_error *err) {
 
 static gv_status read_shapedirs(gv_body *b, gv_model_file *z, gv_error *err) {
     gv_array a;
-    if (!gv_model_file_find(z, "shapedirs", &a)) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"shapedirs\"", gv_model_file_path(z));
+    if (!gv_model_file_find(z, "shapedirs", &a))
+        return gv_fail(err, GV_ERR_MISSING, "%s: no member \"shapedirs\"", gv_model_file_path(z));
     int64_t columns = a.ndim == 3 ? a.shape[2] : 0;
     if (columns < GV_BETAS || columns > MAX_SHAPES)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"shapedirs\" has %lld shape columns, expected %d to %d", gv_model_file_path(z),
-                       (long long)columns, GV_BETAS, MAX_SHAPES);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"shapedirs\" has %lld shape columns, expected %d to %d",
+                       gv_model_file_path(z), (long long)columns, GV_BETAS, MAX_SHAPES);
     float *all;
     gv_status status = read_member(&all, z, "shapedirs", (int64_t[]){b->vertices, 3, columns}, 3, err);
     size_t rows = (size_t)b->vertices * 3;
@@ -117,7 +128,8 @@ static gv_status read_weights(gv_body *b, gv_model_file *z, gv_error *err) {
             least = fminf(least, w);
         }
         if (fabsf(sum - 1) > 1e-2f || least < -1e-3f)
-            status = gv_fail(err, GV_ERR_FORMAT, "%s: \"weights\" of vertex %d sum to %g with a least of %g, expected 1 and 0",
+            status = gv_fail(err, GV_ERR_FORMAT,
+                             "%s: \"weights\" of vertex %d sum to %g with a least of %g, expected 1 and 0",
                              gv_model_file_path(z), v, (double)sum, (double)least);
     }
     return status;
@@ -128,8 +140,8 @@ static gv_status read_faces(gv_body *b, gv_model_file *z, gv_error *err) {
     if (!b->faces) return err ? err->status : GV_ERR_FORMAT;
     for (int i = 0; i < b->triangles * 3; i++)
         if (b->faces[i] < 0 || b->faces[i] >= b->vertices)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: triangle %d names vertex %d of %d", gv_model_file_path(z), i / 3, b->faces[i],
-                           b->vertices);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: triangle %d names vertex %d of %d", gv_model_file_path(z), i / 3,
+                           b->faces[i], b->vertices);
     return GV_OK;
 }
 
@@ -286,7 +298,10 @@ void gv_body_transforms(float *G, float *A, float *feature, const float *S, cons
                         const float body_pose[63], const float global_orient[3], const float transl[3]) {
     static const float none[3] = {0, 0, 0};
     for (int j = 0; j < GV_SMPLX_JOINTS; j++) {
-        const float *aa = j == 0 ? global_orient : j < 22 ? body_pose + 3 * (j - 1) : j < 25 ? none : hands + 3 * (j - 25);
+        const float *aa = j == 0   ? global_orient
+                          : j < 22 ? body_pose + 3 * (j - 1)
+                          : j < 25 ? none
+                                   : hands + 3 * (j - 25);
         float R[9];
         gv_rot_from_aa(R, aa);
         chain(G, S, j, R);
@@ -313,7 +328,8 @@ static float dot(const float *a, const float *b, int n) {
     return sum;
 }
 
-static void evaluate_vertex(float out[3], const gv_body *b, int v, const float *betas, const float *feature, const float *A) {
+static void evaluate_vertex(float out[3], const gv_body *b, int v, const float *betas, const float *feature,
+                            const float *A) {
     float x[3], T[12] = {0};
     for (int c = 0; c < 3; c++) {
         size_t row = (size_t)3 * v + c;

@@ -15,23 +15,23 @@
 #include <stdint.h>
 
 enum { GV_SMPLX_JOINTS = 55, GV_BODY_JOINTS = 22, GV_BETAS = 10, GV_POSE_FEATURES = 54 * 9, GV_COCO17 = 17 };
-extern const int gv_parents55[GV_SMPLX_JOINTS];              // -1 for the root; the first 22 are the body's
-extern const char *const gv_joint_names55[GV_SMPLX_JOINTS];  // "pelvis", "left_hip", ...
+extern const int gv_parents55[GV_SMPLX_JOINTS];             // -1 for the root; the first 22 are the body's
+extern const char *const gv_joint_names55[GV_SMPLX_JOINTS]; // "pelvis", "left_hip", ...
 
 typedef struct gv_body {
     int vertices, triangles;
-    float *v_template;   // [V, 3]
-    float *shapedirs;    // [V, 3, 10]
-    float *posedirs;     // [V, 3, 486] or NULL where the file has none or all are zero
-    float *weights;      // [V, 55] skinning, rows sum to 1
-    float *J_regressor;  // [55, V]
-    int32_t *faces;      // [F, 3] counter-clockwise seen from outside
-    float *J_template;   // [55, 3]
-    float *J_shapedirs;  // [55, 3, 10]
+    float *v_template;    // [V, 3]
+    float *shapedirs;     // [V, 3, 10]
+    float *posedirs;      // [V, 3, 486] or NULL where the file has none or all are zero
+    float *weights;       // [V, 55] skinning, rows sum to 1
+    float *J_regressor;   // [55, V]
+    int32_t *faces;       // [F, 3] counter-clockwise seen from outside
+    float *J_template;    // [55, 3]
+    float *J_shapedirs;   // [55, 3, 10]
     float hands_mean[90]; // 30 hand joints, axis-angle, left then right
-    float *coco17;       // [17, V] regressor of COCO-17 keypoints (mannequin: in its file), or NULL
-    int *bone_index;     // [V, 4] the four largest weights, sorted, renormalised: for fast skinning
-    float *bone_weight;  // [V, 4]
+    float *coco17;        // [17, V] regressor of COCO-17 keypoints (mannequin: in its file), or NULL
+    int *bone_index;      // [V, 4] the four largest weights, sorted, renormalised: for fast skinning
+    float *bone_weight;   // [V, 4]
 } gv_body;
 
 // Accepts SMPL-X .npz and .pkl files and the mannequin's (the same members; coco17_regressor (17, V) besides).

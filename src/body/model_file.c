@@ -32,12 +32,15 @@ gv_status gv_model_file_open(gv_model_file **out, const char *path, gv_error *er
         status = gv_file_read(path, 0, &m->bytes, &size, err);
         if (status == GV_OK) status = gv_pickle_parse(&m->pickle, m->bytes, size, NULL, path, err);
         if (status == GV_OK && gv_pickle_kind_of(m->pickle, gv_pickle_root(m->pickle)) != GV_PICKLE_DICT)
-            status = gv_fail(err, GV_ERR_FORMAT, "%s: the pickle holds no dictionary, expected a body model's arrays", path);
+            status =
+                gv_fail(err, GV_ERR_FORMAT, "%s: the pickle holds no dictionary, expected a body model's arrays", path);
     } else {
         status = gv_npz_open(&m->npz, path, err);
     }
-    if (status == GV_OK) *out = m;
-    else gv_model_file_close(m);
+    if (status == GV_OK)
+        *out = m;
+    else
+        gv_model_file_close(m);
     return status;
 }
 
@@ -50,7 +53,9 @@ void gv_model_file_close(gv_model_file *m) {
     free(m);
 }
 
-const char *gv_model_file_path(const gv_model_file *m) { return m->path; }
+const char *gv_model_file_path(const gv_model_file *m) {
+    return m->path;
+}
 
 // ------------------------------------------------------------------------------------- arrays in pickles
 
@@ -66,9 +71,11 @@ typedef struct pickled {
 } pickled;
 
 static bool pickled_dtype(const gv_pickle *p, gv_value v, gv_dtype *out) {
-    static const struct { const char *name; gv_dtype type; } types[] = {
-        {"f2", GV_F16}, {"f4", GV_F32}, {"f8", GV_F64}, {"i1", GV_I8}, {"u1", GV_U8}, {"i2", GV_I16}, {"u2", GV_U16},
-        {"i4", GV_I32}, {"u4", GV_U32}, {"i8", GV_I64}, {"u8", GV_U64}, {"b1", GV_BOOL}};
+    static const struct {
+        const char *name;
+        gv_dtype type;
+    } types[] = {{"f2", GV_F16}, {"f4", GV_F32}, {"f8", GV_F64}, {"i1", GV_I8},  {"u1", GV_U8},  {"i2", GV_I16},
+                 {"u2", GV_U16}, {"i4", GV_I32}, {"u4", GV_U32}, {"i8", GV_I64}, {"u8", GV_U64}, {"b1", GV_BOOL}};
     if (!gv_pickle_is_call(p, v, "numpy dtype")) return false;
     gv_value name = gv_pickle_at(p, gv_pickle_args(p, v), 0), order = gv_pickle_at(p, gv_pickle_state(p, v), 1);
     if (order && gv_pickle_is(p, order, ">")) return false;
@@ -160,8 +167,10 @@ static void *convert(const pickled *p, const unsigned char *src, gv_dtype to) {
     size_t n = (size_t)p->array.count, width = gv_dtype_size(to);
     void *out = gv_calloc2(n, width), *ordered;
     if (!out) return NULL;
-    if (to == GV_F32) gv_elements_to_f32(out, src, p->array.dtype, n);
-    else if (to == GV_F64) gv_elements_to_f64(out, src, p->array.dtype, n);
+    if (to == GV_F32)
+        gv_elements_to_f32(out, src, p->array.dtype, n);
+    else if (to == GV_F64)
+        gv_elements_to_f64(out, src, p->array.dtype, n);
     else if (gv_elements_to_i32(out, src, p->array.dtype, n) < n) {
         free(out);
         return NULL;
@@ -172,7 +181,8 @@ static void *convert(const pickled *p, const unsigned char *src, gv_dtype to) {
     return ordered;
 }
 
-static void *read_pickled(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_dtype to, gv_error *err) {
+static void *read_pickled(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_dtype to,
+                          gv_error *err) {
     pickled p;
     int found = find_pickled(m->pickle, name, &p);
     if (!found) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"", m->path, name), NULL;
@@ -181,8 +191,11 @@ static void *read_pickled(gv_model_file *m, const char *name, const int64_t *sha
     for (int i = 0; same && i < ndim; i++) same = p.array.shape[i] == shape[i];
     if (!same) return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has an unexpected shape", m->path, name), NULL;
     size_t bytes = 0;
-    if (__builtin_mul_overflow((size_t)p.array.count, gv_dtype_size(p.array.dtype), &bytes) || (!p.latin1 && bytes != p.size))
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has %zu bytes of data, expected %zu", m->path, name, p.size, bytes), NULL;
+    if (__builtin_mul_overflow((size_t)p.array.count, gv_dtype_size(p.array.dtype), &bytes) ||
+        (!p.latin1 && bytes != p.size))
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has %zu bytes of data, expected %zu", m->path, name, p.size,
+                       bytes),
+               NULL;
     unsigned char *decoded = p.latin1 ? from_latin1(p.data, p.size, bytes) : NULL;
     void *out = p.latin1 && !decoded ? NULL : convert(&p, decoded ? decoded : p.data, to);
     free(decoded);
@@ -191,13 +204,16 @@ static void *read_pickled(gv_model_file *m, const char *name, const int64_t *sha
 }
 
 float *gv_model_file_f32(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_error *err) {
-    return m->npz ? gv_npz_read_f32(m->npz, name, shape, ndim, NULL, err) : read_pickled(m, name, shape, ndim, GV_F32, err);
+    return m->npz ? gv_npz_read_f32(m->npz, name, shape, ndim, NULL, err)
+                  : read_pickled(m, name, shape, ndim, GV_F32, err);
 }
 
 double *gv_model_file_f64(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_error *err) {
-    return m->npz ? gv_npz_read_f64(m->npz, name, shape, ndim, NULL, err) : read_pickled(m, name, shape, ndim, GV_F64, err);
+    return m->npz ? gv_npz_read_f64(m->npz, name, shape, ndim, NULL, err)
+                  : read_pickled(m, name, shape, ndim, GV_F64, err);
 }
 
 int32_t *gv_model_file_i32(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_error *err) {
-    return m->npz ? gv_npz_read_i32(m->npz, name, shape, ndim, NULL, err) : read_pickled(m, name, shape, ndim, GV_I32, err);
+    return m->npz ? gv_npz_read_i32(m->npz, name, shape, ndim, NULL, err)
+                  : read_pickled(m, name, shape, ndim, GV_I32, err);
 }

@@ -184,6 +184,7 @@ void gv_points_pose(const gv_points *p, const float betas[GV_BETAS], const float
             for (int k = 0; k < GV_BETAS; k++) q[c] += t->dq[GV_BETAS * c + k] * betas[k];
         }
         for (int r = 0; r < 3; r++)
-            points[3 * t->point + r] += a[4 * r] * q[0] + a[4 * r + 1] * q[1] + a[4 * r + 2] * q[2] + a[4 * r + 3] * t->mass;
+            points[3 * t->point + r] +=
+                a[4 * r] * q[0] + a[4 * r + 1] * q[1] + a[4 * r + 2] * q[2] + a[4 * r + 3] * t->mass;
     }
 }

@@ -6,11 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { P = GV_PATCH, S = GV_PATCH_STRIDE, R = P / 2, CELL = 32, PER_CELL = 2, SPACING = 10, ITERATIONS = 15, BACKWARD_LEVELS = 2 };
-static const float CONVERGED = 0.003f;   // px, the last step of an alignment
-static const float BACKWARD = 0.7f;      // px, largest forward-backward difference
-static const float SIMILAR = 0.75f;      // least correlation with the template at birth
-static const float NOISE_FACTOR = 6;     // a corner's eigenvalue against what noise alone gives
+enum {
+    P = GV_PATCH,
+    S = GV_PATCH_STRIDE,
+    R = P / 2,
+    CELL = 32,
+    PER_CELL = 2,
+    SPACING = 10,
+    ITERATIONS = 15,
+    BACKWARD_LEVELS = 2
+};
+static const float CONVERGED = 0.003f; // px, the last step of an alignment
+static const float BACKWARD = 0.7f;    // px, largest forward-backward difference
+static const float SIMILAR = 0.75f;    // least correlation with the template at birth
+static const float NOISE_FACTOR = 6;   // a corner's eigenvalue against what noise alone gives
 
 gv_status gv_corners_alloc(gv_corners *t, int width, int height, gv_error *err) {
     *t = (gv_corners){.width = width, .height = height};
@@ -42,8 +51,12 @@ static inline lanes load(const float *p) {
     memcpy(&v, p, sizeof v);
     return v;
 }
-static inline void store(float *p, lanes v) { memcpy(p, &v, sizeof v); }
-static inline float total(lanes s) { return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])); }
+static inline void store(float *p, lanes v) {
+    memcpy(p, &v, sizeof v);
+}
+static inline float total(lanes s) {
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+}
 
 // Bilinear samples of n rows around (x, y), `stride` (a multiple of 8, at least n) columns each.
 static inline void sample(const gv_plane *l, float x, float y, int n, float *out, int stride) {
@@ -95,7 +108,8 @@ bool gv_patch_make(gv_patch *p, const gv_plane *plane, float x, float y) {
     lanes sv = {0}, sx = {0}, sy = {0}, tt = {0}, tx = {0}, ty = {0}, xx = {0}, xy = {0}, yy = {0};
     for (int i = 0; i < P * S; i += 8) {
         const float *b = big + (i / S + 1) * 24 + i % S + 1;
-        lanes v = load(b), gx = 0.5f * (load(b + 1) - load(b - 1)), gy = 0.5f * (load(b + 24) - load(b - 24)), k = load(w + i);
+        lanes v = load(b), gx = 0.5f * (load(b + 1) - load(b - 1)), gy = 0.5f * (load(b + 24) - load(b - 24)),
+              k = load(w + i);
         store(p->value + i, v), store(p->gx + i, gx), store(p->gy + i, gy);
         sv += k * v, sx += k * gx, sy += k * gy;
     }
@@ -162,8 +176,8 @@ bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_pictur
     gv_patch p;
     for (int level = top; level >= 0; level--) {
         float k = 1.f / (float)(1 << level), qx = (x0 + dx) * k, qy = (y0 + dy) * k;
-        bool ok = gv_patch_make(&p, &from->level[level], x0 * k, y0 * k) &&
-                  gv_patch_align(&p, &to->level[level], &qx, &qy);
+        bool ok =
+            gv_patch_make(&p, &from->level[level], x0 * k, y0 * k) && gv_patch_align(&p, &to->level[level], &qx, &qy);
         if (!ok && level == 0) return false; // coarse levels may lack texture or diverge; the finest must not
         if (ok) dx = qx / k - x0, dy = qy / k - y0;
     }
@@ -185,7 +199,8 @@ static void corner_response(gv_corners *t, const gv_plane *l) {
     int w = l->width, wide = w + 2 * GV_PICTURE_PAD;
     float *ring = t->work; // [ROWS][3][wide]: xx, xy, yy of one row each
     for (int y = -HALF; y < l->height + HALF; y++) {
-        float *restrict xx = ring + (long)((y + HALF) % ROWS) * 3 * wide, *restrict xy = xx + wide, *restrict yy = xy + wide;
+        float *restrict xx = ring + (long)((y + HALF) % ROWS) * 3 * wide, *restrict xy = xx + wide,
+                        *restrict yy = xy + wide;
         const float *a = l->data + (long)(y - 1) * l->stride, *b = a + l->stride, *c = b + l->stride;
         for (int x = -HALF; x < w + HALF; x++) {
             float gx = 0.125f * ((a[x + 1] - a[x - 1]) + 2 * (b[x + 1] - b[x - 1]) + (c[x + 1] - c[x - 1]));
@@ -255,8 +270,8 @@ static bool free_place(const gv_corners *t, float x, float y) {
 }
 
 // The strongest free local maximum of a cell, or false.
-static bool best_in_cell(const gv_corners *t, int cx, int cy, float least, const float (*boxes)[4], int nboxes, float *bx,
-                         float *by) {
+static bool best_in_cell(const gv_corners *t, int cx, int cy, float least, const float (*boxes)[4], int nboxes,
+                         float *bx, float *by) {
     float best = least;
     int x1 = cx * CELL, y1 = cy * CELL, margin = 4;
     int x2 = x1 + CELL < t->width - margin ? x1 + CELL : t->width - margin;
@@ -298,7 +313,8 @@ void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*b
 // --- following -----------------------------------------------------------------------------------------
 
 // The new place agrees with the template at birth, or the template is taken anew from the last frame.
-static bool refine_on_anchor(gv_corner *k, gv_patch *anchor, const gv_picture *from, const gv_picture *to, float *x, float *y) {
+static bool refine_on_anchor(gv_corner *k, gv_patch *anchor, const gv_picture *from, const gv_picture *to, float *x,
+                             float *y) {
     float ax = *x, ay = *y;
     if (gv_patch_align(anchor, &to->level[0], &ax, &ay) && hypotf(ax - *x, ay - *y) < 0.8f &&
         gv_patch_similarity(anchor, &to->level[0], ax, ay) > SIMILAR) {
@@ -311,7 +327,7 @@ static bool refine_on_anchor(gv_corner *k, gv_patch *anchor, const gv_picture *f
 }
 
 void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
-                      int nboxes, gv_corners *out) {
+                       int nboxes, gv_corners *out) {
     out->count = 0, out->next_id = t->next_id;
     for (int i = 0; i < t->count; i++) {
         gv_corner k = t->track[i];
@@ -319,10 +335,12 @@ void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_pic
         float x = k.x, y = k.y;
         if (!gv_follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
         float bx = k.x, by = k.y; // the way back starts at the goal: enough to see a wrong match move away
-        if (!gv_follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD) continue;
+        if (!gv_follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD)
+            continue;
         *anchor = t->anchor[i];
         if (!refine_on_anchor(&k, anchor, from, to, &x, &y)) continue;
-        if (x < 3 || y < 3 || x > (float)t->width - 3 || y > (float)t->height - 3 || in_boxes(x, y, boxes, nboxes)) continue;
+        if (x < 3 || y < 3 || x > (float)t->width - 3 || y > (float)t->height - 3 || in_boxes(x, y, boxes, nboxes))
+            continue;
         k.x = x, k.y = y, k.age++;
         out->track[out->count++] = k;
     }

@@ -16,7 +16,7 @@ enum { GV_CORNERS_MAX = 400, GV_PATCH = 15, GV_PATCH_STRIDE = 16 };
 typedef struct gv_patch { // a template and its steepest-descent weights, [15, 16] with a zero last column
     float value[GV_PATCH * GV_PATCH_STRIDE];
     float gx[GV_PATCH * GV_PATCH_STRIDE], gy[GV_PATCH * GV_PATCH_STRIDE];
-    float inv[3]; // inverse of the 2x2 matrix: xx, xy, yy
+    float inv[3];     // inverse of the 2x2 matrix: xx, xy, yy
     float mean, norm; // weighted mean and root sum of squares around it
 } gv_patch;
 
@@ -31,19 +31,19 @@ float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, flo
 bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x, float *y);
 
 typedef struct gv_corner {
-    int32_t id;    // increasing in the order of birth
-    float x, y;    // level-0 px
-    int age;       // frames since birth
-    int anchored;  // frames since its template was taken
+    int32_t id;   // increasing in the order of birth
+    float x, y;   // level-0 px
+    int age;      // frames since birth
+    int anchored; // frames since its template was taken
 } gv_corner;
 
 typedef struct gv_corners {
     int count;
     int32_t next_id;
     gv_corner track[GV_CORNERS_MAX]; // ascending ids
-    gv_patch *anchor;              // [GV_CORNERS_MAX]
-    float *response;               // [height, width] corner strength, scratch
-    float *work;                   // [6, width + 2 PAD] scratch
+    gv_patch *anchor;                // [GV_CORNERS_MAX]
+    float *response;                 // [height, width] corner strength, scratch
+    float *work;                     // [6, width + 2 PAD] scratch
     int width, height;
 } gv_corners;
 
@@ -54,4 +54,4 @@ void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*b
 // Follows every track of `t` from one picture to another; `out` (allocated for the same size) receives those that
 // survive outside of the boxes.
 void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
-                      int nboxes, gv_corners *out);
+                       int nboxes, gv_corners *out);

@@ -15,20 +15,20 @@
 #include <string.h>
 
 enum {
-    RING = 72,          // frames whose tracks are remembered
-    SPAN = 5,           // frames between keyframes
-    LEAST_TRACKS = 10,  // fewer survivors: the frame is not linked
-    TAIL = 22,          // frames at the end of the video that one window solves one by one
+    RING = 72,         // frames whose tracks are remembered
+    SPAN = 5,          // frames between keyframes
+    LEAST_TRACKS = 10, // fewer survivors: the frame is not linked
+    TAIL = 22,         // frames at the end of the video that one window solves one by one
     MAX_BOXES = 64,
     CHAIN_DRAWS = 50,
-    HOLD = 8,           // frames that a lost picture is kept to link over a flash or an occlusion
+    HOLD = 8, // frames that a lost picture is kept to link over a flash or an occlusion
     LARGEST_SIDE = 32768,
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
 static const double SURER = 0.05;                  // gain in confidence for which a window replaces another
 static const float BOX_MARGIN = 0.06f;
-static const double SYSTEMATIC = 3e-5;             // rad: what no number of tracks averages out of an edge
+static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
 
 typedef struct record { // one frame's tracks, ascending ids
     long frame;
@@ -40,7 +40,7 @@ typedef struct record { // one frame's tracks, ascending ids
 
 typedef struct keyframe {
     long frame;
-    bool cut;       // not linked to the keyframe before
+    bool cut; // not linked to the keyframe before
     bool has_next;
     double next[9], next_confidence; // rotation from here to the next keyframe, by the surest window
 } keyframe;
@@ -57,7 +57,7 @@ typedef struct view { // a picture with its tracks
     bool valid;
 } view;
 
-typedef struct window_plan { // what the poses of a window are
+typedef struct window_plan {                            // what the poses of a window are
     long frame[GV_WINDOW_POSES], span[GV_WINDOW_POSES]; // frame, and the keyframe at or before it
     bool key[GV_WINDOW_POSES];
 } window_plan;
@@ -70,11 +70,11 @@ typedef struct solution { // poses that a window found, from its anchor, up to s
 
 struct gv_odometry {
     gv_reducer reducer;
-    double cx, cy, focal_px, unit; // unit: normalised size of one reduced px
+    double cx, cy, focal_px, unit;       // unit: normalised size of one reduced px
     view slot[3], *held, *fresh, *spare; // held: last linked; fresh: a start of something new after a loss
-    int lost;                      // frames since `held` was seen
+    int lost;                            // frames since `held` was seen
     long fresh_frame;
-    int keyframe_tracks;           // tracks of the last keyframe
+    int keyframe_tracks; // tracks of the last keyframe
     bool finishing;
     int32_t next_id;
     long frames;
@@ -103,7 +103,8 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, double fo
     gv_status s = gv_reducer_init(&o->reducer, width, height, err);
     for (int i = 0; s == GV_OK && i < 3; i++) {
         s = gv_picture_alloc(&o->slot[i].picture, o->reducer.reduced_width, o->reducer.reduced_height, err);
-        if (s == GV_OK) s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
+        if (s == GV_OK)
+            s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
     }
     if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
@@ -162,18 +163,24 @@ static void normalised(const gv_odometry *o, const record *r, int i, double out[
 static int shared_tracks(const record *a, const record *b) {
     int n = 0;
     for (int i = 0, j = 0; i < a->count && j < b->count;)
-        if (a->id[i] == b->id[j]) n++, i++, j++;
-        else if (a->id[i] < b->id[j]) i++;
-        else j++;
+        if (a->id[i] == b->id[j])
+            n++, i++, j++;
+        else if (a->id[i] < b->id[j])
+            i++;
+        else
+            j++;
     return n;
 }
 
 static void observe(const gv_odometry *o, const record *anchor, const record *r, gv_window_pose *pose) {
     for (int i = 0; i < GV_WINDOW_POINTS; i++) pose->obs[i][0] = pose->obs[i][1] = NAN;
     for (int i = 0, j = 0; i < anchor->count && j < r->count;)
-        if (anchor->id[i] == r->id[j]) normalised(o, r, j++, pose->obs[i++]);
-        else if (anchor->id[i] < r->id[j]) i++;
-        else j++;
+        if (anchor->id[i] == r->id[j])
+            normalised(o, r, j++, pose->obs[i++]);
+        else if (anchor->id[i] < r->id[j])
+            i++;
+        else
+            j++;
 }
 
 static int found(const solution *s, long frame) {
@@ -233,7 +240,8 @@ static void fill_window(gv_odometry *o, long k, window_plan *plan) {
         int shared = shared_tracks(anchor, r);
         if (shared > first_shared) first_shared = shared;
         bool late = tail && shared >= 30 && shared >= 0.4 * first_shared;
-        if (!(own || late || wanted) || shared < LEAST_TRACKS || (!own && (shared < 20 || shared < 0.2 * first_shared))) continue;
+        if (!(own || late || wanted) || shared < LEAST_TRACKS || (!own && (shared < 20 || shared < 0.2 * first_shared)))
+            continue;
         observe(o, anchor, r, &w->pose[w->poses]);
         memcpy(w->pose[w->poses].R, R, sizeof R);
         expect(&o->last, anchor->frame, f, &w->pose[w->poses]);
@@ -309,8 +317,7 @@ static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
 // Solves windows of keyframes that are about to leave the ring, or all of them.
 static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
     gv_status s = GV_OK;
-    while (s == GV_OK && o->done < o->nkeyframes &&
-           (all || o->frames - o->keyframes[o->done].frame >= RING - 1))
+    while (s == GV_OK && o->done < o->nkeyframes && (all || o->frames - o->keyframes[o->done].frame >= RING - 1))
         s = solve_keyframe(o, o->done++, err);
     return s;
 }
@@ -360,8 +367,10 @@ static void chain_rotation(const gv_odometry *o, const gv_corners *from, const g
 static void grow_boxes(const gv_odometry *o, const float (*boxes)[4], int n, float (*out)[4]) {
     for (int i = 0; i < n; i++) {
         float mx = BOX_MARGIN * (boxes[i][2] - boxes[i][0]), my = BOX_MARGIN * (boxes[i][3] - boxes[i][1]);
-        out[i][0] = (boxes[i][0] - mx) / (float)o->reducer.scale_x, out[i][2] = (boxes[i][2] + mx) / (float)o->reducer.scale_x;
-        out[i][1] = (boxes[i][1] - my) / (float)o->reducer.scale_y, out[i][3] = (boxes[i][3] + my) / (float)o->reducer.scale_y;
+        out[i][0] = (boxes[i][0] - mx) / (float)o->reducer.scale_x,
+        out[i][2] = (boxes[i][2] + mx) / (float)o->reducer.scale_x;
+        out[i][1] = (boxes[i][1] - my) / (float)o->reducer.scale_y,
+        out[i][3] = (boxes[i][3] + my) / (float)o->reducer.scale_y;
     }
 }
 
@@ -457,8 +466,10 @@ static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
     for (long k = 1; k < n; k++) {
         keyframe *before = &o->keyframes[k - 1];
         gv_graph_edge e = {.from = (int)k - 1, .to = (int)k, .info = {[0] = 1, [4] = 1, [8] = 1}};
-        if (before->has_next) memcpy(e.R, before->next, sizeof e.R);
-        else across_cut(o, k, e.R);
+        if (before->has_next)
+            memcpy(e.R, before->next, sizeof e.R);
+        else
+            across_cut(o, k, e.R);
         gv_so3_mul(node[k], e.R, node[k - 1]);
         if (before->has_next) continue; // its window gave the edge
         if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
@@ -482,7 +493,8 @@ static void place_span(gv_odometry *o, long k, double (*node)[9], double (*R)[9]
     for (long f = a->frame + 1; f < end; f++) {
         const frame_result *r = &o->results[f];
         if (!r->solved) continue;
-        double s = (double)(f - a->frame) / (double)(end - a->frame), w[3] = {s * change[0], s * change[1], s * change[2]}, Q[9];
+        double s = (double)(f - a->frame) / (double)(end - a->frame),
+               w[3] = {s * change[0], s * change[1], s * change[2]}, Q[9];
         for (int i = 0; i < 9; i++) Q[i] = r->R[i];
         gv_so3_orthonormalise(Q);
         gv_so3_mul(R[f], Q, node[k]);
@@ -496,10 +508,14 @@ static void fill_gaps(double (*R)[9], const bool *known, long n) {
     for (long f = 0; f <= n; f++) {
         if (f < n && !known[f]) continue;
         for (long g = last + 1; g < f; g++) {
-            if (last < 0 && f == n) gv_so3_identity(R[g]);
-            else if (last < 0) memcpy(R[g], R[f], sizeof *R);
-            else if (f == n) memcpy(R[g], R[last], sizeof *R);
-            else gv_so3_interpolate(R[g], R[last], R[f], (double)(g - last) / (double)(f - last));
+            if (last < 0 && f == n)
+                gv_so3_identity(R[g]);
+            else if (last < 0)
+                memcpy(R[g], R[f], sizeof *R);
+            else if (f == n)
+                memcpy(R[g], R[last], sizeof *R);
+            else
+                gv_so3_interpolate(R[g], R[last], R[f], (double)(g - last) / (double)(f - last));
         }
         last = f;
     }
@@ -513,15 +529,17 @@ static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out
         for (int i = 0; i < 9; i++) out->R_w2c[9 * f + i] = (float)Q[i];
         out->confidence[f] = out->is_static ? 1 : o->results[f].confidence;
     }
-    if (o->frames > 1) out->confidence[0] = out->confidence[1]; // the first frame has no step of its own
-    else out->confidence[0] = 1;
+    if (o->frames > 1)
+        out->confidence[0] = out->confidence[1]; // the first frame has no step of its own
+    else
+        out->confidence[0] = 1;
 }
 
 gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err) {
     *out = (gv_camera_path){0};
     if (!o->frames) return gv_fail(err, GV_ERR_EMPTY, "no frame to find the camera's rotation in");
     long n = o->frames;
-    double (*node)[9] = gv_calloc2(o->nkeyframes, sizeof *node), (*R)[9] = gv_calloc2(n, sizeof *R);
+    double(*node)[9] = gv_calloc2(o->nkeyframes, sizeof *node), (*R)[9] = gv_calloc2(n, sizeof *R);
     bool *known = gv_calloc2(n, 1);
     out->R_w2c = gv_calloc2(n, 9 * sizeof(float)), out->confidence = gv_calloc2(n, sizeof(float));
     gv_status s = GV_OK;

@@ -15,10 +15,10 @@
 
 typedef struct gv_camera_path {
     int frames;
-    float *R_w2c;       // [frames, 3, 3]; frame 0 is the identity
-    float *confidence;  // [frames] 0..1 of the rotation between this frame and the one before
-    bool is_static;     // measured: the camera never moved; then every R_w2c is exactly the identity
-    float focal_px;     // the focal length used
+    float *R_w2c;      // [frames, 3, 3]; frame 0 is the identity
+    float *confidence; // [frames] 0..1 of the rotation between this frame and the one before
+    bool is_static;    // measured: the camera never moved; then every R_w2c is exactly the identity
+    float focal_px;    // the focal length used
 } gv_camera_path;
 void gv_camera_path_free(gv_camera_path *c);
 

@@ -80,8 +80,8 @@ static void fill_base(const gv_plane *l, const gv_reducer *r, const uint8_t *rgb
         double from = y * r->scale_y, to = from + r->scale_y;
         memset(r->columns, 0, (size_t)r->width * 3 * sizeof(float));
         for (int s = (int)from; s < r->height && s < to; s++)
-            add_row(r->columns, rgb + (long)s * stride, (float)((fmin(to, s + 1) - fmax(from, s)) / (r->scale_x * r->scale_y)),
-                    3 * r->width);
+            add_row(r->columns, rgb + (long)s * stride,
+                    (float)((fmin(to, s + 1) - fmax(from, s)) / (r->scale_x * r->scale_y)), 3 * r->width);
         float *out = l->data + (long)y * l->stride;
         for (int x = 0; x < l->width; x++)
             out[x] = column_sum(r->columns, x * r->scale_x, (x + 1) * r->scale_x, r->width);

@@ -22,10 +22,10 @@ typedef struct gv_picture {
 } gv_picture;
 
 typedef struct gv_reducer { // how a frame becomes level 0
-    int width, height;             // the frame's, px
+    int width, height;      // the frame's, px
     int reduced_width, reduced_height;
-    double scale_x, scale_y;       // frame px per reduced px, >= 1
-    float *columns;                // [3 width] one output row's vertical sums
+    double scale_x, scale_y; // frame px per reduced px, >= 1
+    float *columns;          // [3 width] one output row's vertical sums
 } gv_reducer;
 
 gv_status gv_reducer_init(gv_reducer *r, int width, int height, gv_error *err);

@@ -15,7 +15,9 @@ static uint32_t draw(uint32_t *state, uint32_t n) { // xorshift32
     return (uint32_t)(((uint64_t)x * n) >> 32);
 }
 
-static void direction(double v[3], const double a[2]) { v[0] = a[0], v[1] = a[1], v[2] = 1; }
+static void direction(double v[3], const double a[2]) {
+    v[0] = a[0], v[1] = a[1], v[2] = 1;
+}
 
 // --- rotation alone ------------------------------------------------------------------------------------
 
@@ -118,14 +120,17 @@ static epipolar epipolar_of(const double R[9], const double t[3], const gv_match
     return e;
 }
 
-double gv_epipolar_error(const double R[9], const double t[3], const gv_match *m) { return fabs(epipolar_of(R, t, m).r); }
+double gv_epipolar_error(const double R[9], const double t[3], const gv_match *m) {
+    return fabs(epipolar_of(R, t, m).r);
+}
 
 double gv_inverse_depth(const double R[9], const double t[3], const gv_match *m) {
     double a[3], p[3];
     direction(a, m->a);
     gv_so3_apply(p, R, a);
     // (p + rho t) ~ (b, 1): two linear equations in rho
-    double cx = t[0] - m->b[0] * t[2], cy = t[1] - m->b[1] * t[2], ex = m->b[0] * p[2] - p[0], ey = m->b[1] * p[2] - p[1];
+    double cx = t[0] - m->b[0] * t[2], cy = t[1] - m->b[1] * t[2], ex = m->b[0] * p[2] - p[0],
+           ey = m->b[1] * p[2] - p[1];
     return (cx * ex + cy * ey) / (cx * cx + cy * cy + 1e-12);
 }
 
@@ -137,7 +142,8 @@ static void tangent_basis(const double t[3], double u[3], double v[3]) {
 }
 
 // One damped Gauss-Newton step of (R, unit t) over the listed matches; scale > 0: Geman-McClure weights.
-static bool motion_step(double R[9], double t[3], const gv_match *m, const int *pick, int n, double scale, double damp) {
+static bool motion_step(double R[9], double t[3], const gv_match *m, const int *pick, int n, double scale,
+                        double damp) {
     double H[25] = {0}, g[5] = {0}, u[3], v[3];
     tangent_basis(t, u, v);
     for (int k = 0; k < n; k++) {
@@ -218,7 +224,8 @@ static bool draw_motion(double R[9], double t[3], bool any_direction, const gv_m
     return true;
 }
 
-int gv_relative_motion(double R[9], double t[3], const double other[9], const gv_match *m, int n, double sigma, uint32_t seed) {
+int gv_relative_motion(double R[9], double t[3], const double other[9], const gv_match *m, int n, double sigma,
+                       uint32_t seed) {
     t[0] = t[1] = 0, t[2] = 1;
     if (n <= MOTION_POINTS) return 0;
     uint32_t state = seed * 2654435761u + 54321u;

@@ -8,8 +8,8 @@
 
 enum { LEAST_VOTES = 12, PATIENCE = 60, RENEW_EVERY = 30, GIVE_UP = 30, LONGEST_MOVING = 3 };
 static const float SIMILAR = 0.8f;
-static const float NEAR = 0.35f;   // px of the reduced picture: a patch that stayed
-static const float SHIFT = 0.12f;  // px: the picture as a whole stayed (median of each coordinate)
+static const float NEAR = 0.35f;  // px of the reduced picture: a patch that stayed
+static const float SHIFT = 0.12f; // px: the picture as a whole stayed (median of each coordinate)
 
 gv_status gv_stillness_alloc(gv_stillness *s, gv_error *err) {
     *s = (gv_stillness){0};
@@ -60,7 +60,8 @@ static bool in_boxes(float x, float y, const float (*boxes)[4], int n) {
     return false;
 }
 
-void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_corners *corners, const float (*boxes)[4], int nboxes) {
+void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_corners *corners, const float (*boxes)[4],
+                        int nboxes) {
     if (s->longest_run > GIVE_UP) return; // it moves; nothing more to learn
     float dx[GV_STILL_PATCHES], dy[GV_STILL_PATCHES];
     int votes = 0, near = 0;
@@ -69,7 +70,8 @@ void gv_stillness_frame(gv_stillness *s, const gv_picture *picture, const gv_cor
         if (in_boxes(x, y, boxes, nboxes)) continue;
         s->misses[i]++;
         if (!gv_patch_align(&s->patch[i], &picture->level[0], &x, &y) ||
-            gv_patch_similarity(&s->patch[i], &picture->level[0], x, y) < SIMILAR) continue;
+            gv_patch_similarity(&s->patch[i], &picture->level[0], x, y) < SIMILAR)
+            continue;
         s->misses[i] = 0;
         dx[votes] = x - s->x[i], dy[votes] = y - s->y[i];
         near += hypotf(dx[votes], dy[votes]) < NEAR, votes++;
@@ -92,4 +94,6 @@ bool gv_stillness_verdict(const gv_stillness *s) {
     return s->measured > 0 && 20 * s->still >= 19 * s->measured && s->longest_run <= LONGEST_MOVING;
 }
 
-void gv_stillness_restart(gv_stillness *s) { s->count = 0, s->frames = 0, s->moving_run = 0; }
+void gv_stillness_restart(gv_stillness *s) {
+    s->count = 0, s->frames = 0, s->moving_run = 0;
+}

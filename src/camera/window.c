@@ -27,8 +27,8 @@ typedef struct scratch {
 } scratch;
 
 typedef struct projection {
-    double rx, ry;                 // predicted minus observed
-    double jx[6], jy[6], dx, dy;   // derivatives: rotation, translation; inverse depth
+    double rx, ry;               // predicted minus observed
+    double jx[6], jy[6], dx, dy; // derivatives: rotation, translation; inverse depth
     bool valid;
 } projection;
 
@@ -121,7 +121,8 @@ static void draw_motion(const gv_window *w, motion *m, scratch *s, double sigma,
     *m = s->rotation;
     int base = base_pose(w), n = gather(w, base, s->match);
     double C[9], c[3], t[3];
-    gv_relative_motion(m->R[base], t, w->pose[base].predicted ? w->pose[base].expected_R : NULL, s->match, n, sigma, seed);
+    gv_relative_motion(m->R[base], t, w->pose[base].predicted ? w->pose[base].expected_R : NULL, s->match, n, sigma,
+                       seed);
     memcpy(m->t[base], t, sizeof t);
     gv_so3_mul_nt(C, m->R[base], s->rotation.R[base]);
     gv_so3_log(c, C);
@@ -162,8 +163,10 @@ static bool expect_motion(const gv_window *w, motion *m, const scratch *s, doubl
     *m = s->rotation;
     for (int j = 0; j < w->poses; j++) {
         const gv_window_pose *p = &w->pose[j];
-        if (p->predicted) memcpy(m->R[j], p->expected_R, sizeof m->R[j]), memcpy(m->t[j], p->expected_t, sizeof m->t[j]), known++;
-        else m->t[j][0] = NAN;
+        if (p->predicted)
+            memcpy(m->R[j], p->expected_R, sizeof m->R[j]), memcpy(m->t[j], p->expected_t, sizeof m->t[j]), known++;
+        else
+            m->t[j][0] = NAN;
         if (p->predicted) longest = fmax(longest, gv_dot3(p->expected_t, p->expected_t));
     }
     if (known < 2 || !(longest > 0)) return false;
@@ -203,7 +206,6 @@ static void reverse_depths(const gv_window *w, motion *m, scratch *s) {
         for (int k = 0; k < 3; k++) m->t[j][k] = -m->t[j][k];
     }
 }
-
 
 // The largest translation gets length 1 (the scale is free).
 static void normalise_scale(const gv_window *w, motion *m) {
@@ -384,7 +386,8 @@ static void rotation_information(gv_window *w, const motion *m, scratch *s) {
             if (!ok || !gv_inverse_sym3(info, C)) continue;
         } else {
             for (int r = 0; r < 3; r++)
-                for (int k = 0; k < 3; k++) info[3 * r + k] = s->S[(6 * j + (r > k ? r : k)) * n + 6 * j + (r > k ? k : r)];
+                for (int k = 0; k < 3; k++)
+                    info[3 * r + k] = s->S[(6 * j + (r > k ? r : k)) * n + 6 * j + (r > k ? k : r)];
         }
         for (int k = 0; k < 9; k++) info[k] /= w->sigma * w->sigma;
     }
@@ -424,7 +427,8 @@ static void choose(gv_window *w, scratch *s, const motion *m) {
         gv_window_pose *p = &w->pose[j];
         memcpy(p->R, m->R[j], sizeof p->R), memcpy(p->t, m->t[j], sizeof p->t);
         p->inliers = 0;
-        for (int i = 0; i < w->points; i++) p->inliers += !isnan(p->obs[i][0]) && error2(w, m, j, i) < 9 * w->sigma * w->sigma;
+        for (int i = 0; i < w->points; i++)
+            p->inliers += !isnan(p->obs[i][0]) && error2(w, m, j, i) < 9 * w->sigma * w->sigma;
     }
     rotation_information(w, m, s);
 }

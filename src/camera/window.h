@@ -14,10 +14,10 @@ enum { GV_WINDOW_POSES = 24, GV_WINDOW_POINTS = 400 };
 
 typedef struct gv_window_pose {
     double R[9], t[3];
-    double info[9];   // information of the rotation (left increment), 1 / rad^2; zero where undetermined
+    double info[9]; // information of the rotation (left increment), 1 / rad^2; zero where undetermined
     bool predicted; // an earlier window found this pose, up to scale:
     double expected_R[9], expected_t[3];
-    int seen, inliers; // points observed, and those that agree
+    int seen, inliers;               // points observed, and those that agree
     double obs[GV_WINDOW_POINTS][2]; // NaN where the point is not seen
 } gv_window_pose;
 
@@ -26,8 +26,8 @@ typedef struct gv_window {
     double a[GV_WINDOW_POINTS][2];
     double rho[GV_WINDOW_POINTS]; // 0 under the rotation model
     gv_window_pose pose[GV_WINDOW_POSES];
-    bool moved;    // chosen: the motion model
-    double sigma;  // error of one coordinate as found, normalised units
+    bool moved;                        // chosen: the motion model
+    double sigma;                      // error of one coordinate as found, normalised units
     double cost_rotation, cost_motion; // robust costs in units of sigma^2, for the record
 } gv_window;
 

@@ -20,7 +20,8 @@ static void svd3(double U[9], double d[3], double V[9], const double A[9]) {
                     c += M[3 * i + p] * M[3 * i + q];
                 }
                 if (fabs(c) <= 1e-17 * sqrt(a * b) || c == 0) continue;
-                double z = (b - a) / (2 * c), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(1 + z * z)), cs = 1 / sqrt(1 + t * t), sn = cs * t;
+                double z = (b - a) / (2 * c), t = (z >= 0 ? 1 : -1) / (fabs(z) + sqrt(1 + z * z)),
+                       cs = 1 / sqrt(1 + t * t), sn = cs * t;
                 for (int i = 0; i < 3; i++) {
                     double x = M[3 * i + p], y = M[3 * i + q];
                     M[3 * i + p] = cs * x - sn * y;
@@ -70,7 +71,8 @@ static double det3(const double M[9]) {
     return M[0] * (M[4] * M[8] - M[5] * M[7]) - M[1] * (M[3] * M[8] - M[5] * M[6]) + M[2] * (M[3] * M[7] - M[4] * M[6]);
 }
 
-// C = (1/N) sum (y - my)(x - mx)^T = U D V^T;  R = U S V^T with S = diag(1, 1, sign);  s = tr(D S) / var(x)  (SPEC.md 15.4)
+// C = (1/N) sum (y - my)(x - mx)^T = U D V^T;  R = U S V^T with S = diag(1, 1, sign);  s = tr(D S) / var(x)
+// (SPEC.md 15.4)
 gv_similarity gv_align(const float *x, const float *y, int n, int rigid) {
     gv_similarity a = {.s = 1};
     double mx[3] = {0}, my[3] = {0}, C[9] = {0}, var = 0, U[9], d[3], V[9];
@@ -91,7 +93,8 @@ gv_similarity gv_align(const float *x, const float *y, int n, int rigid) {
         for (int k = 0; k < 3; k++)
             a.R[3 * i + k] = U[3 * i] * V[3 * k] + U[3 * i + 1] * V[3 * k + 1] + sign * U[3 * i + 2] * V[3 * k + 2];
     if (!rigid && var > 0) a.s = (d[0] + d[1] + sign * d[2]) / var;
-    for (int i = 0; i < 3; i++) a.t[i] = my[i] - a.s * (a.R[3 * i] * mx[0] + a.R[3 * i + 1] * mx[1] + a.R[3 * i + 2] * mx[2]);
+    for (int i = 0; i < 3; i++)
+        a.t[i] = my[i] - a.s * (a.R[3 * i] * mx[0] + a.R[3 * i + 1] * mx[1] + a.R[3 * i + 2] * mx[2]);
     return a;
 }
 
@@ -99,7 +102,8 @@ void gv_align_apply(float *out, const gv_similarity *a, const float *x, int n) {
     for (int i = 0; i < n; i++) {
         const double p[3] = {x[3 * i], x[3 * i + 1], x[3 * i + 2]};
         for (int c = 0; c < 3; c++)
-            out[3 * i + c] = (float)(a->s * (a->R[3 * c] * p[0] + a->R[3 * c + 1] * p[1] + a->R[3 * c + 2] * p[2]) + a->t[c]);
+            out[3 * i + c] =
+                (float)(a->s * (a->R[3 * c] * p[0] + a->R[3 * c + 1] * p[1] + a->R[3 * c + 2] * p[2]) + a->t[c]);
     }
 }
 
@@ -122,8 +126,8 @@ static void middle(float m[3], const float *joints, const int pelvis[2]) {
     for (int c = 0; c < 3; c++) m[c] = (joints[3 * pelvis[0] + c] + joints[3 * pelvis[1] + c]) / 2;
 }
 
-void gv_pve(float *out, const float *pp, const float *tp, int points, const float *pj, const float *tj, int frames, int joints,
-            const int pelvis[2]) {
+void gv_pve(float *out, const float *pp, const float *tp, int points, const float *pj, const float *tj, int frames,
+            int joints, const int pelvis[2]) {
     for (int t = 0; t < frames; t++) {
         float a[3], b[3];
         double sum = 0;
@@ -150,7 +154,8 @@ void gv_pa_mpjpe(float *out, const float *pred, const float *target, int frames,
     }
 }
 
-void gv_accel_error(float *out, const float *pred, const float *target, int frames, int joints, const int pelvis[2], double fps) {
+void gv_accel_error(float *out, const float *pred, const float *target, int frames, int joints, const int pelvis[2],
+                    double fps) {
     for (int t = 1; t + 1 < frames; t++) {
         float a[3][3], b[3][3];
         double sum = 0;
@@ -161,7 +166,8 @@ void gv_accel_error(float *out, const float *pred, const float *target, int fram
         for (int j = 0; j < joints; j++) {
             float x[3], y[3];
             for (int c = 0; c < 3; c++) {
-                const float *p = pred + ((long)(t - 1) * joints + j) * 3 + c, *q = target + ((long)(t - 1) * joints + j) * 3 + c;
+                const float *p = pred + ((long)(t - 1) * joints + j) * 3 + c,
+                            *q = target + ((long)(t - 1) * joints + j) * 3 + c;
                 x[c] = (p[0] - a[0][c]) - 2 * (p[3 * joints] - a[1][c]) + (p[6 * joints] - a[2][c]);
                 y[c] = (q[0] - b[0][c]) - 2 * (q[3 * joints] - b[1][c]) + (q[6 * joints] - b[2][c]);
             }
@@ -171,12 +177,15 @@ void gv_accel_error(float *out, const float *pred, const float *target, int fram
     }
 }
 
-static void chunked(float *out, const float *pred, const float *target, int frames, int joints, int chunk, int align_frames) {
+static void chunked(float *out, const float *pred, const float *target, int frames, int joints, int chunk,
+                    int align_frames) {
     for (int from = 0; from < frames; from += chunk) {
         int n = frames - from < chunk ? frames - from : chunk, m = align_frames && align_frames < n ? align_frames : n;
         const float *x = pred + (long)from * joints * 3, *y = target + (long)from * joints * 3;
         gv_similarity a = gv_align(x, y, m * joints, 0);
-        for (int t = 0; t < n; t++) out[from + t] = (float)(1000 * mean_aligned(&a, x + (long)t * joints * 3, y + (long)t * joints * 3, joints));
+        for (int t = 0; t < n; t++)
+            out[from + t] =
+                (float)(1000 * mean_aligned(&a, x + (long)t * joints * 3, y + (long)t * joints * 3, joints));
     }
 }
 

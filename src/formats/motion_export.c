@@ -14,7 +14,8 @@
 enum { J = GV_MOTION_JOINTS };
 static const double loose_joint_m = 0.02; // joints further than this from the skeleton are no skeleton
 
-const int gv_motion_parents[GV_MOTION_JOINTS] = {-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19};
+const int gv_motion_parents[GV_MOTION_JOINTS] = {-1, 0, 0, 0, 1,  2,  3,  4,  5,  6,  7,
+                                                 8,  9, 9, 9, 12, 13, 14, 16, 17, 18, 19};
 
 double gv_motion_mean_rate(const gv_motion *m, bool *even) {
     double mean = m->fps > 0 ? 1 / m->fps : 1.0 / 30;
@@ -54,7 +55,8 @@ static gv_status write_trc(FILE *f, const gv_motion *m, const char *path, gv_err
     fputs("\n\n", f);
     for (int t = 0; t < m->frames; t++) {
         fprintf(f, "%d\t%.6f", t + 1, m->time_sec[t]);
-        for (int i = 0; i < J * 3; i++) fprintf(f, "\t%.3f", 1000 * (double)m->joints_world[(size_t)t * J * 3 + (size_t)i]);
+        for (int i = 0; i < J * 3; i++)
+            fprintf(f, "\t%.3f", 1000 * (double)m->joints_world[(size_t)t * J * 3 + (size_t)i]);
         fputc('\n', f);
     }
     return GV_OK;
@@ -101,7 +103,8 @@ static gv_status rest_offsets(const gv_motion *m, double offsets[J][3], const ch
             rest_bone(m, t, j, global[gv_motion_parents[j]], bone);
             double d = hypot(hypot(bone[0] - offsets[j][0], bone[1] - offsets[j][1]), bone[2] - offsets[j][2]);
             if (!(d <= loose_joint_m))
-                return gv_fail(err, GV_ERR_FORMAT, "%s: joints_world and the pose disagree by %.0f mm at %s in frame %d", path, 1000 * d,
+                return gv_fail(err, GV_ERR_FORMAT,
+                               "%s: joints_world and the pose disagree by %.0f mm at %s in frame %d", path, 1000 * d,
                                gv_joint_names[j], t);
         }
     }
@@ -110,7 +113,8 @@ static gv_status rest_offsets(const gv_motion *m, double offsets[J][3], const ch
 
 static void write_joint(FILE *f, const double offsets[J][3], int j, int depth) {
     fprintf(f, "%*s%s %s\n%*s{\n", depth, "", j ? "JOINT" : "ROOT", gv_joint_names[j], depth, "");
-    fprintf(f, "%*sOFFSET %.6f %.6f %.6f\n", depth + 2, "", 100 * offsets[j][0], 100 * offsets[j][1], 100 * offsets[j][2]);
+    fprintf(f, "%*sOFFSET %.6f %.6f %.6f\n", depth + 2, "", 100 * offsets[j][0], 100 * offsets[j][1],
+            100 * offsets[j][2]);
     fprintf(f, "%*sCHANNELS %s\n", depth + 2, "",
             j ? "3 Zrotation Xrotation Yrotation" : "6 Xposition Yposition Zposition Zrotation Xrotation Yrotation");
     bool leaf = true;
@@ -120,8 +124,8 @@ static void write_joint(FILE *f, const double offsets[J][3], int j, int depth) {
             write_joint(f, offsets, c, depth + 2);
         }
     if (leaf) // drawn as half of the bone before it
-        fprintf(f, "%*sEnd Site\n%*s{\n%*sOFFSET %.6f %.6f %.6f\n%*s}\n", depth + 2, "", depth + 2, "", depth + 4, "", 50 * offsets[j][0],
-                50 * offsets[j][1], 50 * offsets[j][2], depth + 2, "");
+        fprintf(f, "%*sEnd Site\n%*s{\n%*sOFFSET %.6f %.6f %.6f\n%*s}\n", depth + 2, "", depth + 2, "", depth + 4, "",
+                50 * offsets[j][0], 50 * offsets[j][1], 50 * offsets[j][2], depth + 2, "");
     fprintf(f, "%*s}\n", depth, "");
 }
 
@@ -176,8 +180,8 @@ static gv_status write_bvh(FILE *f, const gv_motion *m, const char *path, gv_err
     return GV_OK;
 }
 
-static gv_status write_text(const gv_motion *m, const char *path, gv_status (*write)(FILE *, const gv_motion *, const char *, gv_error *),
-                            gv_error *err) {
+static gv_status write_text(const gv_motion *m, const char *path,
+                            gv_status (*write)(FILE *, const gv_motion *, const char *, gv_error *), gv_error *err) {
     gv_outfile out;
     gv_status status = gv_outfile_begin(&out, path, err);
     if (status != GV_OK) return status;
@@ -188,7 +192,8 @@ static gv_status write_text(const gv_motion *m, const char *path, gv_status (*wr
         status = write(f, m, path, err);
         int failed = ferror(f), saved = errno;
         if (fclose(f) != 0) failed = 1, saved = errno;
-        if (failed && status == GV_OK) status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(saved ? saved : EIO));
+        if (failed && status == GV_OK)
+            status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(saved ? saved : EIO));
     }
     if (status == GV_OK) return gv_outfile_commit(&out, err);
     gv_outfile_abandon(&out);
@@ -222,7 +227,8 @@ static gv_status write_pt(const gv_motion *m, const char *path, gv_error *err) {
         for (int i = 0; i < m->extra_count; i++) {
             const gv_named_array *a = &m->extra[i];
             if (strncmp(a->name, "net/", 4)) continue;
-            items[n++] = (gv_torch_item){"net_outputs", a->name + 4, a->data, a->ndim, {a->shape[0], a->shape[1], a->shape[2], a->shape[3]}};
+            items[n++] = (gv_torch_item){
+                "net_outputs", a->name + 4, a->data, a->ndim, {a->shape[0], a->shape[1], a->shape[2], a->shape[3]}};
         }
         if (n == 9) items[n++] = (gv_torch_item){.group = "net_outputs"};
         status = gv_torch_write(path, items, n, err);

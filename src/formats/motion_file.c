@@ -10,9 +10,10 @@
 
 // Source: SMPL-X's joint order (smplx package, joint_names), the first 22.
 const char *const gv_joint_names[GV_MOTION_JOINTS] = {
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle",
-    "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+    "pelvis",     "left_hip",    "right_hip",    "spine1",      "left_knee",     "right_knee",
+    "spine2",     "left_ankle",  "right_ankle",  "spine3",      "left_foot",     "right_foot",
+    "neck",       "left_collar", "right_collar", "head",        "left_shoulder", "right_shoulder",
+    "left_elbow", "right_elbow", "left_wrist",   "right_wrist",
 };
 
 // The float arrays of one value per frame: one table for allocating, loading, saving.
@@ -23,8 +24,8 @@ typedef struct field {
     bool required;
 } field;
 
-#define FIELD(key, member, required, ...)                                                                                      \
-    {key, offsetof(gv_motion, member), (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), {__VA_ARGS__}, required}
+#define FIELD(key, member, required, ...)                                                                              \
+    { key, offsetof(gv_motion, member), (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), {__VA_ARGS__}, required }
 static const field fields[] = {
     FIELD("body_pose", body_pose, true, 63),
     FIELD("global_orient", global_orient, true, 3),
@@ -97,7 +98,8 @@ float *gv_motion_extra(gv_motion *m, const char *name, int ndim, const int *shap
 
 static gv_status check_finite(const char *path, const char *name, const float *x, size_t n, size_t row, gv_error *err) {
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is not finite in frame %zu", path, name, i / row);
+        if (!isfinite(x[i]))
+            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is not finite in frame %zu", path, name, i / row);
     return GV_OK;
 }
 
@@ -125,8 +127,7 @@ static gv_status load_times(gv_motion *m, gv_npz *z, gv_error *err) {
     for (int t = 0; t < m->frames; t++) m->time_sec[t] = m->frame_index[t] / m->fps;
     if (gv_npz_find(z, "time_sec")) {
         free(m->time_sec);
-        if (!(m->time_sec = gv_npz_read_f64(z, "time_sec", (int64_t[]){m->frames}, 1, NULL, err)))
-            return err->status;
+        if (!(m->time_sec = gv_npz_read_f64(z, "time_sec", (int64_t[]){m->frames}, 1, NULL, err))) return err->status;
     }
     for (int t = 0; t < m->frames; t++)
         if (!isfinite(m->time_sec[t]) || (t && m->time_sec[t] <= m->time_sec[t - 1]))
@@ -150,10 +151,12 @@ static gv_status check_names(gv_npz *z, gv_error *err) {
     char **names = gv_npz_read_strings(z, "joint_names", &n, err);
     if (!names) return err->status;
     if (n != GV_MOTION_JOINTS)
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld joint names, expected %d", gv_npz_path(z), (long long)n, GV_MOTION_JOINTS);
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: %lld joint names, expected %d", gv_npz_path(z), (long long)n,
+                         GV_MOTION_JOINTS);
     for (int i = 0; i < GV_MOTION_JOINTS && status == GV_OK; i++)
         if (strcmp(names[i], gv_joint_names[i]))
-            status = gv_fail(err, GV_ERR_FORMAT, "%s: joint %d is \"%.40s\", expected \"%s\"", gv_npz_path(z), i, names[i], gv_joint_names[i]);
+            status = gv_fail(err, GV_ERR_FORMAT, "%s: joint %d is \"%.40s\", expected \"%s\"", gv_npz_path(z), i,
+                             names[i], gv_joint_names[i]);
     free(names);
     return status;
 }
@@ -164,10 +167,12 @@ static gv_status load_extra(gv_motion *m, gv_npz *z, gv_error *err) {
         const gv_array *a = gv_npz_at(z, i);
         if (strncmp(a->name, "net/", 4) || !gv_dtype_size(a->dtype)) continue;
         if (a->ndim > 4 || strlen(a->name) >= sizeof m->extra->name || a->count > INT32_MAX)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has too long a name or too many axes", gv_npz_path(z), a->name);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has too long a name or too many axes", gv_npz_path(z),
+                           a->name);
         int shape[4] = {0};
         for (int d = 0; d < a->ndim; d++) {
-            if (a->shape[d] > INT32_MAX) return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is too large", gv_npz_path(z), a->name);
+            if (a->shape[d] > INT32_MAX)
+                return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is too large", gv_npz_path(z), a->name);
             shape[d] = (int)a->shape[d];
         }
         float *x = gv_npz_read_f32(z, a->name, NULL, -1, NULL, err);
@@ -199,8 +204,8 @@ gv_status gv_motion_load(gv_motion *m, const char *path, gv_error *err) {
     if (!pose) {
         status = gv_fail(err, GV_ERR_MISSING, "%s: not a motion file: has no \"body_pose\"", path);
     } else if (pose->ndim != 2 || pose->shape[1] != 63 || pose->shape[0] < 1 || pose->shape[0] > INT32_MAX / 1024) {
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: \"body_pose\" has %d axes and %lld rows, expected (frames, 63)", path, pose->ndim,
-                         (long long)(pose->ndim ? pose->shape[0] : 0));
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: \"body_pose\" has %d axes and %lld rows, expected (frames, 63)", path,
+                         pose->ndim, (long long)(pose->ndim ? pose->shape[0] : 0));
     } else {
         status = gv_motion_alloc(m, (int)pose->shape[0], err);
     }
@@ -239,7 +244,8 @@ gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err) {
     }
     for (int i = 0; i < m->extra_count; i++) {
         const gv_named_array *a = &m->extra[i];
-        gv_npz_add(w, a->name, GV_F32, a->data, (int64_t[]){a->shape[0], a->shape[1], a->shape[2], a->shape[3]}, a->ndim);
+        gv_npz_add(w, a->name, GV_F32, a->data, (int64_t[]){a->shape[0], a->shape[1], a->shape[2], a->shape[3]},
+                   a->ndim);
     }
     return gv_npz_finish(w, err);
 }

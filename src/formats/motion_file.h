@@ -13,7 +13,7 @@ typedef struct gv_named_array { // an extra float32 array, stored as it is (netw
 } gv_named_array;
 
 typedef struct gv_motion {
-    int frames;                 // L
+    int frames; // L
     float betas[10];
     float *body_pose;           // [L, 63] axis-angle of joints 1..21, local
     float *global_orient;       // [L, 3] world (y up, ground y = 0), axis-angle
@@ -29,8 +29,8 @@ typedef struct gv_motion {
     int32_t *frame_index;       // [L]
     double *time_sec;           // [L]
     double fps;
-    int width, height;          // px, 0 unknown
-    gv_named_array *extra;      // [extra_count] written after the rest
+    int width, height;     // px, 0 unknown
+    gv_named_array *extra; // [extra_count] written after the rest
     int extra_count;
 } gv_motion;
 

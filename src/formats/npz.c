@@ -138,7 +138,8 @@ static bool parse_dict(text_cursor c, member *m) {
             descr = true;
             bool plain = take_string(&c, value, sizeof value);
             if (!plain && !skip_list(&c)) return false;
-            if (!plain || !gv_npz_parse_descr(value, &m->array.dtype, &m->width)) m->array.dtype = GV_OBJECT; // listed, never read
+            if (!plain || !gv_npz_parse_descr(value, &m->array.dtype, &m->width))
+                m->array.dtype = GV_OBJECT; // listed, never read
         } else if (!strcmp(key, "fortran_order") && !order) {
             order = true;
             m->array.fortran_order = take_word(&c, "True");
@@ -203,30 +204,37 @@ static gv_status add_member(gv_npz *z, const zip_stat_t *st, zip_uint64_t file_s
     member *m = &z->members[z->count];
     *m = (member){.index = st->index, .size = st->size};
     size_t n = strlen(st->name);
-    if (n > GV_NPZ_MAX_NAME) return gv_fail(err, GV_ERR_FORMAT, "%s: member name of %zu bytes, expected at most %d", z->path, n, GV_NPZ_MAX_NAME);
+    if (n > GV_NPZ_MAX_NAME)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: member name of %zu bytes, expected at most %d", z->path, n,
+                       GV_NPZ_MAX_NAME);
     char *name = strndup(st->name, n - 4); // without ".npy"
     if (!name) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", z->path);
     m->array.name = name;
     z->count++;
     if (st->comp_size > file_size || st->size / DEFLATE_RATIO > st->comp_size)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: member \"%s\" claims %llu bytes, more than its %llu packed bytes can hold", z->path,
-                       name, (unsigned long long)st->size, (unsigned long long)st->comp_size);
+        return gv_fail(err, GV_ERR_FORMAT,
+                       "%s: member \"%s\" claims %llu bytes, more than its %llu packed bytes can hold", z->path, name,
+                       (unsigned long long)st->size, (unsigned long long)st->comp_size);
     zip_file_t *f = zip_fopen_index(z->zip, st->index, 0);
-    if (!f) return gv_fail(err, GV_ERR_FORMAT, "%s: cannot read member \"%s\": %s", z->path, name, zip_strerror(z->zip));
+    if (!f)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: cannot read member \"%s\": %s", z->path, name, zip_strerror(z->zip));
     const char *wrong = read_header(f, m, buffer);
     zip_fclose(f);
     if (wrong) return gv_fail(err, GV_ERR_FORMAT, "%s: member \"%s\" %s", z->path, name, wrong);
     int64_t bytes;
     if (m->array.dtype == GV_OBJECT) return GV_OK;
     if (__builtin_mul_overflow(m->array.count, (int64_t)m->width, &bytes) || (zip_uint64_t)bytes + m->header != m->size)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: member \"%s\" has %llu bytes of data, expected %lld elements of %zu bytes", z->path,
-                       name, (unsigned long long)(m->size - m->header), (long long)m->array.count, m->width);
+        return gv_fail(err, GV_ERR_FORMAT,
+                       "%s: member \"%s\" has %llu bytes of data, expected %lld elements of %zu bytes", z->path, name,
+                       (unsigned long long)(m->size - m->header), (long long)m->array.count, m->width);
     return GV_OK;
 }
 
 static gv_status list_members(gv_npz *z, zip_uint64_t file_size, gv_error *err) {
     zip_int64_t n = zip_get_num_entries(z->zip, 0);
-    if (n > GV_NPZ_MAX_MEMBERS) return gv_fail(err, GV_ERR_FORMAT, "%s: %lld members, expected at most %d", z->path, (long long)n, GV_NPZ_MAX_MEMBERS);
+    if (n > GV_NPZ_MAX_MEMBERS)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: %lld members, expected at most %d", z->path, (long long)n,
+                       GV_NPZ_MAX_MEMBERS);
     z->members = gv_calloc2((size_t)n, sizeof *z->members);
     char *buffer = malloc(MAX_HEADER);
     gv_status status = z->members && buffer ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory", z->path);
@@ -251,7 +259,8 @@ static gv_status open_zip(gv_npz *z, zip_uint64_t file_size, gv_error *err) {
     zip_error_t e;
     zip_error_init_with_code(&e, code);
     bool io = code == ZIP_ER_OPEN || code == ZIP_ER_READ || code == ZIP_ER_SEEK;
-    gv_status status = gv_fail(err, io ? GV_ERR_IO : GV_ERR_FORMAT, "%s: not a readable .npz archive: %s", z->path, zip_error_strerror(&e));
+    gv_status status = gv_fail(err, io ? GV_ERR_IO : GV_ERR_FORMAT, "%s: not a readable .npz archive: %s", z->path,
+                               zip_error_strerror(&e));
     zip_error_fini(&e);
     return status;
 }
@@ -275,7 +284,8 @@ gv_status gv_npz_open(gv_npz **out, const char *path, gv_error *err) {
         free(z);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
-    gv_status status = looks_like_pickle(path) ? gv_npz_open_pickle(z, err) : open_zip(z, (zip_uint64_t)file.st_size, err);
+    gv_status status =
+        looks_like_pickle(path) ? gv_npz_open_pickle(z, err) : open_zip(z, (zip_uint64_t)file.st_size, err);
     if (status != GV_OK) {
         gv_npz_close(z);
         return status;
@@ -338,7 +348,8 @@ static const member *find_checked(gv_npz *z, const char *name, const int64_t *sh
         char found[160], expected[160];
         gv_npz_shape_text(found, sizeof found, m->array.shape, m->array.ndim);
         gv_npz_shape_text(expected, sizeof expected, shape, ndim);
-        gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s %s, expected %s", z->path, name, gv_dtype_name(m->array.dtype), found, expected);
+        gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s %s, expected %s", z->path, name, gv_dtype_name(m->array.dtype),
+                found, expected);
         return NULL;
     }
     return m;
@@ -419,7 +430,8 @@ static const char *read_elements(stream *s, const member *m, void *dst, gv_dtype
     return stream_ended(s) ? NULL : "is damaged (checksum)";
 }
 
-static void *read_as(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_dtype to, gv_error *err) {
+static void *read_as(gv_npz *z, const char *name, const int64_t *shape, int ndim, int64_t *extent, gv_dtype to,
+                     gv_error *err) {
     const member *m = find_checked(z, name, shape, ndim, err);
     if (!m) return NULL;
     const gv_array *a = &m->array;
@@ -483,7 +495,8 @@ static size_t utf8(char *out, uint32_t c) {
     if (c < 0x800) return out[0] = (char)(0xc0 | c >> 6), out[1] = (char)(0x80 | (c & 63)), 2;
     if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return *out = '?', 1;
     if (c < 0x10000)
-        return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63)), 3;
+        return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63)),
+               3;
     out[0] = (char)(0xf0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 63));
     return out[2] = (char)(0x80 | (c >> 6 & 63)), out[3] = (char)(0x80 | (c & 63)), 4;
 }
@@ -510,7 +523,8 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
     if (!m) return NULL;
     const gv_array *a = &m->array;
     if ((a->dtype != GV_UNICODE && a->dtype != GV_BYTES) || a->count > MAX_TEXT || (a->fortran_order && a->ndim > 1)) {
-        gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s, expected a list of text", z->path, name, gv_dtype_name(a->dtype));
+        gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s, expected a list of text", z->path, name,
+                gv_dtype_name(a->dtype));
         return NULL;
     }
     size_t n = (size_t)a->count, bytes = n * m->width;

@@ -20,7 +20,19 @@
 #include <stdint.h>
 
 typedef enum gv_dtype {
-    GV_F16, GV_BF16, GV_F32, GV_F64, GV_I8, GV_U8, GV_I16, GV_U16, GV_I32, GV_U32, GV_I64, GV_U64, GV_BOOL,
+    GV_F16,
+    GV_BF16,
+    GV_F32,
+    GV_F64,
+    GV_I8,
+    GV_U8,
+    GV_I16,
+    GV_U16,
+    GV_I32,
+    GV_U32,
+    GV_I64,
+    GV_U64,
+    GV_BOOL,
     GV_UNICODE, // '<Un': n UCS-4 characters
     GV_BYTES,   // '|Sn'
     GV_OBJECT,  // pickled, structured, complex or big-endian; not readable
@@ -63,8 +75,8 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
 typedef struct gv_npz_writer gv_npz_writer;
 gv_status gv_npz_create(gv_npz_writer **out, const char *path, gv_error *err);
 void gv_npz_add(gv_npz_writer *w, const char *name, gv_dtype dtype, const void *data, const int64_t *shape, int ndim);
-void gv_npz_add_f32(gv_npz_writer *w, const char *name, const float *data, int ndim, ...);     // extents as int
-void gv_npz_add_i32(gv_npz_writer *w, const char *name, const int32_t *data, int ndim, ...);   // extents as int
+void gv_npz_add_f32(gv_npz_writer *w, const char *name, const float *data, int ndim, ...);   // extents as int
+void gv_npz_add_i32(gv_npz_writer *w, const char *name, const int32_t *data, int ndim, ...); // extents as int
 void gv_npz_add_f64_scalar(gv_npz_writer *w, const char *name, double value);
 void gv_npz_add_i32_scalar(gv_npz_writer *w, const char *name, int32_t value);
 void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n);

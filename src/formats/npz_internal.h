@@ -6,10 +6,10 @@
 enum { GV_NPZ_MAX_MEMBERS = 10000, GV_NPZ_MAX_NAME = 512 };
 
 typedef struct gv_npz_member {
-    gv_array array;           // its name is owned
-    size_t width;             // bytes per element, text types too
-    zip_uint64_t index, size; // in the zip archive; size: uncompressed bytes, the header's included
-    size_t header;            // bytes before the elements
+    gv_array array;             // its name is owned
+    size_t width;               // bytes per element, text types too
+    zip_uint64_t index, size;   // in the zip archive; size: uncompressed bytes, the header's included
+    size_t header;              // bytes before the elements
     const unsigned char *bytes; // the elements, where they lie in memory (pickles)
 } gv_npz_member;
 
@@ -17,7 +17,7 @@ struct gv_npz {
     char *path;
     gv_npz_member *members;
     int count;
-    zip_t *zip;             // NULL for a pickle
+    zip_t *zip;                      // NULL for a pickle
     struct gv_pickle_source *pickle; // NULL for a zip archive
 };
 

@@ -96,7 +96,8 @@ static bool array_type(const gv_pickle *p, gv_value v, gv_npz_member *m) {
 // An ndarray; false for anything else, for unreadable types and for shapes that do not fit the bytes.
 static bool read_array(source *s, gv_value v, gv_npz_member *m) {
     const gv_pickle *p = s->p;
-    if (!gv_pickle_is_call(p, v, "numpy.core.multiarray _reconstruct") && !gv_pickle_is_call(p, v, "numpy._core.multiarray _reconstruct"))
+    if (!gv_pickle_is_call(p, v, "numpy.core.multiarray _reconstruct") &&
+        !gv_pickle_is_call(p, v, "numpy._core.multiarray _reconstruct"))
         return false;
     gv_value state = gv_pickle_state(p, v), shape = gv_pickle_at(p, state, 1);
     int64_t fortran = 0, bytes;
@@ -106,25 +107,28 @@ static bool read_array(source *s, gv_value v, gv_npz_member *m) {
         int64_t *extent = &m->array.shape[m->array.ndim++];
         if (!gv_pickle_int(p, gv_pickle_item(p, c), extent) || *extent < 0) return false;
     }
-    if (!array_type(p, gv_pickle_at(p, state, 2), m) || !gv_pickle_int(p, gv_pickle_at(p, state, 3), &fortran)) return false;
+    if (!array_type(p, gv_pickle_at(p, state, 2), m) || !gv_pickle_int(p, gv_pickle_at(p, state, 3), &fortran))
+        return false;
     m->array.fortran_order = fortran != 0;
     m->bytes = array_bytes(s, gv_pickle_at(p, state, 4), &size);
-    return m->bytes && gv_npz_count_elements(&m->array) && !__builtin_mul_overflow(m->array.count, (int64_t)m->width, &bytes) &&
-           (uint64_t)bytes == size;
+    return m->bytes && gv_npz_count_elements(&m->array) &&
+           !__builtin_mul_overflow(m->array.count, (int64_t)m->width, &bytes) && (uint64_t)bytes == size;
 }
 
 static bool read_indices(source *s, gv_value v, int32_t **out, int64_t *count) {
     gv_npz_member m = {0};
-    if (!read_array(s, v, &m) || (*count >= 0 && m.array.count != *count) || m.array.count > MAX_DENSE - s->dense) return false;
+    if (!read_array(s, v, &m) || (*count >= 0 && m.array.count != *count) || m.array.count > MAX_DENSE - s->dense)
+        return false;
     *count = m.array.count;
     s->dense += *count;
     *out = gv_calloc2((size_t)m.array.count, sizeof **out);
-    return keep(s, *out) && gv_elements_to_i32(*out, m.bytes, m.array.dtype, (size_t)m.array.count) == (size_t)m.array.count;
+    return keep(s, *out) &&
+           gv_elements_to_i32(*out, m.bytes, m.array.dtype, (size_t)m.array.count) == (size_t)m.array.count;
 }
 
 // Compressed columns (or rows): entries indptr[k] .. indptr[k + 1] belong to column k.
-static bool scatter(double *dense, const double *data, const int32_t *indices, const int32_t *indptr, int64_t count, int64_t major,
-                    int64_t minor, int64_t major_stride, int64_t minor_stride) {
+static bool scatter(double *dense, const double *data, const int32_t *indices, const int32_t *indptr, int64_t count,
+                    int64_t major, int64_t minor, int64_t major_stride, int64_t minor_stride) {
     for (int64_t k = 0; k < major; k++) {
         if (indptr[k] < 0 || indptr[k] > indptr[k + 1] || indptr[k + 1] > count) return false;
         for (int32_t i = indptr[k]; i < indptr[k + 1]; i++) {
@@ -142,20 +146,24 @@ static bool read_sparse(source *s, gv_value v, gv_npz_member *m) {
     gv_value state = gv_pickle_state(p, v), shape = gv_pickle_get(p, state, "_shape");
     int64_t rows = 0, columns = 0, elements, count = -1;
     if ((!by_column && !is_class(p, class_of(p, v), "csr_matrix")) || gv_pickle_count(p, shape) != 2) return false;
-    if (!gv_pickle_int(p, gv_pickle_at(p, shape, 0), &rows) || !gv_pickle_int(p, gv_pickle_at(p, shape, 1), &columns)) return false;
-    if (rows < 0 || columns < 0 || rows > MAX_DENSE || columns > MAX_DENSE || rows * columns > MAX_DENSE - s->dense) return false;
+    if (!gv_pickle_int(p, gv_pickle_at(p, shape, 0), &rows) || !gv_pickle_int(p, gv_pickle_at(p, shape, 1), &columns))
+        return false;
+    if (rows < 0 || columns < 0 || rows > MAX_DENSE || columns > MAX_DENSE || rows * columns > MAX_DENSE - s->dense)
+        return false;
     elements = rows * columns;
     int64_t major = by_column ? columns : rows, minor = by_column ? rows : columns, pointers = major + 1;
     int32_t *indices, *indptr;
     gv_npz_member data = {0};
     if (!read_indices(s, gv_pickle_get(p, state, "indices"), &indices, &count) ||
         !read_indices(s, gv_pickle_get(p, state, "indptr"), &indptr, &pointers) ||
-        !read_array(s, gv_pickle_get(p, state, "data"), &data) || data.array.count != count || !gv_dtype_size(data.array.dtype))
+        !read_array(s, gv_pickle_get(p, state, "data"), &data) || data.array.count != count ||
+        !gv_dtype_size(data.array.dtype))
         return false;
     double *values = gv_calloc2((size_t)count, sizeof *values), *dense = gv_calloc2((size_t)elements, sizeof *dense);
     bool ok = values && dense;
     if (ok) gv_elements_to_f64(values, data.bytes, data.array.dtype, (size_t)count);
-    ok = ok && scatter(dense, values, indices, indptr, count, major, minor, by_column ? 1 : columns, by_column ? columns : 1);
+    ok = ok &&
+         scatter(dense, values, indices, indptr, count, major, minor, by_column ? 1 : columns, by_column ? columns : 1);
     free(values);
     if (!keep(s, dense) || !ok) return false;
     s->dense += elements;

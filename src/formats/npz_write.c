@@ -47,9 +47,9 @@ gv_status gv_npz_create(gv_npz_writer **out, const char *path, gv_error *err) {
 }
 
 static void descr_text(char *text, size_t capacity, gv_dtype t, size_t width) {
-    static const char *const code[] = {[GV_F16] = "<f2", [GV_F32] = "<f4", [GV_F64] = "<f8", [GV_I8] = "|i1",
-                                       [GV_U8] = "|u1",  [GV_I16] = "<i2", [GV_U16] = "<u2", [GV_I32] = "<i4",
-                                       [GV_U32] = "<u4", [GV_I64] = "<i8", [GV_U64] = "<u8", [GV_BOOL] = "|b1"};
+    static const char *const code[] = {
+        [GV_F16] = "<f2", [GV_F32] = "<f4", [GV_F64] = "<f8", [GV_I8] = "|i1",  [GV_U8] = "|u1",  [GV_I16] = "<i2",
+        [GV_U16] = "<u2", [GV_I32] = "<i4", [GV_U32] = "<u4", [GV_I64] = "<i8", [GV_U64] = "<u8", [GV_BOOL] = "|b1"};
     if (t == GV_UNICODE)
         snprintf(text, capacity, "<U%zu", width / 4);
     else
@@ -57,11 +57,13 @@ static void descr_text(char *text, size_t capacity, gv_dtype t, size_t width) {
 }
 
 // Version 1.0 header, padded with spaces so that the elements start at a multiple of 64 (NumPy NEP 1).
-static size_t make_header(unsigned char *out, size_t capacity, gv_dtype t, size_t width, const int64_t *shape, int ndim) {
+static size_t make_header(unsigned char *out, size_t capacity, gv_dtype t, size_t width, const int64_t *shape,
+                          int ndim) {
     char descr[32], extents[240];
     descr_text(descr, sizeof descr, t, width);
     gv_npz_shape_text(extents, sizeof extents, shape, ndim);
-    int n = snprintf((char *)out + 10, capacity - 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, extents);
+    int n = snprintf((char *)out + 10, capacity - 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr,
+                     extents);
     size_t total = ((size_t)n + 10 + 1 + 63) & ~(size_t)63;
     assert(total <= capacity);
     memset(out + 10 + n, ' ', total - 10 - (size_t)n);
@@ -73,7 +75,8 @@ static size_t make_header(unsigned char *out, size_t capacity, gv_dtype t, size_
 }
 
 // Elements are copied: the caller's array may go as soon as this returns.
-static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, const void *data, const int64_t *shape, int ndim) {
+static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, const void *data, const int64_t *shape,
+                int ndim) {
     unsigned char header[512];
     char member_name[GV_NPZ_MAX_NAME + 8];
     size_t count = 1, bytes = 0;
@@ -169,7 +172,8 @@ void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *s
 
 gv_status gv_npz_finish(gv_npz_writer *w, gv_error *err) {
     gv_status status = w->err.status;
-    if (status == GV_OK && w->members == 0) status = gv_fail(&w->err, GV_ERR_ARGUMENT, "%s: nothing to write", w->file.path);
+    if (status == GV_OK && w->members == 0)
+        status = gv_fail(&w->err, GV_ERR_ARGUMENT, "%s: nothing to write", w->file.path);
     if (status == GV_OK) {
         if (zip_close(w->zip) == 0)
             w->zip = NULL;

@@ -68,7 +68,8 @@ static bool orthonormal(const float *r, int n) {
     return det > 0;
 }
 
-static gv_status check_rotations(const char *path, const char *name, const float *x, int frames, int rows, gv_error *err) {
+static gv_status check_rotations(const char *path, const char *name, const float *x, int frames, int rows,
+                                 gv_error *err) {
     for (int t = 0; t < frames; t++)
         if (!orthonormal(x + (size_t)t * (size_t)rows * 3, rows))
             return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is no rotation in frame %d", path, name, t);
@@ -86,11 +87,12 @@ static gv_status check_values(const gv_observations *o, const char *path, gv_err
     for (int t = 0; t < o->length && s == GV_OK; t++) {
         const float *K = o->K + 9 * (size_t)t;
         if (K[0] <= 0 || K[4] <= 0)
-            s = gv_fail(err, GV_ERR_FORMAT, "%s: \"K_fullimg\" has focal lengths %g and %g in frame %d, expected more than 0", path,
+            s = gv_fail(err, GV_ERR_FORMAT,
+                        "%s: \"K_fullimg\" has focal lengths %g and %g in frame %d, expected more than 0", path,
                         (double)K[0], (double)K[4], t);
         else if (o->bbx_xys[3 * (size_t)t + 2] <= 0)
-            s = gv_fail(err, GV_ERR_FORMAT, "%s: \"bbx_xys\" has a side of %g px in frame %d, expected more than 0", path,
-                        (double)o->bbx_xys[3 * (size_t)t + 2], t);
+            s = gv_fail(err, GV_ERR_FORMAT, "%s: \"bbx_xys\" has a side of %g px in frame %d, expected more than 0",
+                        path, (double)o->bbx_xys[3 * (size_t)t + 2], t);
     }
     for (int t = 0; t < n && s == GV_OK; t++)
         if (!isfinite(o->time_sec[t]) || (t && o->time_sec[t] <= o->time_sec[t - 1]) ||
@@ -102,7 +104,8 @@ static gv_status check_values(const gv_observations *o, const char *path, gv_err
 // ---- loading
 
 // Replaces *slot by the member, when it is there or required.
-static gv_status load_f32(gv_npz *z, const char *name, bool required, const int64_t *shape, int ndim, float **slot, gv_error *err) {
+static gv_status load_f32(gv_npz *z, const char *name, bool required, const int64_t *shape, int ndim, float **slot,
+                          gv_error *err) {
     if (!required && !gv_npz_find(z, name)) return GV_OK;
     float *x = gv_npz_read_f32(z, name, shape, ndim, NULL, err);
     if (!x) return err->status;
@@ -147,8 +150,10 @@ static gv_status load_times(gv_observations *o, gv_npz *z, gv_error *err) {
 static gv_status load_camera(gv_observations *o, gv_npz *z, gv_error *err) {
     bool rotation = gv_npz_find(z, "R_w2c") != NULL, velocity = gv_npz_find(z, "cam_angvel") != NULL;
     if (!rotation && !velocity)
-        return gv_fail(err, GV_ERR_MISSING, "%s: has neither \"R_w2c\" nor \"cam_angvel\"; for a camera that stands still give R_w2c = identity",
-                       gv_npz_path(z));
+        return gv_fail(
+            err, GV_ERR_MISSING,
+            "%s: has neither \"R_w2c\" nor \"cam_angvel\"; for a camera that stands still give R_w2c = identity",
+            gv_npz_path(z));
     if (!rotation) {
         free(o->R_w2c);
         o->R_w2c = NULL;

@@ -11,13 +11,13 @@
 enum {
     MAX_VALUES = 1 << 22,
     MAX_CELLS = 1 << 23,
-    MEMO_SLACK = 64,       // writers number the memo without gaps, from 0 or 1; popped values may leave a few
-    MAX_LINE = 1 << 16,    // of a number or name in the text protocol
+    MEMO_SLACK = 64,    // writers number the memo without gaps, from 0 or 1; popped values may leave a few
+    MAX_LINE = 1 << 16, // of a number or name in the text protocol
 };
 
 typedef struct value {
     gv_pickle_kind kind;
-    uint32_t count;       // of cells, or bytes of a string
+    uint32_t count; // of cells, or bytes of a string
     gv_cell first, last;
     union {
         int64_t i;
@@ -308,7 +308,10 @@ static char *own_text(machine *m, size_t n) {
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 // Python's string escapes within s[0..n): writes at most n bytes.
@@ -357,7 +360,8 @@ static size_t put_utf8(char *out, uint32_t c) {
     if (c < 0x80) return out[0] = (char)c, 1;
     if (c < 0x800) return out[0] = (char)(0xc0 | c >> 6), out[1] = (char)(0x80 | (c & 63)), 2;
     if (c < 0x10000)
-        return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63)), 3;
+        return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63)),
+               3;
     out[0] = (char)(0xf0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 63));
     return out[2] = (char)(0x80 | (c >> 6 & 63)), out[3] = (char)(0x80 | (c & 63)), 4;
 }
@@ -454,7 +458,8 @@ static bool push_persistent(machine *m) {
 static bool build(machine *m) {
     gv_value state = pop(m), object = top(m);
     if (!state || !object) return false;
-    if (m->p->values[object].kind == GV_PICKLE_OBJECT) m->p->values[object].state = state; // dictionaries: _metadata, not kept
+    if (m->p->values[object].kind == GV_PICKLE_OBJECT)
+        m->p->values[object].state = state; // dictionaries: _metadata, not kept
     return true;
 }
 
@@ -535,66 +540,119 @@ static bool new_object(machine *m, bool keywords) {
 
 static bool step(machine *m, unsigned char op) {
     switch (op) {
-    case 0x80: return number_and(m, 1, check_protocol);
-    case 0x95: return number_and(m, 8, skip_frame);
-    case '(': return push_mark(m);
-    case '}': return push(m, make(m, GV_PICKLE_DICT));
-    case ']': return push(m, make(m, GV_PICKLE_LIST));
-    case ')': return push(m, make(m, GV_PICKLE_TUPLE));
-    case 0x8f: return push(m, make(m, GV_PICKLE_SET));
-    case 'N': return push(m, make(m, GV_PICKLE_NONE));
-    case 0x88: return push_bool(m, true);
-    case 0x89: return push_bool(m, false);
-    case 't': return push_marked(m, GV_PICKLE_TUPLE);
-    case 'l': return push_marked(m, GV_PICKLE_LIST);
-    case 'd': return push_marked(m, GV_PICKLE_DICT);
-    case 0x91: return push_marked(m, GV_PICKLE_SET); // FROZENSET
-    case 0x85: return push_tuple(m, 1);
-    case 0x86: return push_tuple(m, 2);
-    case 0x87: return push_tuple(m, 3);
-    case 'K': return number_and(m, 1, push_uint);
-    case 'M': return number_and(m, 2, push_uint);
-    case 'J': return number_and(m, 4, push_int32);
-    case 0x8a: return push_long(m, 1);
-    case 0x8b: return push_long(m, 4);
-    case 'G': return push_double(m);
+    case 0x80:
+        return number_and(m, 1, check_protocol);
+    case 0x95:
+        return number_and(m, 8, skip_frame);
+    case '(':
+        return push_mark(m);
+    case '}':
+        return push(m, make(m, GV_PICKLE_DICT));
+    case ']':
+        return push(m, make(m, GV_PICKLE_LIST));
+    case ')':
+        return push(m, make(m, GV_PICKLE_TUPLE));
+    case 0x8f:
+        return push(m, make(m, GV_PICKLE_SET));
+    case 'N':
+        return push(m, make(m, GV_PICKLE_NONE));
+    case 0x88:
+        return push_bool(m, true);
+    case 0x89:
+        return push_bool(m, false);
+    case 't':
+        return push_marked(m, GV_PICKLE_TUPLE);
+    case 'l':
+        return push_marked(m, GV_PICKLE_LIST);
+    case 'd':
+        return push_marked(m, GV_PICKLE_DICT);
+    case 0x91:
+        return push_marked(m, GV_PICKLE_SET); // FROZENSET
+    case 0x85:
+        return push_tuple(m, 1);
+    case 0x86:
+        return push_tuple(m, 2);
+    case 0x87:
+        return push_tuple(m, 3);
+    case 'K':
+        return number_and(m, 1, push_uint);
+    case 'M':
+        return number_and(m, 2, push_uint);
+    case 'J':
+        return number_and(m, 4, push_int32);
+    case 0x8a:
+        return push_long(m, 1);
+    case 0x8b:
+        return push_long(m, 4);
+    case 'G':
+        return push_double(m);
     case 'I':
-    case 'L': return push_line_int(m);
-    case 'F': return push_line_float(m);
-    case 'S': return push_line_string(m);
-    case 'V': return push_line_unicode(m);
+    case 'L':
+        return push_line_int(m);
+    case 'F':
+        return push_line_float(m);
+    case 'S':
+        return push_line_string(m);
+    case 'V':
+        return push_line_unicode(m);
     case 'X': // BINUNICODE
     case 'T': // BINSTRING
-    case 'B': return push_string(m, 4);
+    case 'B':
+        return push_string(m, 4);
     case 0x8c: // SHORT_BINUNICODE
     case 'U':  // SHORT_BINSTRING
-    case 'C': return push_string(m, 1);
+    case 'C':
+        return push_string(m, 1);
     case 0x8d: // BINUNICODE8
-    case 0x8e: return push_string(m, 8);
-    case 'q': return number_and(m, 1, put);
-    case 'r': return number_and(m, 4, put);
-    case 0x94: return put(m, m->puts); // MEMOIZE
-    case 'p': return put_line(m, true);
-    case 'h': return number_and(m, 1, get);
-    case 'j': return number_and(m, 4, get);
-    case 'g': return put_line(m, false);
-    case 'c': return push_global(m);
-    case 0x93: return push_stack_global(m);
-    case 'R': return reduce(m);
-    case 0x81: return new_object(m, false);
-    case 0x92: return new_object(m, true);
-    case 'o': return push_obj(m);
-    case 'b': return build(m);
-    case 'a': return extend_by(m, 1);
-    case 's': return extend_by(m, 2);
+    case 0x8e:
+        return push_string(m, 8);
+    case 'q':
+        return number_and(m, 1, put);
+    case 'r':
+        return number_and(m, 4, put);
+    case 0x94:
+        return put(m, m->puts); // MEMOIZE
+    case 'p':
+        return put_line(m, true);
+    case 'h':
+        return number_and(m, 1, get);
+    case 'j':
+        return number_and(m, 4, get);
+    case 'g':
+        return put_line(m, false);
+    case 'c':
+        return push_global(m);
+    case 0x93:
+        return push_stack_global(m);
+    case 'R':
+        return reduce(m);
+    case 0x81:
+        return new_object(m, false);
+    case 0x92:
+        return new_object(m, true);
+    case 'o':
+        return push_obj(m);
+    case 'b':
+        return build(m);
+    case 'a':
+        return extend_by(m, 1);
+    case 's':
+        return extend_by(m, 2);
     case 'e':
-    case 0x90: return extend(m, false);
-    case 'u': return extend(m, true);
-    case 'Q': return push_persistent(m);
-    case '0': return pop_any(m);
-    case '1': return drop_marked(m);
-    case '2': return push(m, top(m));
-    default: return fail(m, "has an opcode that is not supported");
+    case 0x90:
+        return extend(m, false);
+    case 'u':
+        return extend(m, true);
+    case 'Q':
+        return push_persistent(m);
+    case '0':
+        return pop_any(m);
+    case '1':
+        return drop_marked(m);
+    case '2':
+        return push(m, top(m));
+    default:
+        return fail(m, "has an opcode that is not supported");
     }
 }
 
@@ -613,7 +671,8 @@ static bool run(machine *m) {
     return fail(m, "ends before its end mark");
 }
 
-gv_status gv_pickle_parse(gv_pickle **out, const void *data, size_t size, size_t *used, const char *path, gv_error *err) {
+gv_status gv_pickle_parse(gv_pickle **out, const void *data, size_t size, size_t *used, const char *path,
+                          gv_error *err) {
     *out = NULL;
     gv_pickle *p = calloc(1, sizeof *p);
     if (!p) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
@@ -625,8 +684,8 @@ gv_status gv_pickle_parse(gv_pickle **out, const void *data, size_t size, size_t
     if (used) *used = (size_t)(m.at - m.start);
     if (!ok) {
         gv_pickle_free(p);
-        return gv_fail(err, m.no_memory ? GV_ERR_MEMORY : GV_ERR_FORMAT, "%s: its pickle %s (at byte %zu of %zu)", path, m.wrong,
-                       (size_t)(m.at - m.start), size);
+        return gv_fail(err, m.no_memory ? GV_ERR_MEMORY : GV_ERR_FORMAT, "%s: its pickle %s (at byte %zu of %zu)", path,
+                       m.wrong, (size_t)(m.at - m.start), size);
     }
     *out = p;
     return GV_OK;
@@ -710,7 +769,8 @@ gv_value gv_pickle_item(const gv_pickle *p, gv_cell c) {
 gv_value gv_pickle_get(const gv_pickle *p, gv_value v, const char *key) {
     gv_value found = 0;
     for (gv_cell c = gv_pickle_first(p, v); c; c = gv_pickle_next(p, c))
-        if (p->cells[c].key && p->values[p->cells[c].key].kind == GV_PICKLE_STRING && gv_pickle_is(p, p->cells[c].key, key))
+        if (p->cells[c].key && p->values[p->cells[c].key].kind == GV_PICKLE_STRING &&
+            gv_pickle_is(p, p->cells[c].key, key))
             found = p->cells[c].item;
     return found;
 }

@@ -3,8 +3,8 @@
 //     gv_pickle *p = NULL;
 //     if (gv_pickle_parse(&p, bytes, size, NULL, "x.ckpt", &err) != GV_OK) ...
 //     gv_value top = gv_pickle_root(p), sd = gv_pickle_get(p, top, "state_dict");
-//     for (gv_cell c = gv_pickle_first(p, sd); c; c = gv_pickle_next(p, c)) use(gv_pickle_key(p, c), gv_pickle_item(p, c));
-//     gv_pickle_free(p);
+//     for (gv_cell c = gv_pickle_first(p, sd); c; c = gv_pickle_next(p, c)) use(gv_pickle_key(p, c), gv_pickle_item(p,
+//     c)); gv_pickle_free(p);
 //
 // The machine builds plain values. A GLOBAL is only a name; what REDUCE or NEWOBJ would call becomes a
 // GV_PICKLE_OBJECT that remembers the callable, its arguments, its state (BUILD) and its items. The one
@@ -40,7 +40,8 @@ typedef uint32_t gv_cell;  // one element of a container, 0: end
 typedef struct gv_pickle gv_pickle;
 
 // *used (may be NULL) receives the bytes up to and including STOP. `path` only serves the messages.
-gv_status gv_pickle_parse(gv_pickle **out, const void *data, size_t size, size_t *used, const char *path, gv_error *err);
+gv_status gv_pickle_parse(gv_pickle **out, const void *data, size_t size, size_t *used, const char *path,
+                          gv_error *err);
 void gv_pickle_free(gv_pickle *p); // accepts NULL
 
 gv_value gv_pickle_root(const gv_pickle *p);

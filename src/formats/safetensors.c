@@ -16,8 +16,9 @@ enum { MAX_HEADER = 100 << 20, PIECE = 1 << 16 }; // the format's own limit is 1
 static const struct {
     const char *name;
     gv_dtype dtype;
-} types[] = {{"F32", GV_F32}, {"F16", GV_F16}, {"BF16", GV_BF16}, {"F64", GV_F64}, {"I8", GV_I8},   {"U8", GV_U8},    {"I16", GV_I16},
-             {"U16", GV_U16}, {"I32", GV_I32}, {"U32", GV_U32},   {"I64", GV_I64}, {"U64", GV_U64}, {"BOOL", GV_BOOL}};
+} types[] = {{"F32", GV_F32}, {"F16", GV_F16}, {"BF16", GV_BF16}, {"F64", GV_F64}, {"I8", GV_I8},
+             {"U8", GV_U8},   {"I16", GV_I16}, {"U16", GV_U16},   {"I32", GV_I32}, {"U32", GV_U32},
+             {"I64", GV_I64}, {"U64", GV_U64}, {"BOOL", GV_BOOL}};
 
 static const char *parse_type(const json_t *j, gv_dtype *out) {
     for (size_t i = 0; json_is_string(j) && i < sizeof types / sizeof *types; i++)
@@ -25,9 +26,11 @@ static const char *parse_type(const json_t *j, gv_dtype *out) {
     return "has a type that is not supported";
 }
 
-static const char *parse_tensor(const json_t *j, const unsigned char *data, size_t size, gv_tensor *t, gv_tensor_place *p) {
+static const char *parse_tensor(const json_t *j, const unsigned char *data, size_t size, gv_tensor *t,
+                                gv_tensor_place *p) {
     const json_t *shape = json_object_get(j, "shape"), *offsets = json_object_get(j, "data_offsets");
-    if (!json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2) return "has no shape or data_offsets";
+    if (!json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
+        return "has no shape or data_offsets";
     const char *wrong = parse_type(json_object_get(j, "dtype"), &t->dtype);
     if (wrong) return wrong;
     if (json_array_size(shape) > 16) return "has more than 16 axes";
@@ -39,7 +42,8 @@ static const char *parse_tensor(const json_t *j, const unsigned char *data, size
         p->stride[i] = elements;
         if (t->shape[i] < 0 || __builtin_mul_overflow(elements, t->shape[i], &elements)) return "has a malformed shape";
     }
-    if (!json_is_integer(json_array_get(offsets, 0)) || !json_is_integer(json_array_get(offsets, 1))) return "has malformed data_offsets";
+    if (!json_is_integer(json_array_get(offsets, 0)) || !json_is_integer(json_array_get(offsets, 1)))
+        return "has malformed data_offsets";
     from = json_integer_value(json_array_get(offsets, 0));
     to = json_integer_value(json_array_get(offsets, 1));
     if (from < 0 || to < from || (uint64_t)to > size) return "lies outside the file";
@@ -57,7 +61,8 @@ static gv_status keep_metadata(gv_tensors *w, json_t *object, gv_error *err) {
     if (!(w->metadata = calloc(2 * json_object_size(object) + 1, sizeof *w->metadata)))
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
     json_object_foreach(object, key, value) {
-        if (!json_is_string(value)) return gv_fail(err, GV_ERR_FORMAT, "%s: metadata \"%.100s\" is no text", w->path, key);
+        if (!json_is_string(value))
+            return gv_fail(err, GV_ERR_FORMAT, "%s: metadata \"%.100s\" is no text", w->path, key);
         char *k = strdup(key), *v = strdup(json_string_value(value));
         w->metadata[2 * w->metadata_count] = k;
         w->metadata[2 * w->metadata_count++ + 1] = v;
@@ -71,12 +76,14 @@ gv_status gv_safetensors_read(gv_tensors *w, gv_error *err) {
     w->container = "safetensors";
     for (int i = 0; i < 8; i++) length |= (uint64_t)w->data[i] << 8 * i;
     if (length > MAX_HEADER || length > w->size - 8)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: header of %llu bytes in a file of %zu", w->path, (unsigned long long)length, w->size);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: header of %llu bytes in a file of %zu", w->path,
+                       (unsigned long long)length, w->size);
     json_error_t wrong_json;
     json_t *header = json_loadb((const char *)w->data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &wrong_json);
     if (!json_is_object(header)) {
         json_decref(header);
-        return gv_fail(err, GV_ERR_FORMAT, "%s: its header is no JSON object: %s", w->path, header ? "another value" : wrong_json.text);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: its header is no JSON object: %s", w->path,
+                       header ? "another value" : wrong_json.text);
     }
     const unsigned char *data = w->data + 8 + length;
     size_t size = w->size - 8 - (size_t)length;
@@ -121,7 +128,8 @@ static char *make_header(const gv_tensor_view *tensors, int n, gv_dtype dtype, c
         for (int d = 0; d < tensors[i].ndim; d++) json_array_append_new(shape, json_integer(tensors[i].shape[d]));
         size_t end = at + count_elements(&tensors[i]) * gv_dtype_size(dtype);
         json_object_set_new(header, tensors[i].name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets", (json_int_t)at, (json_int_t)end));
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets",
+                                      (json_int_t)at, (json_int_t)end));
         at = end;
     }
     char *text = json_dumps(header, JSON_COMPACT);
@@ -135,9 +143,12 @@ static int write_data(FILE *f, const gv_tensor_view *t, gv_dtype dtype) {
     for (size_t at = 0; at < n; at += PIECE) {
         size_t k = n - at < PIECE ? n - at : PIECE;
         const void *p = half;
-        if (dtype == GV_F16) gv_elements_f16_from_f32(half, t->data + at, k);
-        else if (dtype == GV_BF16) gv_elements_bf16_from_f32(half, t->data + at, k);
-        else p = t->data + at;
+        if (dtype == GV_F16)
+            gv_elements_f16_from_f32(half, t->data + at, k);
+        else if (dtype == GV_BF16)
+            gv_elements_bf16_from_f32(half, t->data + at, k);
+        else
+            p = t->data + at;
         if (fwrite(p, width, k, f) != k) return -1;
     }
     return 0;
@@ -155,8 +166,8 @@ static int write_all(FILE *f, const char *header, const gv_tensor_view *tensors,
     return 0;
 }
 
-gv_status gv_safetensors_write(const char *path, const gv_tensor_view *tensors, int n, gv_dtype dtype, const char *const *metadata,
-                               gv_error *err) {
+gv_status gv_safetensors_write(const char *path, const gv_tensor_view *tensors, int n, gv_dtype dtype,
+                               const char *const *metadata, gv_error *err) {
     assert(dtype == GV_F32 || dtype == GV_F16 || dtype == GV_BF16);
     gv_outfile out;
     gv_status status = gv_outfile_begin(&out, path, err);

@@ -3,8 +3,8 @@
 #include "formats/tensors.h"
 
 typedef struct gv_tensor_place {
-    const unsigned char *data; // element 0 of the storage
-    int64_t elements;          // of the storage
+    const unsigned char *data;  // element 0 of the storage
+    int64_t elements;           // of the storage
     int64_t offset, stride[16]; // in elements
 } gv_tensor_place;
 
@@ -16,8 +16,8 @@ struct gv_tensors {
     gv_tensor *tensors;      // [count] in file order; names are owned
     gv_tensor_place *places; // [count]
     int count, capacity;
-    int *order;      // [count] sorted by name
-    char **keys;     // [key_count] of a checkpoint's top level
+    int *order;  // [count] sorted by name
+    char **keys; // [key_count] of a checkpoint's top level
     int key_count;
     char **metadata; // [2 * metadata_count] key, value
     int metadata_count;
@@ -26,8 +26,8 @@ struct gv_tensors {
 // Adds one tensor after checking that it lies within its storage (sizes, strides and offset non-negative,
 // the last element inside, and no more elements than a small multiple of the storage's). `t->name` is
 // ignored, the name is copied from [name, length].
-gv_status gv_tensor_table_add(gv_tensors *w, const char *name, size_t length, const gv_tensor *t, const gv_tensor_place *place,
-                              gv_error *err);
+gv_status gv_tensor_table_add(gv_tensors *w, const char *name, size_t length, const gv_tensor *t,
+                              const gv_tensor_place *place, gv_error *err);
 
 gv_status gv_torch_zip_read(gv_tensors *w, gv_error *err);
 gv_status gv_torch_legacy_read(gv_tensors *w, gv_error *err);

@@ -14,12 +14,13 @@
 enum {
     MAX_TENSORS = 1 << 20,
     MAX_TENSOR_NAME = 4096,
-    EXPANSION = 64,         // a stride of 0 may repeat elements, but not without bound
-    SMALL = 1 << 16,        // elements that are always allowed
+    EXPANSION = 64,  // a stride of 0 may repeat elements, but not without bound
+    SMALL = 1 << 16, // elements that are always allowed
 };
 
 static gv_status read_container(gv_tensors *w, gv_error *err) {
-    static const unsigned char legacy[15] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+    static const unsigned char legacy[15] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
+                                             0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
     const unsigned char *p = w->data;
     if (w->size >= 4 && !memcmp(p, "PK\3\4", 4)) return gv_torch_zip_read(w, err);
     if (w->size >= sizeof legacy && !memcmp(p, legacy, sizeof legacy)) return gv_torch_legacy_read(w, err);
@@ -85,17 +86,18 @@ static const char *check_place(gv_tensor *t, const gv_tensor_place *p) {
     return NULL;
 }
 
-gv_status gv_tensor_table_add(gv_tensors *w, const char *name, size_t length, const gv_tensor *t, const gv_tensor_place *place,
-                              gv_error *err) {
+gv_status gv_tensor_table_add(gv_tensors *w, const char *name, size_t length, const gv_tensor *t,
+                              const gv_tensor_place *place, gv_error *err) {
     gv_tensor checked = *t;
     int shown = length < 200 ? (int)length : 200;
-    const char *wrong = length > MAX_TENSOR_NAME ? "has a name longer than 4096 bytes"
+    const char *wrong = length > MAX_TENSOR_NAME  ? "has a name longer than 4096 bytes"
                         : memchr(name, 0, length) ? "has a name with a zero byte"
                                                   : check_place(&checked, place);
     if (wrong) return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.*s\" %s", w->path, shown, name, wrong);
     if (w->count == w->capacity) {
         int capacity = w->capacity ? 2 * w->capacity : 256;
-        if (capacity > MAX_TENSORS) return gv_fail(err, GV_ERR_FORMAT, "%s: more than %d tensors", w->path, MAX_TENSORS);
+        if (capacity > MAX_TENSORS)
+            return gv_fail(err, GV_ERR_FORMAT, "%s: more than %d tensors", w->path, MAX_TENSORS);
         void *tensors = realloc(w->tensors, (size_t)capacity * sizeof *w->tensors);
         if (tensors) w->tensors = tensors;
         void *places = realloc(w->places, (size_t)capacity * sizeof *w->places);
@@ -115,12 +117,14 @@ static int compare_names(const void *x, const void *y, void *tensors) {
 }
 
 static gv_status sort_by_name(gv_tensors *w, gv_error *err) {
-    if (!(w->order = gv_calloc2((size_t)w->count, sizeof *w->order))) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
+    if (!(w->order = gv_calloc2((size_t)w->count, sizeof *w->order)))
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
     for (int i = 0; i < w->count; i++) w->order[i] = i;
     qsort_r(w->order, (size_t)w->count, sizeof *w->order, compare_names, w->tensors);
     for (int i = 1; i < w->count; i++)
         if (!strcmp(w->tensors[w->order[i - 1]].name, w->tensors[w->order[i]].name))
-            return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.200s\" is there twice", w->path, w->tensors[w->order[i]].name);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.200s\" is there twice", w->path,
+                           w->tensors[w->order[i]].name);
     return GV_OK;
 }
 
@@ -147,8 +151,10 @@ static int find_index(const gv_tensors *w, const char *name) {
     for (int lo = 0, hi = w->count; lo < hi;) {
         int middle = lo + (hi - lo) / 2, order = strcmp(name, w->tensors[w->order[middle]].name);
         if (order == 0) return w->order[middle];
-        if (order < 0) hi = middle;
-        else lo = middle + 1;
+        if (order < 0)
+            hi = middle;
+        else
+            lo = middle + 1;
     }
     return -1;
 }
@@ -231,7 +237,8 @@ float *gv_tensors_read_f32(gv_tensors *w, const char *name, const int64_t *shape
     if ((size_t)t->count <= GV_ALLOC_LIMIT / sizeof *data)
         data = aligned_alloc(64, ((size_t)t->count * sizeof *data + 64) & ~(size_t)63);
     if (!data) {
-        gv_fail(err, GV_ERR_MEMORY, "%s: no memory for tensor \"%s\" of %lld elements", w->path, name, (long long)t->count);
+        gv_fail(err, GV_ERR_MEMORY, "%s: no memory for tensor \"%s\" of %lld elements", w->path, name,
+                (long long)t->count);
         return NULL;
     }
     if (t->count && is_contiguous(t, p))

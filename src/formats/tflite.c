@@ -117,8 +117,8 @@ typedef struct loader {
 } loader;
 
 static gv_status broken(loader *l) {
-    return gv_fail(l->err, GV_ERR_FORMAT, "not a valid tflite file: %s lies outside the file of %zu bytes",
-                   l->r.bad, l->r.size);
+    return gv_fail(l->err, GV_ERR_FORMAT, "not a valid tflite file: %s lies outside the file of %zu bytes", l->r.bad,
+                   l->r.size);
 }
 
 static void *take(loader *l, int64_t count) {
@@ -162,19 +162,15 @@ static uint32_t number_at(loader *l, numbers n, size_t i) {
 }
 
 // Finds segments and indices of the compressed last dimension; false where the scheme is another one.
-static bool sparse_scheme(loader *l, size_t sparsity, const gv_tflite_tensor *t, numbers *segments,
-                          numbers *indices) {
+static bool sparse_scheme(loader *l, size_t sparsity, const gv_tflite_tensor *t, numbers *segments, numbers *indices) {
     reader *r = &l->r;
-    span order = field_vector(r, sparsity, 0, 4, "sparsity"),
-         blocks = field_vector(r, sparsity, 1, 4, "sparsity");
+    span order = field_vector(r, sparsity, 0, 4, "sparsity"), blocks = field_vector(r, sparsity, 1, 4, "sparsity");
     span dims = field_vector(r, sparsity, 2, 4, "sparsity");
-    if (t->ndim < 1 || order.count != (size_t)t->ndim || blocks.count || dims.count != (size_t)t->ndim)
-        return false;
+    if (t->ndim < 1 || order.count != (size_t)t->ndim || blocks.count || dims.count != (size_t)t->ndim) return false;
     for (int d = 0; d < t->ndim; d++) {
         size_t table = follow(r, dims.at + 4 * (size_t)d, "sparsity");
         int compressed = field_u8(r, table, 0, "sparsity");
-        if (read_i32(r, order.at + 4 * (size_t)d, "sparsity") != d || compressed != (d == t->ndim - 1))
-            return false;
+        if (read_i32(r, order.at + 4 * (size_t)d, "sparsity") != d || compressed != (d == t->ndim - 1)) return false;
         if (!compressed && field_i32(r, table, 1, 0, "sparsity") != t->shape[d]) return false;
         if (compressed) {
             *segments = sparse_numbers(l, table, 2);
@@ -200,13 +196,13 @@ static gv_status load_sparse(loader *l, int index, size_t sparsity, span data, i
         size_t from = number_at(l, segments, n), to = number_at(l, segments, n + 1);
         if (from != k || to < from || to > indices.v.count)
             return gv_fail(l->err, GV_ERR_FORMAT,
-                           "tensor %d: segments of row %zu are %zu to %zu, expected %zu to at most %zu",
-                           index, n, from, to, k, indices.v.count);
+                           "tensor %d: segments of row %zu are %zu to %zu, expected %zu to at most %zu", index, n, from,
+                           to, k, indices.v.count);
         for (; k < to; k++) {
             size_t c = number_at(l, indices, k);
             if (c >= columns)
-                return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d: sparse index %zu, expected less than %zu",
-                               index, c, columns);
+                return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d: sparse index %zu, expected less than %zu", index, c,
+                               columns);
             out[n * columns + c] = float_at(l, data, type, k);
         }
     }
@@ -220,9 +216,8 @@ static gv_status load_constant(loader *l, int index, size_t table, span data) {
     size_t sparsity = field_table(&l->r, table, 6, "sparsity"), width = type == TYPE_F16 ? 2 : 4;
     if (sparsity && type != TYPE_I32) return load_sparse(l, index, sparsity, data, type);
     if (data.count != (size_t)t->count * width)
-        return gv_fail(l->err, GV_ERR_FORMAT,
-                       "tensor %d: constant of %zu bytes, expected %lld numbers of %zu bytes", index,
-                       data.count, (long long)t->count, width);
+        return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d: constant of %zu bytes, expected %lld numbers of %zu bytes",
+                       index, data.count, (long long)t->count, width);
     void *out = take(l, t->count);
     if (!out) return GV_ERR_MEMORY;
     if (type == TYPE_I32) {
@@ -246,11 +241,10 @@ static gv_status load_tensor(loader *l, int index) {
     size_t buffer = (uint32_t)field_i32(r, table, 2, 0, "a tensor");
     if (r->bad) return broken(l);
     if (type != TYPE_F32 && type != TYPE_F16 && type != TYPE_I32)
-        return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d has type %d, expected float32, float16 or int32",
-                       index, type);
+        return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d has type %d, expected float32, float16 or int32", index, type);
     if (shape.count > GV_TFLITE_DIMS)
-        return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d has %zu dimensions, expected at most %d", index,
-                       shape.count, GV_TFLITE_DIMS);
+        return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d has %zu dimensions, expected at most %d", index, shape.count,
+                       GV_TFLITE_DIMS);
     if (buffer >= l->buffers.count)
         return gv_fail(l->err, GV_ERR_FORMAT, "tensor %d: buffer %zu, expected less than %zu", index, buffer,
                        l->buffers.count);
@@ -261,8 +255,8 @@ static gv_status load_tensor(loader *l, int index) {
         t->shape[d] = read_i32(r, shape.at + 4 * (size_t)d, "a tensor's shape");
         if (t->shape[d] < 1 || t->shape[d] > MAX_EXTENT || (t->count *= t->shape[d]) > GV_TFLITE_MAX_VALUES)
             return gv_fail(l->err, GV_ERR_FORMAT,
-                           "tensor %d: extent %d of dimension %d, expected 1 or more and at most %d numbers",
-                           index, t->shape[d], d, GV_TFLITE_MAX_VALUES);
+                           "tensor %d: extent %d of dimension %d, expected 1 or more and at most %d numbers", index,
+                           t->shape[d], d, GV_TFLITE_MAX_VALUES);
     }
     span data = field_vector(r, follow(r, l->buffers.at + 4 * buffer, "a buffer"), 0, 1, "a buffer");
     if (r->bad) return broken(l);
@@ -359,35 +353,32 @@ static gv_status check_window(loader *l, const gv_tflite_node *n) {
     const int *size = pool ? n->filter : n->dilation;
     for (int d = 0; d < 2; d++)
         if (n->stride[d] < 1 || n->stride[d] > 64 || size[d] < 1 || size[d] > 64)
-            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s): stride %d, %s %d, expected 1 to 64",
-                           n->index, gv_tflite_code_name(n->code), n->stride[d], pool ? "window" : "dilation",
-                           size[d]);
+            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s): stride %d, %s %d, expected 1 to 64", n->index,
+                           gv_tflite_code_name(n->code), n->stride[d], pool ? "window" : "dilation", size[d]);
     return GV_OK;
 }
 
 static gv_status node_tensors(loader *l, gv_tflite_node *n, span inputs, span outputs) {
     const char *name = gv_tflite_code_name(n->code);
     if (inputs.count < 1 || inputs.count > GV_TFLITE_INPUTS || outputs.count != 1)
-        return gv_fail(l->err, GV_ERR_FORMAT,
-                       "operator %d (%s) has %zu inputs and %zu outputs, expected 1 to %d and 1", n->index,
-                       name, inputs.count, outputs.count, GV_TFLITE_INPUTS);
+        return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s) has %zu inputs and %zu outputs, expected 1 to %d and 1",
+                       n->index, name, inputs.count, outputs.count, GV_TFLITE_INPUTS);
     n->inputs = (int)inputs.count;
     for (int i = 0; i < n->inputs; i++) {
         int t = read_i32(&l->r, inputs.at + 4 * (size_t)i, "an operator");
         if (t < -1 || t >= l->g->ntensors || (t < 0 && i == 0))
-            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s): input tensor %d, expected 0 to %d",
-                           n->index, name, t, l->g->ntensors - 1);
+            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s): input tensor %d, expected 0 to %d", n->index, name,
+                           t, l->g->ntensors - 1);
         if (t >= 0 && !l->written[t] && !l->g->tensors[t].f32 && !l->g->tensors[t].i32)
-            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s) reads tensor %d before it is computed",
-                           n->index, name, t);
+            return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s) reads tensor %d before it is computed", n->index,
+                           name, t);
         n->input[i] = t;
     }
     int t = n->output = read_i32(&l->r, outputs.at, "an operator");
     if (t < 0 || t >= l->g->ntensors || l->types[t] == TYPE_I32 || l->written[t] || l->g->tensors[t].f32 ||
         l->g->tensors[t].i32)
-        return gv_fail(
-            l->err, GV_ERR_FORMAT, "operator %d (%s) writes tensor %d, which %s", n->index, name, t,
-            t < 0 || t >= l->g->ntensors ? "does not exist" : "is an integer or has a value already");
+        return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s) writes tensor %d, which %s", n->index, name, t,
+                       t < 0 || t >= l->g->ntensors ? "does not exist" : "is an integer or has a value already");
     return GV_OK;
 }
 
@@ -397,9 +388,8 @@ static gv_status fold(loader *l, const gv_tflite_node *n) {
     gv_tflite_tensor *out = &l->g->tensors[n->output];
     bool same = in->f32 && in->ndim == out->ndim && memcmp(in->shape, out->shape, sizeof in->shape) == 0;
     if (!same)
-        return gv_fail(l->err, GV_ERR_FORMAT,
-                       "operator %d (%s): expected a float constant of the output's shape", n->index,
-                       gv_tflite_code_name(n->code));
+        return gv_fail(l->err, GV_ERR_FORMAT, "operator %d (%s): expected a float constant of the output's shape",
+                       n->index, gv_tflite_code_name(n->code));
     out->f32 = in->f32;
     return GV_OK;
 }
@@ -407,8 +397,7 @@ static gv_status fold(loader *l, const gv_tflite_node *n) {
 static gv_status load_node(loader *l, int index, span codes, size_t table) {
     reader *r = &l->r;
     size_t which = (uint32_t)field_i32(r, table, 0, 0, "an operator");
-    span inputs = field_vector(r, table, 1, 4, "an operator"),
-         outputs = field_vector(r, table, 2, 4, "an operator");
+    span inputs = field_vector(r, table, 1, 4, "an operator"), outputs = field_vector(r, table, 2, 4, "an operator");
     if (r->bad) return broken(l);
     if (which >= codes.count)
         return gv_fail(l->err, GV_ERR_FORMAT, "operator %d: code %zu, expected less than %zu", index, which,
@@ -441,17 +430,15 @@ static gv_status load_node(loader *l, int index, span codes, size_t table) {
 static gv_status load_list(loader *l, span v, bool outputs, int **list, int *count) {
     const char *what = outputs ? "output" : "input";
     if (v.count < 1 || v.count > (size_t)l->g->ntensors)
-        return gv_fail(l->err, GV_ERR_FORMAT, "the graph has %zu %ss, expected 1 to %d", v.count, what,
-                       l->g->ntensors);
+        return gv_fail(l->err, GV_ERR_FORMAT, "the graph has %zu %ss, expected 1 to %d", v.count, what, l->g->ntensors);
     if (!(*list = gv_arena_alloc(l->g->memory, v.count, sizeof **list)))
         return gv_fail(l->err, GV_ERR_MEMORY, "no memory");
     *count = (int)v.count;
     for (int i = 0; i < *count; i++) {
         int t = read_i32(&l->r, v.at + 4 * (size_t)i, "the graph");
         if (t < 0 || t >= l->g->ntensors || l->types[t] == TYPE_I32)
-            return gv_fail(l->err, GV_ERR_FORMAT,
-                           "graph %s %d is tensor %d, expected a float tensor, 0 to %d", what, i, t,
-                           l->g->ntensors - 1);
+            return gv_fail(l->err, GV_ERR_FORMAT, "graph %s %d is tensor %d, expected a float tensor, 0 to %d", what, i,
+                           t, l->g->ntensors - 1);
         bool constant = l->g->tensors[t].f32 != NULL;
         if (outputs ? !(l->written[t] || constant) : constant || l->written[t])
             return gv_fail(l->err, GV_ERR_FORMAT, "graph %s %d: tensor %d %s", what, i, t,
@@ -467,20 +454,17 @@ static gv_status load_graph(loader *l, span codes, size_t graph) {
     gv_tflite *g = l->g;
     l->tables = field_vector(r, graph, 0, 4, "the tensor list");
     span nodes = field_vector(r, graph, 3, 4, "the operator list");
-    span inputs = field_vector(r, graph, 1, 4, "the graph"),
-         outputs = field_vector(r, graph, 2, 4, "the graph");
+    span inputs = field_vector(r, graph, 1, 4, "the graph"), outputs = field_vector(r, graph, 2, 4, "the graph");
     if (r->bad) return broken(l);
     if (l->tables.count < 1 || l->tables.count > MAX_TENSORS || nodes.count > MAX_NODES)
-        return gv_fail(l->err, GV_ERR_FORMAT,
-                       "%zu tensors and %zu operators, expected 1 to %d and at most %d", l->tables.count,
-                       nodes.count, MAX_TENSORS, MAX_NODES);
+        return gv_fail(l->err, GV_ERR_FORMAT, "%zu tensors and %zu operators, expected 1 to %d and at most %d",
+                       l->tables.count, nodes.count, MAX_TENSORS, MAX_NODES);
     g->ntensors = (int)l->tables.count;
     g->tensors = gv_arena_alloc(g->memory, l->tables.count, sizeof *g->tensors);
     g->nodes = gv_arena_alloc(g->memory, nodes.count, sizeof *g->nodes);
     l->types = gv_arena_alloc(g->memory, l->tables.count, sizeof *l->types);
     l->written = gv_arena_alloc(g->memory, l->tables.count, sizeof *l->written);
-    if (!g->tensors || !g->nodes || !l->types || !l->written)
-        return gv_fail(l->err, GV_ERR_MEMORY, "no memory");
+    if (!g->tensors || !g->nodes || !l->types || !l->written) return gv_fail(l->err, GV_ERR_MEMORY, "no memory");
     gv_status s = GV_OK;
     for (int i = 0; i < g->ntensors && s == GV_OK; i++) s = load_tensor(l, i);
     if (s == GV_OK) s = load_list(l, inputs, false, &g->inputs, &g->ninputs);
@@ -496,13 +480,12 @@ static gv_status load_file(loader *l) {
         return gv_fail(l->err, GV_ERR_FORMAT, "not a tflite file: no TFL3 in its first 8 bytes");
     size_t model = follow(r, 0, "the root");
     int version = field_i32(r, model, 0, 0, "the root");
-    span codes = field_vector(r, model, 1, 4, "the operator codes"),
-         graphs = field_vector(r, model, 2, 4, "the root");
+    span codes = field_vector(r, model, 1, 4, "the operator codes"), graphs = field_vector(r, model, 2, 4, "the root");
     l->buffers = field_vector(r, model, 4, 4, "the buffers");
     if (r->bad) return broken(l);
     if (version != 3 || graphs.count != 1)
-        return gv_fail(l->err, GV_ERR_FORMAT, "tflite version %d with %zu graphs, expected version 3 with 1",
-                       version, graphs.count);
+        return gv_fail(l->err, GV_ERR_FORMAT, "tflite version %d with %zu graphs, expected version 3 with 1", version,
+                       graphs.count);
     gv_status s = load_graph(l, codes, follow(r, graphs.at, "the root"));
     return s == GV_OK && r->bad ? broken(l) : s;
 }

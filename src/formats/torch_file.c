@@ -35,9 +35,9 @@ static bool storage_type(const gv_pickle *p, gv_value v, gv_dtype *out) {
     static const struct {
         const char *name;
         gv_dtype dtype;
-    } types[] = {{"torch FloatStorage", GV_F32}, {"torch DoubleStorage", GV_F64},    {"torch HalfStorage", GV_F16},
-                 {"torch BFloat16Storage", GV_BF16}, {"torch LongStorage", GV_I64}, {"torch IntStorage", GV_I32},
-                 {"torch ShortStorage", GV_I16}, {"torch CharStorage", GV_I8},       {"torch ByteStorage", GV_U8},
+    } types[] = {{"torch FloatStorage", GV_F32},     {"torch DoubleStorage", GV_F64}, {"torch HalfStorage", GV_F16},
+                 {"torch BFloat16Storage", GV_BF16}, {"torch LongStorage", GV_I64},   {"torch IntStorage", GV_I32},
+                 {"torch ShortStorage", GV_I16},     {"torch CharStorage", GV_I8},    {"torch ByteStorage", GV_U8},
                  {"torch BoolStorage", GV_BOOL}};
     if (gv_pickle_kind_of(p, v) != GV_PICKLE_GLOBAL) return false;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -55,7 +55,8 @@ typedef struct storage_id { // ('storage', type, key, location, elements[, view]
 
 static const char *parse_storage_id(const gv_pickle *p, gv_value v, storage_id *id) {
     gv_value t = gv_pickle_kind_of(p, v) == GV_PICKLE_PERSISTENT ? gv_pickle_args(p, v) : 0;
-    if (gv_pickle_kind_of(p, t) != GV_PICKLE_TUPLE || gv_pickle_count(p, t) < 5 || !gv_pickle_is(p, gv_pickle_at(p, t, 0), "storage"))
+    if (gv_pickle_kind_of(p, t) != GV_PICKLE_TUPLE || gv_pickle_count(p, t) < 5 ||
+        !gv_pickle_is(p, gv_pickle_at(p, t, 0), "storage"))
         return "has a malformed storage";
     if (!storage_type(p, gv_pickle_at(p, t, 1), &id->dtype)) return "has a storage of unknown type";
     gv_value key = gv_pickle_at(p, t, 2);
@@ -86,7 +87,8 @@ static const char *place_in_zip(checkpoint *c, const storage_id *id, gv_tensor_p
                      id->key_length < 64 ? (int)id->key_length : 64, id->key);
     const gv_zip_entry *e = gv_zip_directory_find(&c->zip, name, (size_t)n);
     if (!e) return "has a storage that is not in the file";
-    if ((uint64_t)id->elements > e->size / gv_dtype_size(id->dtype)) return "has a storage that claims more than is stored";
+    if ((uint64_t)id->elements > e->size / gv_dtype_size(id->dtype))
+        return "has a storage that claims more than is stored";
     out->data = e->data;
     out->elements = id->elements;
     return NULL;
@@ -101,8 +103,8 @@ static const char *place_in_legacy(checkpoint *c, const storage_id *id, gv_tenso
     if (!id->view) return NULL;
     int64_t offset, elements;
     if (!gv_pickle_int(c->p, gv_pickle_at(c->p, id->view, 1), &offset) ||
-        !gv_pickle_int(c->p, gv_pickle_at(c->p, id->view, 2), &elements) || offset < 0 || elements < 0 || offset > s->elements ||
-        elements > s->elements - offset)
+        !gv_pickle_int(c->p, gv_pickle_at(c->p, id->view, 2), &elements) || offset < 0 || elements < 0 ||
+        offset > s->elements || elements > s->elements - offset)
         return "has a view outside its storage";
     out->data += (size_t)offset * gv_dtype_size(id->dtype);
     out->elements = elements;
@@ -113,8 +115,12 @@ static const char *place_in_legacy(checkpoint *c, const storage_id *id, gv_tenso
 
 // The call that builds the tensor, behind any _rebuild_parameter; 0 when v is no tensor.
 static gv_value tensor_call(const gv_pickle *p, gv_value v) {
-    for (int i = 0; i < 4 && gv_pickle_is_call(p, v, "torch._utils _rebuild_parameter"); i++) v = gv_pickle_at(p, gv_pickle_args(p, v), 0);
-    return gv_pickle_is_call(p, v, "torch._utils _rebuild_tensor_v2") || gv_pickle_is_call(p, v, "torch._utils _rebuild_tensor") ? v : 0;
+    for (int i = 0; i < 4 && gv_pickle_is_call(p, v, "torch._utils _rebuild_parameter"); i++)
+        v = gv_pickle_at(p, gv_pickle_args(p, v), 0);
+    return gv_pickle_is_call(p, v, "torch._utils _rebuild_tensor_v2") ||
+                   gv_pickle_is_call(p, v, "torch._utils _rebuild_tensor")
+               ? v
+               : 0;
 }
 
 // A tuple of at most 16 numbers, also within torch.Size; -1 when it is something else.
@@ -148,7 +154,8 @@ static gv_status add_tensor(checkpoint *c, const char *name, size_t length, gv_v
             wrong = "has another number of strides than of sizes";
     }
     if (wrong)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.*s\" %s", c->w->path, length < 200 ? (int)length : 200, name, wrong);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.*s\" %s", c->w->path, length < 200 ? (int)length : 200, name,
+                       wrong);
     return gv_tensor_table_add(c->w, name, length, &t, &place, err);
 }
 
@@ -163,7 +170,8 @@ static gv_status add_dictionary(checkpoint *c, gv_value dict, const char *prefix
         if (!call || !key || gv_pickle_kind_of(p, key) != GV_PICKLE_STRING) continue;
         const char *text = gv_pickle_string(p, key, &length);
         if (n + length > sizeof name)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.200s...\" has a name of %zu bytes", c->w->path, prefix, n + length);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: tensor \"%.200s...\" has a name of %zu bytes", c->w->path, prefix,
+                           n + length);
         memcpy(name, prefix, n);
         memcpy(name + n, text, length);
         status = add_tensor(c, name, n + length, call, err);
@@ -174,7 +182,7 @@ static gv_status add_dictionary(checkpoint *c, gv_value dict, const char *prefix
 // ---- torch.nn modules pickled as objects
 
 typedef struct frame {
-    gv_cell next; // child module to visit
+    gv_cell next;  // child module to visit
     size_t length; // of the name so far
 } frame;
 
@@ -210,7 +218,8 @@ static gv_status add_modules(checkpoint *c, gv_value root, gv_error *err) {
         const char *text = gv_pickle_kind_of(p, key) == GV_PICKLE_STRING ? gv_pickle_string(p, key, &n) : NULL;
         if (!text || gv_pickle_kind_of(p, child) != GV_PICKLE_OBJECT || c->visited[child]) continue;
         if (depth == MAX_DEPTH || f->length + n + 1 > MAX_PATH_NAME)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: modules nested deeper than %d or with names too long", c->w->path, MAX_DEPTH);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: modules nested deeper than %d or with names too long", c->w->path,
+                           MAX_DEPTH);
         c->visited[child] = 1;
         memcpy(name + f->length, text, n);
         name[f->length + n] = '.';
@@ -232,7 +241,8 @@ static gv_status list_keys(checkpoint *c, gv_value top, gv_error *err) {
         gv_value key = gv_pickle_key(p, cell);
         if (gv_pickle_kind_of(p, key) != GV_PICKLE_STRING) continue;
         const char *text = gv_pickle_string(p, key, &n);
-        if (!(w->keys[w->key_count] = strndup(text, n < 100 ? n : 100))) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
+        if (!(w->keys[w->key_count] = strndup(text, n < 100 ? n : 100)))
+            return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
         w->key_count++;
     }
     return GV_OK;
@@ -243,8 +253,9 @@ static gv_status refuse(const checkpoint *c, gv_error *err) {
     size_t n = 0;
     for (int i = 0; i < c->w->key_count && n < sizeof list - 1; i++)
         n += (size_t)snprintf(list + n, sizeof list - n, "%s\"%s\"", i ? ", " : "", c->w->keys[i]);
-    return gv_fail(err, GV_ERR_FORMAT, "%s: expected a dictionary with \"state_dict\" or \"model\" that holds tensors, found %s%s", c->w->path,
-                   *list ? "the keys " : "none", list);
+    return gv_fail(err, GV_ERR_FORMAT,
+                   "%s: expected a dictionary with \"state_dict\" or \"model\" that holds tensors, found %s%s",
+                   c->w->path, *list ? "the keys " : "none", list);
 }
 
 // The result file of the reference: dictionaries of tensors, one level deep.
@@ -270,7 +281,8 @@ static gv_status find_weights(checkpoint *c, gv_error *err) {
     if (gv_pickle_kind_of(p, dict) == GV_PICKLE_DICT) {
         status = add_dictionary(c, dict, "", err);
     } else if (gv_pickle_kind_of(p, model) == GV_PICKLE_OBJECT) {
-        if (!(c->visited = calloc((size_t)gv_pickle_size(p) + 1, 1))) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", c->w->path);
+        if (!(c->visited = calloc((size_t)gv_pickle_size(p) + 1, 1)))
+            return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", c->w->path);
         status = add_modules(c, model, err);
     } else if (gv_pickle_get(p, top, "smpl_params_global")) {
         status = add_result(c, top, err);
@@ -314,7 +326,8 @@ gv_status gv_torch_zip_read(gv_tensors *w, gv_error *err) {
     if (status != GV_OK) return status;
     const gv_zip_entry *e = find_pickle(&c);
     if (!e || c.root_length > 512)
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: a zip archive without data.pkl, expected a PyTorch checkpoint", w->path);
+        status =
+            gv_fail(err, GV_ERR_FORMAT, "%s: a zip archive without data.pkl, expected a PyTorch checkpoint", w->path);
     else if (is_big_endian(&c))
         status = gv_fail(err, GV_ERR_FORMAT, "%s: written on a big-endian machine, which is not supported", w->path);
     if (status == GV_OK) status = gv_pickle_parse(&c.p, e->data, e->size, NULL, w->path, err);
@@ -339,11 +352,14 @@ static gv_status check_system(gv_tensors *w, size_t *at, gv_error *err) {
     if (status != GV_OK) return status;
     bool known = gv_pickle_int(p, gv_pickle_root(p), &version) && version == 1001;
     gv_pickle_free(p);
-    if (!known) return gv_fail(err, GV_ERR_FORMAT, "%s: legacy PyTorch format version %lld, expected 1001", w->path, (long long)version);
+    if (!known)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: legacy PyTorch format version %lld, expected 1001", w->path,
+                       (long long)version);
     if ((status = next_pickle(w, at, &p, err)) != GV_OK) return status;
     gv_pickle_int(p, gv_pickle_get(p, gv_pickle_root(p), "little_endian"), &little);
     gv_pickle_free(p);
-    return little ? GV_OK : gv_fail(err, GV_ERR_FORMAT, "%s: written on a big-endian machine, which is not supported", w->path);
+    return little ? GV_OK
+                  : gv_fail(err, GV_ERR_FORMAT, "%s: written on a big-endian machine, which is not supported", w->path);
 }
 
 // The types of the storages are only in the persistent ids of the object's pickle.
@@ -351,7 +367,8 @@ static gv_status collect_storages(checkpoint *c, gv_error *err) {
     const gv_pickle *p = c->p;
     size_t n = 0, kept = 0;
     for (gv_value v = 1; v <= gv_pickle_size(p); v++) n += gv_pickle_kind_of(p, v) == GV_PICKLE_PERSISTENT;
-    if (!(c->storages = calloc(n + 1, sizeof *c->storages))) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", c->w->path);
+    if (!(c->storages = calloc(n + 1, sizeof *c->storages)))
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", c->w->path);
     for (gv_value v = 1; v <= gv_pickle_size(p); v++) {
         storage_id id;
         if (gv_pickle_kind_of(p, v) != GV_PICKLE_PERSISTENT) continue;
@@ -379,9 +396,11 @@ static gv_status locate_storages(checkpoint *c, const gv_pickle *keys, size_t at
         size_t length = 0;
         uint64_t elements = 0;
         gv_value key = gv_pickle_item(keys, cell);
-        const char *text = gv_pickle_kind_of(keys, key) == GV_PICKLE_STRING ? gv_pickle_string(keys, key, &length) : NULL;
+        const char *text =
+            gv_pickle_kind_of(keys, key) == GV_PICKLE_STRING ? gv_pickle_string(keys, key, &length) : NULL;
         storage *s = text ? find_storage(c, text, length) : NULL;
-        if (!s || s->data) return gv_fail(err, GV_ERR_FORMAT, "%s: its list names a storage that no tensor uses, or twice", w->path);
+        if (!s || s->data)
+            return gv_fail(err, GV_ERR_FORMAT, "%s: its list names a storage that no tensor uses, or twice", w->path);
         if (w->size - at < 8) return gv_fail(err, GV_ERR_FORMAT, "%s: is cut off within its storages", w->path);
         for (int i = 0; i < 8; i++) elements |= (uint64_t)w->data[at + (size_t)i] << 8 * i;
         at += 8;

@@ -144,7 +144,9 @@ static void pickle_tensor(FILE *f, const gv_torch_item *t, int key) {
     for (int i = 0; i < t->ndim; i++) pickle_int(f, t->shape[i]);
     fputs("t(", f);
     for (int i = 0; i < t->ndim; i++) pickle_int(f, stride[i]);
-    fputs("t\x89" "ccollections\nOrderedDict\n)RtR", f);
+    fputs("t\x89"
+          "ccollections\nOrderedDict\n)RtR",
+          f);
 }
 
 static bool same_group(const char *a, const char *b) {
@@ -171,8 +173,8 @@ static void pickle_items(FILE *f, const gv_torch_item *items, int n) {
     fputs(group ? "uu." : "u.", f);
 }
 
-static gv_status write_archive(zip_out *z, const char *pickle, size_t pickle_size, const gv_torch_item *items, int n, const char *path,
-                               gv_error *err) {
+static gv_status write_archive(zip_out *z, const char *pickle, size_t pickle_size, const gv_torch_item *items, int n,
+                               const char *path, gv_error *err) {
     char name[MAX_ENTRY_NAME];
     add_entry(z, "archive/data.pkl", pickle, pickle_size);
     for (int i = 0; i < n; i++) {
@@ -183,7 +185,8 @@ static gv_status write_archive(zip_out *z, const char *pickle, size_t pickle_siz
     add_entry(z, "archive/version", "3\n", 2);
     finish_zip(z);
     if (z->too_large) return gv_fail(err, GV_ERR_MEMORY, "%s: more than 4 GiB of tensors", path);
-    if (fflush(z->f) != 0 || ferror(z->f)) return gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno ? errno : EIO));
+    if (fflush(z->f) != 0 || ferror(z->f))
+        return gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno ? errno : EIO));
     return GV_OK;
 }
 
@@ -207,7 +210,8 @@ gv_status gv_torch_write(const char *path, const gv_torch_item *items, int n, gv
         status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     else
         status = write_archive(&z, pickle, pickle_size, items, n, path, err);
-    if (z.f && fclose(z.f) != 0 && status == GV_OK) status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    if (z.f && fclose(z.f) != 0 && status == GV_OK)
+        status = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     free(pickle);
     free(z.entries);
     if (status == GV_OK) return gv_outfile_commit(&out, err);

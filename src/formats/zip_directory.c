@@ -70,14 +70,17 @@ static const char *read_entry(const archive *a, uint64_t *at, uint64_t end, gv_z
     const unsigned char *h = a->data + *at;
     if (end - *at < CENTRAL_SIZE || memcmp(h, "PK\1\2", 4)) return "has a damaged directory";
     uint64_t flags = little(h + 8, 2), method = little(h + 10, 2), packed = little(h + 20, 4), size = little(h + 24, 4);
-    uint64_t name = little(h + 28, 2), extra = little(h + 30, 2), comment = little(h + 32, 2), local = little(h + 42, 4);
+    uint64_t name = little(h + 28, 2), extra = little(h + 30, 2), comment = little(h + 32, 2),
+             local = little(h + 42, 4);
     if (end - *at - CENTRAL_SIZE < name + extra + comment) return "has a damaged directory";
-    if (!read_zip64(h + CENTRAL_SIZE + name, extra, (uint64_t *[]){&size, &packed, &local})) return "has a damaged zip64 field";
+    if (!read_zip64(h + CENTRAL_SIZE + name, extra, (uint64_t *[]){&size, &packed, &local}))
+        return "has a damaged zip64 field";
     *at += CENTRAL_SIZE + name + extra + comment;
     if (flags & 1) return "has an encrypted entry";
     if (method != 0) return "has a compressed entry, which PyTorch never writes";
     if (packed != size) return "has an entry with two different sizes";
-    if (!inside(a, local, LOCAL_SIZE) || memcmp(a->data + local, "PK\3\4", 4)) return "has an entry without local header";
+    if (!inside(a, local, LOCAL_SIZE) || memcmp(a->data + local, "PK\3\4", 4))
+        return "has an entry without local header";
     uint64_t begin = local + LOCAL_SIZE + little(a->data + local + 26, 2) + little(a->data + local + 28, 2);
     if (!inside(a, begin, size)) return "has an entry that is larger than the file";
     *e = (gv_zip_entry){(const char *)h + CENTRAL_SIZE, name, a->data + begin, size};

@@ -8,17 +8,17 @@
 // chains of conversions (decoding, trajectory roll-out) whose rounding would otherwise add up.
 #pragma once
 
-void gv_rot_from_6d(float R[9], const float d6[6]);       // zero or parallel rows: as the formula, no NaN
+void gv_rot_from_6d(float R[9], const float d6[6]); // zero or parallel rows: as the formula, no NaN
 void gv_rot_to_6d(float d6[6], const float R[9]);
 void gv_rot_from_aa(float R[9], const float aa[3]);
-void gv_rot_to_aa(float aa[3], const float R[9]);         // |aa| <= pi; the sign at pi is arbitrary
-void gv_rot_from_quat(float R[9], const float q[4]);      // q need not be normalised
-void gv_rot_to_quat(float q[4], const float R[9]);        // w >= 0
+void gv_rot_to_aa(float aa[3], const float R[9]);    // |aa| <= pi; the sign at pi is arbitrary
+void gv_rot_from_quat(float R[9], const float q[4]); // q need not be normalised
+void gv_rot_to_quat(float q[4], const float R[9]);   // w >= 0
 void gv_quat_from_aa(float q[4], const float aa[3]);
 void gv_quat_to_aa(float aa[3], const float q[4]);
 void gv_quat_slerp(float q[4], const float a[4], const float b[4], float t); // shorter way, unit inputs
 
-void gv_mat3_mul(float C[9], const float A[9], const float B[9]);   // C = A B; C must not overlap
+void gv_mat3_mul(float C[9], const float A[9], const float B[9]);    // C = A B; C must not overlap
 void gv_mat3_mul_nt(float C[9], const float A[9], const float B[9]); // C = A B^T
 void gv_mat3_mul_tn(float C[9], const float A[9], const float B[9]); // C = A^T B
 void gv_mat3_apply(float y[3], const float A[9], const float x[3]);  // y must not overlap x

@@ -18,7 +18,8 @@ static void offsets(lane3 offset[BODY], const double *rest) {
 static void forward(lane_pose local[BODY], lane_pose global[BODY], const lane3 offset[BODY], const double *body_pose,
                     const double *orient, const double *transl, int first, int frames) {
     for (int j = 0; j < BODY; j++) {
-        lane3 aa = j ? lane3_gather(body_pose + 3 * (j - 1), first, frames, 63) : lane3_gather(orient, first, frames, 3);
+        lane3 aa =
+            j ? lane3_gather(body_pose + 3 * (j - 1), first, frames, 63) : lane3_gather(orient, first, frames, 3);
         lane_mat3 r = lane_mat3_from_aa(aa);
         local[j] = (lane_pose){lane_mat3_unit_columns(&r), offset[j]};
     }

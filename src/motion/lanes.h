@@ -12,10 +12,20 @@ enum { GV_LANES = 4 };
 typedef double gv_lane __attribute__((vector_size(8 * GV_LANES)));
 typedef int64_t gv_mask __attribute__((vector_size(8 * GV_LANES)));
 
-typedef struct lane3 { gv_lane x, y, z; } lane3;
-typedef struct lane_mat3 { lane3 col[3]; } lane_mat3;            // columns
-typedef struct lane_quat { gv_lane w; lane3 v; } lane_quat;
-typedef struct lane_pose { lane_mat3 rot; lane3 pos; } lane_pose; // a rigid transform, or nearly so
+typedef struct lane3 {
+    gv_lane x, y, z;
+} lane3;
+typedef struct lane_mat3 {
+    lane3 col[3];
+} lane_mat3; // columns
+typedef struct lane_quat {
+    gv_lane w;
+    lane3 v;
+} lane_quat;
+typedef struct lane_pose {
+    lane_mat3 rot;
+    lane3 pos;
+} lane_pose; // a rigid transform, or nearly so
 
 static inline gv_lane lane_set(double x) {
     return (gv_lane){x, x, x, x};
@@ -34,11 +44,21 @@ static inline gv_lane lane_sqrt(gv_lane a) {
     return a;
 }
 
-static inline lane3 lane3_add(lane3 a, lane3 b) { return (lane3){a.x + b.x, a.y + b.y, a.z + b.z}; }
-static inline lane3 lane3_sub(lane3 a, lane3 b) { return (lane3){a.x - b.x, a.y - b.y, a.z - b.z}; }
-static inline lane3 lane3_scale(lane3 a, gv_lane s) { return (lane3){a.x * s, a.y * s, a.z * s}; }
-static inline gv_lane lane3_dot(lane3 a, lane3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
-static inline gv_lane lane3_norm(lane3 a) { return lane_sqrt(lane3_dot(a, a)); }
+static inline lane3 lane3_add(lane3 a, lane3 b) {
+    return (lane3){a.x + b.x, a.y + b.y, a.z + b.z};
+}
+static inline lane3 lane3_sub(lane3 a, lane3 b) {
+    return (lane3){a.x - b.x, a.y - b.y, a.z - b.z};
+}
+static inline lane3 lane3_scale(lane3 a, gv_lane s) {
+    return (lane3){a.x * s, a.y * s, a.z * s};
+}
+static inline gv_lane lane3_dot(lane3 a, lane3 b) {
+    return a.x * b.x + a.y * b.y + a.z * b.z;
+}
+static inline gv_lane lane3_norm(lane3 a) {
+    return lane_sqrt(lane3_dot(a, a));
+}
 static inline lane3 lane3_cross(lane3 a, lane3 b) {
     return (lane3){a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
 }
@@ -61,7 +81,8 @@ static inline lane_mat3 lane_mat3_unit_columns(const lane_mat3 *m) {
 // Parent's transform times a local one, columns normalised as in the reference
 static inline lane_pose lane_pose_chain(const lane_pose *parent, const lane_pose *local) {
     lane_mat3 product = lane_mat3_mul(&parent->rot, &local->rot);
-    return (lane_pose){lane_mat3_unit_columns(&product), lane3_add(lane_mat3_apply(&parent->rot, local->pos), parent->pos)};
+    return (lane_pose){lane_mat3_unit_columns(&product),
+                       lane3_add(lane_mat3_apply(&parent->rot, local->pos), parent->pos)};
 }
 
 // PyTorch3D's axis-angle to matrix (SPEC.md 1.1)

@@ -83,7 +83,8 @@ static void roots_seen_by_camera(double *roots, const gv_solution *s, double *sc
     gv_mat3d_mul_nt(R, R_w, R_c);
     for (int t = 0; t < L; t++) {
         double p[3];
-        for (int i = 0; i < 3; i++) p[i] = joint(s->joints_c, t, 0)[i] - s->transl_c[3 * (size_t)t + i] + smooth[3 * (size_t)t + i];
+        for (int i = 0; i < 3; i++)
+            p[i] = joint(s->joints_c, t, 0)[i] - s->transl_c[3 * (size_t)t + i] + smooth[3 * (size_t)t + i];
         gv_mat3d_apply(roots + 3 * (size_t)t, R, p);
     }
     double shift[3];

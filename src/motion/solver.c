@@ -10,9 +10,12 @@
 const int gv_static_joint_ids[6] = {7, 10, 8, 11, 20, 21};
 
 static gv_status allocate(gv_solution *s, gv_arena *a, int frames, gv_error *err) {
-    struct { double **array; size_t width; } const arrays[] = {
-        {&s->body_pose, 63}, {&s->orient_c, 3}, {&s->orient_gv, 3},  {&s->velocity, 3},   {&s->transl_c, 3},   {&s->orient_w, 3},
-        {&s->transl_w, 3},   {&s->joints_w, 66}, {&s->joints_c, 66}, {&s->transl, 3}, {&s->ik_target, 18}, {&s->final_pose, 63}};
+    struct {
+        double **array;
+        size_t width;
+    } const arrays[] = {{&s->body_pose, 63}, {&s->orient_c, 3}, {&s->orient_gv, 3},  {&s->velocity, 3},
+                        {&s->transl_c, 3},   {&s->orient_w, 3}, {&s->transl_w, 3},   {&s->joints_w, 66},
+                        {&s->joints_c, 66},  {&s->transl, 3},   {&s->ik_target, 18}, {&s->final_pose, 63}};
     *s = (gv_solution){.frames = frames};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].array = gv_arena_alloc(a, (size_t)frames, arrays[i].width * sizeof(double));
@@ -64,16 +67,20 @@ static void camera_translation(gv_solution *s, const gv_solver_input *in) {
 gv_status gv_solve(gv_solution *s, gv_arena *arena, const gv_solver_input *in, gv_error *err) {
     gv_status status = allocate(s, arena, in->frames, err);
     double *scratch = gv_arena_alloc(arena, (size_t)in->frames, 10 * sizeof *scratch);
-    if (!status && !scratch) status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the motion of %d frames", in->frames);
+    if (!status && !scratch)
+        status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the motion of %d frames", in->frames);
     if (status) return status;
     decode(s, in->pred_x);
     rest_joints(s, in->body);
     camera_translation(s, in);
-    gv_compose_world(s->orient_w, s->transl_w, s->orient_gv, s->orient_c, s->velocity, in->cam_angvel, in->frames, scratch);
+    gv_compose_world(s->orient_w, s->transl_w, s->orient_gv, s->orient_c, s->velocity, in->cam_angvel, in->frames,
+                     scratch);
     gv_fk_joints(s->joints_w, s->rest, s->body_pose, s->orient_w, s->transl_w, in->frames);
     gv_fk_joints(s->joints_c, s->rest, s->body_pose, s->orient_c, s->transl_c, in->frames);
-    if (in->static_camera) gv_correct_static_camera(s, in->static_conf_logits, scratch);
-    else gv_correct_moving_camera(s, in->static_conf_logits, scratch);
+    if (in->static_camera)
+        gv_correct_static_camera(s, in->static_conf_logits, scratch);
+    else
+        gv_correct_moving_camera(s, in->static_conf_logits, scratch);
     gv_lock_targets(s, in->static_conf_logits);
     gv_ik_solve(s->final_pose, s->rest, s->body_pose, s->orient_w, s->transl, s->ik_target, in->frames);
     return GV_OK;

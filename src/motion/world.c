@@ -35,7 +35,8 @@ static void turn_about_y(double out[3], double yaw, const double aa[3]) {
 }
 
 // Steps 9 to 11 for one frame: orientation in the y-up world and this frame's step.
-static void place_frame(double orient_w[3], double step[3], double yaw, const double orient_gv[3], const double velocity[3]) {
+static void place_frame(double orient_w[3], double step[3], double yaw, const double orient_gv[3],
+                        const double velocity[3]) {
     static const double Z[9] = {-1, 0, 0, 0, -1, 0, 0, 0, 1}; // y down to y up: half a turn about z
     double in_gv0[3], R[9], u[3], product[9];
     turn_about_y(in_gv0, yaw, orient_gv);
@@ -61,7 +62,8 @@ void gv_compose_world(double *orient_w, double *transl_w, const double *orient_g
     }
 #pragma omp parallel for schedule(static) if (frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < frames; t++)
-        place_frame(orient_w + 3 * (size_t)t, transl_w + 3 * (size_t)t, yaw[t], orient_gv + 3 * (size_t)t, velocity + 3 * (size_t)t);
+        place_frame(orient_w + 3 * (size_t)t, transl_w + 3 * (size_t)t, yaw[t], orient_gv + 3 * (size_t)t,
+                    velocity + 3 * (size_t)t);
     double at[3] = {0};
     for (int t = 0; t < frames; t++) // steps to positions; the last step is unused
         for (int i = 0; i < 3; i++) {

@@ -41,7 +41,8 @@ void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads
 
 // Nine neighbouring queries see 128 different keys at most. For each head of a block of queries, keys are
 // gathered transposed, [d, keys], and values as they are, [keys, d]; then for nine queries at a time
-//     scores [9, 128] = queries [9, d] keys [d, 128];  softmax in each one's window;  out [9, d] = p [9, 128] values [128, d]
+//     scores [9, 128] = queries [9, d] keys [d, 128];  softmax in each one's window;  out [9, d] = p [9, 128] values
+//     [128, d]
 // Both products run in tiles of 3 x 32 numbers that stay in registers.
 enum { GROUP = 9, REACH = GV_WINDOW + GROUP - 1, TILE_ROWS = 3, TILE_VECTORS = 4, TILE = 8 * TILE_VECTORS };
 
@@ -58,7 +59,8 @@ size_t gv_attention_scratch(int rows, int head_dim) {
 }
 
 // out[r] [32] = sum over k of a[r][k] b[k] [32], for three rows r
-static void multiply_tile(float *const out[TILE_ROWS], const float *const a[TILE_ROWS], const float *b, size_t b_stride, int count) {
+static void multiply_tile(float *const out[TILE_ROWS], const float *const a[TILE_ROWS], const float *b, size_t b_stride,
+                          int count) {
     v8 sum[TILE_ROWS][TILE_VECTORS] = {0};
     for (int k = 0; k < count; k++, b += b_stride) {
         v8 a0 = v8_set(a[0][k]), a1 = v8_set(a[1][k]), a2 = v8_set(a[2][k]);
@@ -94,8 +96,8 @@ static float softmax(float s[REACH], int lo, int count, float scale) {
 }
 
 // One head's keys from..to-1, transposed to [d, stride], and its values [stride, channels]; zero beyond.
-static void gather_head(float *keys, float *values, const gv_attention_input *in, int head, int from, int to, int stride,
-                        int channels) {
+static void gather_head(float *keys, float *values, const gv_attention_input *in, int head, int from, int to,
+                        int stride, int channels) {
     int width = in->heads * in->head_dim, d = in->head_dim, count = to - from;
     const float *k = in->k + (size_t)from * width + head * d, *v = in->v + (size_t)from * width + head * d;
     for (int j = 0; j < stride; j += 8) {
@@ -130,7 +132,8 @@ static void attend_group(float *out, const gv_attention_input *in, int head, int
         for (int i = 0; i < TILE_ROWS; i++) // rows beyond the last repeat it and are not stored
             q[i] = in->q + (size_t)(first + r + i < last ? first + r + i : last - 1) * width + head * d;
         for (int j = 0; j < REACH; j += TILE)
-            multiply_tile((float *[]){scores[r] + j, scores[r + 1] + j, scores[r + 2] + j}, q, keys + j, (size_t)stride, d);
+            multiply_tile((float *[]){scores[r] + j, scores[r + 1] + j, scores[r + 2] + j}, q, keys + j, (size_t)stride,
+                          d);
     }
     for (int r = 0; r < GROUP; r++) {
         gv_attention_window(first + r < last ? first + r : last - 1, in->frames, in->length, &lo, &count);
@@ -139,7 +142,8 @@ static void attend_group(float *out, const gv_attention_input *in, int head, int
     for (int c = 0; c < channels; c += TILE) {
         for (int r = 0; r < GROUP; r += TILE_ROWS)
             multiply_tile((float *[]){mixed[r], mixed[r + 1], mixed[r + 2]},
-                          (const float *[]){scores[r], scores[r + 1], scores[r + 2]}, values + c, (size_t)channels, REACH);
+                          (const float *[]){scores[r], scores[r + 1], scores[r + 2]}, values + c, (size_t)channels,
+                          REACH);
         for (int i = first; i < last; i++) {
             float *target = out + (size_t)(i - first) * width + head * d + c;
             for (int k = 0; k < TILE && c + k < d; k++) target[k] = mixed[i - first][k] * inverse[i - first];
@@ -155,7 +159,7 @@ void gv_attention_block(float *out, const gv_attention_input *in, int first, int
     for (int h = 0; h < in->heads; h++) {
         gather_head(keys, values, in, h, from, to + count, stride, channels);
         for (int i = first; i < last; i += GROUP)
-            attend_group(out + (size_t)(i - first) * in->heads * d, in, h, i, i + GROUP < last ? i + GROUP : last, keys, values, from,
-                         stride, channels);
+            attend_group(out + (size_t)(i - first) * in->heads * d, in, h, i, i + GROUP < last ? i + GROUP : last, keys,
+                         values, from, stride, channels);
     }
 }

@@ -45,10 +45,18 @@ struct gv_network {
     head pred_x, pred_cam, static_conf;
 };
 
-int gv_network_width(const gv_network *n) { return n->width; }
-int gv_network_layers(const gv_network *n) { return n->layers; }
-int gv_network_heads(const gv_network *n) { return n->heads; }
-int gv_network_has_images(const gv_network *n) { return n->with_images; }
+int gv_network_width(const gv_network *n) {
+    return n->width;
+}
+int gv_network_layers(const gv_network *n) {
+    return n->layers;
+}
+int gv_network_heads(const gv_network *n) {
+    return n->heads;
+}
+int gv_network_has_images(const gv_network *n) {
+    return n->with_images;
+}
 
 // ---- creation ------------------------------------------------------------------------------------------
 
@@ -81,8 +89,8 @@ static gv_linear *pack(builder *b, gv_linear_spec spec, const float *weight, con
     return l;
 }
 
-typedef struct matrix { // a linear's parameters while it is being built
-    float *weight, *bias;  // [out, in], [out]
+typedef struct matrix {   // a linear's parameters while it is being built
+    float *weight, *bias; // [out, in], [out]
 } matrix;
 
 // The parameters of the linear `name` (may contain %d for index), rows multiplied by the vector `gate`.
@@ -130,7 +138,8 @@ static void build_qkv(builder *b, gv_linear *qkv[3], int index) {
     for (int k = 0; k < 3; k++) {
         matrix m = take_matrix(b, names[k], index, NULL, D, D);
         if (!b->status && k < 2) b->status = split_pairs(&m, D, b->n->heads, b->err);
-        qkv[k] = pack(b, (gv_linear_spec){.in = D, .out = D, .bf16_in = b->n->precision == GV_PRECISION_BF16}, m.weight, m.bias);
+        qkv[k] = pack(b, (gv_linear_spec){.in = D, .out = D, .bf16_in = b->n->precision == GV_PRECISION_BF16}, m.weight,
+                      m.bias);
         free_matrix(m);
     }
 }
@@ -143,11 +152,14 @@ static void build_mlp(builder *b, layer *y, int index) {
     float *columns = gv_calloc2((size_t)D, (size_t)D * sizeof *columns);
     if (!b->status && !columns) b->status = gv_fail(b->err, GV_ERR_MEMORY, "out of memory for the network");
     for (int c = 0; c < CHUNKS && !b->status; c++) {
-        y->fc1[c] = pack(b, (gv_linear_spec){.in = D, .out = D, .activation = GV_LINEAR_GELU_TANH, .bf16_in = bf16, .bf16_out = bf16},
-                         one.weight + (size_t)c * D * D, one.bias + (size_t)c * D);
+        y->fc1[c] = pack(
+            b,
+            (gv_linear_spec){.in = D, .out = D, .activation = GV_LINEAR_GELU_TANH, .bf16_in = bf16, .bf16_out = bf16},
+            one.weight + (size_t)c * D * D, one.bias + (size_t)c * D);
         for (int r = 0; r < D; r++)
             memcpy(columns + (size_t)r * D, two.weight + (size_t)r * H + (size_t)c * D, (size_t)D * sizeof *columns);
-        y->fc2[c] = pack(b, (gv_linear_spec){.in = D, .out = D, .accumulate = 1, .bf16_in = bf16}, columns, c ? NULL : two.bias);
+        y->fc2[c] = pack(b, (gv_linear_spec){.in = D, .out = D, .accumulate = 1, .bf16_in = bf16}, columns,
+                         c ? NULL : two.bias);
     }
     free(columns);
     free_matrix(one);
@@ -173,16 +185,20 @@ static void build_embedders(builder *b) {
     n->joint_unseen = take(b, "learned_pos_params", 0);
     n->joint_weight = take(b, "learned_pos_linear.weight", 0);
     n->joint_bias = take(b, "learned_pos_linear.bias", 0);
-    n->obs[0] = linear(b, "embed_noisyobs.fc1", 0, NULL, (gv_linear_spec){.in = TOKEN, .out = 2 * D, .activation = GV_LINEAR_GELU_ERF});
+    n->obs[0] = linear(b, "embed_noisyobs.fc1", 0, NULL,
+                       (gv_linear_spec){.in = TOKEN, .out = 2 * D, .activation = GV_LINEAR_GELU_ERF});
     n->obs[1] = linear(b, "embed_noisyobs.fc2", 0, NULL, (gv_linear_spec){.in = 2 * D, .out = D});
-    n->cliff[0] = linear(b, "cliffcam_embedder.0", 0, NULL, (gv_linear_spec){.in = 3, .out = D, .activation = GV_LINEAR_SILU});
+    n->cliff[0] =
+        linear(b, "cliffcam_embedder.0", 0, NULL, (gv_linear_spec){.in = 3, .out = D, .activation = GV_LINEAR_SILU});
     n->cliff[1] = linear(b, "cliffcam_embedder.3", 0, NULL, (gv_linear_spec){.in = D, .out = D, .accumulate = 1});
-    n->angvel[0] = linear(b, "cam_angvel_embedder.0", 0, NULL, (gv_linear_spec){.in = 6, .out = D, .activation = GV_LINEAR_SILU});
+    n->angvel[0] =
+        linear(b, "cam_angvel_embedder.0", 0, NULL, (gv_linear_spec){.in = 6, .out = D, .activation = GV_LINEAR_SILU});
     n->angvel[1] = linear(b, "cam_angvel_embedder.3", 0, NULL, (gv_linear_spec){.in = D, .out = D, .accumulate = 1});
     if (!n->with_images) return;
     n->image_norm[0] = take(b, "imgseq_embedder.0.weight", 0);
     n->image_norm[1] = take(b, "imgseq_embedder.0.bias", 0);
-    n->image = linear(b, "imgseq_embedder.1", 0, NULL, (gv_linear_spec){.in = GV_IMAGE_FEATURE, .out = D, .accumulate = 1});
+    n->image =
+        linear(b, "imgseq_embedder.1", 0, NULL, (gv_linear_spec){.in = GV_IMAGE_FEATURE, .out = D, .accumulate = 1});
 }
 
 static void build_head(builder *b, head *h, const char *fc1, const char *fc2, int out) {
@@ -194,7 +210,8 @@ static void build_head(builder *b, head *h, const char *fc1, const char *fc2, in
 static gv_status check_sizes(const gv_network *n, gv_error *err) {
     int D = n->width, H = n->heads;
     if (H < 1 || D % H || D / H % 2 || D / H > MAX_HEAD_DIM)
-        return gv_fail(err, GV_ERR_ARGUMENT, "a network of width %d cannot have %d heads: they must divide it into even parts of at most %d",
+        return gv_fail(err, GV_ERR_ARGUMENT,
+                       "a network of width %d cannot have %d heads: they must divide it into even parts of at most %d",
                        D, H, MAX_HEAD_DIM);
     if (D % 8) return gv_fail(err, GV_ERR_FORMAT, "network width %d is not a multiple of 8", D);
     return GV_OK;
@@ -213,7 +230,8 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     b.status = check_sizes(n, err);
     if (!b.status) b.status = gv_nn_create(&n->nn, omp_get_max_threads(), err);
     if (!b.status && precision == GV_PRECISION_BF16 && !gv_nn_has_bf16(n->nn))
-        b.status = gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
+        b.status =
+            gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
     n->arena = gv_arena_create(0);
     n->layer = gv_calloc2((size_t)n->layers, sizeof *n->layer);
     if (!b.status && (!n->arena || !n->layer)) b.status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the network");
@@ -287,21 +305,21 @@ void gv_network_close(gv_network *n) {
 
 // ---- running -------------------------------------------------------------------------------------------
 
-typedef struct worker { // scratch of one thread
-    float *wide, *narrow;  // [rows, max(2D, 544, 1024)] each
+typedef struct worker {   // scratch of one thread
+    float *wide, *narrow; // [rows, max(2D, 544, 1024)] each
     float *attention;
 } worker;
 
 typedef struct run {
     gv_network *n;
     const gv_network_input *in;
-    int rows, blocks;      // frames of a block, number of blocks
-    float *x;              // [blocks rows, D] tokens
-    float *q, *k, *v;      // [blocks rows, D] each
-    float *cosine, *sine;  // [L, d/2]
-    float *angvel;         // [L, 6] normalised
-    worker *workers;       // [threads]
-    int failed;            // of the last pass, set by any thread
+    int rows, blocks;     // frames of a block, number of blocks
+    float *x;             // [blocks rows, D] tokens
+    float *q, *k, *v;     // [blocks rows, D] each
+    float *cosine, *sine; // [L, d/2]
+    float *angvel;        // [L, 6] normalised
+    worker *workers;      // [threads]
+    int failed;           // of the last pass, set by any thread
 } run;
 
 // y = norm(x) over D values: (x - mean) / sqrt(var + eps) * weight + bias
@@ -350,10 +368,12 @@ static int two_layers(gv_linear *const l[2], int thread, const float *in, float 
 static int embed_block(const run *r, int block, int thread) {
     const gv_network *n = r->n;
     const worker *w = &r->workers[thread];
-    int D = n->width, first = block * r->rows, count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
+    int D = n->width, first = block * r->rows,
+        count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
     float *x = r->x + (size_t)first * D;
     memset(w->narrow, 0, (size_t)r->rows * TOKEN * sizeof *w->narrow);
-    for (int t = 0; t < count; t++) embed_joints(w->narrow + t * TOKEN, r->in->obs + (size_t)(first + t) * JOINTS * 3, n);
+    for (int t = 0; t < count; t++)
+        embed_joints(w->narrow + t * TOKEN, r->in->obs + (size_t)(first + t) * JOINTS * 3, n);
     int bad = two_layers(n->obs, thread, w->narrow, w->wide, x);
     fill_rows(w->narrow, r->rows, r->in->cliff + 3 * (size_t)first, count, 3);
     bad |= two_layers(n->cliff, thread, w->narrow, w->wide, x);
@@ -372,18 +392,21 @@ static int embed_block(const run *r, int block, int thread) {
 }
 
 static void norm_rows(const gv_network *n, int rows, float *out, const float *x, float *const affine[2]) {
-    for (int t = 0; t < rows; t++) layer_norm(out + (size_t)t * n->width, x + (size_t)t * n->width, affine, n->width, 1e-6f);
+    for (int t = 0; t < rows; t++)
+        layer_norm(out + (size_t)t * n->width, x + (size_t)t * n->width, affine, n->width, 1e-6f);
     to_input_precision(n, out, (size_t)rows * n->width);
 }
 
 static int qkv_block(const run *r, const layer *y, int block, int thread) {
     const gv_network *n = r->n;
     int D = n->width, d = D / n->heads, first = block * r->rows, bad = 0;
-    float *normed = r->workers[thread].narrow, *out[3] = {r->q + (size_t)first * D, r->k + (size_t)first * D, r->v + (size_t)first * D};
+    float *normed = r->workers[thread].narrow,
+          *out[3] = {r->q + (size_t)first * D, r->k + (size_t)first * D, r->v + (size_t)first * D};
     norm_rows(n, r->rows, normed, r->x + (size_t)first * D, y->norm1);
     for (int k = 0; k < 3; k++) bad |= gv_linear_run(y->qkv[k], thread, normed, out[k]);
     for (int t = 0; t < r->rows && first + t < r->in->frames; t++) {
-        const float *cosine = r->cosine + (size_t)(first + t) * (d / 2), *sine = r->sine + (size_t)(first + t) * (d / 2);
+        const float *cosine = r->cosine + (size_t)(first + t) * (d / 2),
+                    *sine = r->sine + (size_t)(first + t) * (d / 2);
         for (int k = 0; k < 2; k++) gv_rope_apply(out[k] + (size_t)t * D, cosine, sine, n->heads, d);
     }
     return bad;
@@ -409,8 +432,10 @@ static int mix_block(const run *r, const layer *y, int block, int thread) {
 static int head_block(const run *r, const head *h, float *out, int width, int block, int thread) {
     if (!out) return 0;
     const worker *w = &r->workers[thread];
-    int D = r->n->width, first = block * r->rows, count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
-    int bad = gv_linear_run(h->fc1, thread, r->x + (size_t)first * D, w->wide) || gv_linear_run(h->fc2, thread, w->wide, w->narrow);
+    int D = r->n->width, first = block * r->rows,
+        count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
+    int bad = gv_linear_run(h->fc1, thread, r->x + (size_t)first * D, w->wide) ||
+              gv_linear_run(h->fc2, thread, w->wide, w->narrow);
     memcpy(out + (size_t)first * width, w->narrow, (size_t)count * width * sizeof *out);
     return bad;
 }
@@ -500,10 +525,12 @@ static gv_status allocate(run *r, gv_error *err) {
 
 gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
     if (in->frames < 1 || in->frames > 1 << 24 || in->length < 1 || in->length > in->frames)
-        return gv_fail(err, GV_ERR_ARGUMENT, "the network cannot run on %d frames of which %d are valid", in->frames, in->length);
+        return gv_fail(err, GV_ERR_ARGUMENT, "the network cannot run on %d frames of which %d are valid", in->frames,
+                       in->length);
     if (in->frames > GV_WINDOW && in->length < in->frames)
-        return gv_fail(err, GV_ERR_ARGUMENT, "%d frames of which only %d are valid: sequences longer than %d cannot be padded",
-                       in->frames, in->length, GV_WINDOW);
+        return gv_fail(err, GV_ERR_ARGUMENT,
+                       "%d frames of which only %d are valid: sequences longer than %d cannot be padded", in->frames,
+                       in->length, GV_WINDOW);
     run r = {.n = n, .in = in};
     choose_blocks(&r);
     gv_status s = gv_nn_set_rows(n->nn, r.rows, err);

@@ -30,12 +30,12 @@ typedef struct gv_network_input {
 } gv_network_input;
 
 typedef struct gv_network_output { // caller's buffers; any may be NULL
-    float *pred_context;       // [L, D]
-    float *pred_x;             // [L, 151] shape averaged
-    float *pred_cam;           // [L, 3] clamped
-    float *static_conf_logits; // [L, 6]
-    float *x_embed;            // [L, D] tokens before the first block
-    float *x_blocks;           // [N, L, D] after each block
+    float *pred_context;           // [L, D]
+    float *pred_x;                 // [L, 151] shape averaged
+    float *pred_cam;               // [L, 3] clamped
+    float *static_conf_logits;     // [L, 6]
+    float *x_embed;                // [L, D] tokens before the first block
+    float *x_blocks;               // [N, L, D] after each block
 } gv_network_output;
 
 int gv_network_width(const gv_network *n);  // D
@@ -51,4 +51,5 @@ typedef struct gv_weight_spec {
     int ndim;
     int64_t shape[4];
 } gv_weight_spec;
-int gv_network_weight_table(gv_weight_spec *table, int max, int width, int layers, int with_images); // returns the count
+int gv_network_weight_table(gv_weight_spec *table, int max, int width, int layers,
+                            int with_images); // returns the count

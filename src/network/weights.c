@@ -9,8 +9,8 @@
 enum { MAX_LAYERS = 256, MAX_WIDTH = 16384 };
 
 struct gv_weights {
-    gv_tensors *file;            // NULL: from memory
-    const float *const *memory;  // in the table's order
+    gv_tensors *file;           // NULL: from memory
+    const float *const *memory; // in the table's order
     const char *prefix;
     int width, layers, with_images, heads;
     gv_weight_spec *table;
@@ -41,7 +41,8 @@ static gv_status read_sizes(gv_weights *w, gv_error *err) {
         t = find(w, "embed_noisyobs.fc2.weight");
     }
     if (!t)
-        return gv_fail(err, GV_ERR_MISSING, "no tensor \"%sembed_noisyobs.fc2.weight\" (nor without the prefix): not a GVHMR motion network",
+        return gv_fail(err, GV_ERR_MISSING,
+                       "no tensor \"%sembed_noisyobs.fc2.weight\" (nor without the prefix): not a GVHMR motion network",
                        release_prefix);
     if (t->ndim != 2 || t->shape[0] < 1 || t->shape[0] > MAX_WIDTH || t->shape[1] != 2 * t->shape[0])
         return gv_fail(err, GV_ERR_FORMAT, "tensor \"%s\" is not [D, 2D] with D up to %d", t->name, MAX_WIDTH);
@@ -89,10 +90,18 @@ void gv_weights_close(gv_weights *w) {
     free(w);
 }
 
-int gv_weights_width(const gv_weights *w) { return w->width; }
-int gv_weights_layers(const gv_weights *w) { return w->layers; }
-int gv_weights_with_images(const gv_weights *w) { return w->with_images; }
-int gv_weights_heads(const gv_weights *w) { return w->heads; }
+int gv_weights_width(const gv_weights *w) {
+    return w->width;
+}
+int gv_weights_layers(const gv_weights *w) {
+    return w->layers;
+}
+int gv_weights_with_images(const gv_weights *w) {
+    return w->with_images;
+}
+int gv_weights_heads(const gv_weights *w) {
+    return w->heads;
+}
 
 gv_status gv_weights_take(float **out, gv_weights *w, gv_error *err, const char *name_format, int index) {
     char name[64], full[128];

@@ -21,8 +21,7 @@ struct gv_conv {
 };
 
 int gv_conv_extent(const gv_conv_spec *s, int d) {
-    int size = (d ? s->w : s->h) + s->before[d] + s->after[d],
-        window = s->dilation[d] * ((d ? s->kw : s->kh) - 1) + 1;
+    int size = (d ? s->w : s->h) + s->before[d] + s->after[d], window = s->dilation[d] * ((d ? s->kw : s->kh) - 1) + 1;
     return size < window ? 0 : (size - window) / s->stride[d] + 1;
 }
 
@@ -86,9 +85,8 @@ static dnnl_status_t describe(dnnl_primitive_desc_t *pd, gv_conv_engine *e, cons
     if (!st) st = dnnl_memory_desc_init_by_tag(&b, 1, bias, dnnl_f32, dnnl_x);
     if (!st) st = weights_desc(&w, s, true);
     if (!st)
-        st =
-            dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct,
-                                                       &src, &w, &b, &dst, stride, dilation, before, after);
+        st = dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &src,
+                                                        &w, &b, &dst, stride, dilation, before, after);
     if (!st) st = make_attributes(&attr, s);
     if (!st) st = dnnl_primitive_desc_create(pd, &desc, attr, e->engine, NULL);
     if (attr) dnnl_primitive_attr_destroy(attr);
@@ -104,8 +102,7 @@ static dnnl_status_t reorder(gv_conv_engine *e, dnnl_memory_t from, dnnl_memory_
     if (!st) st = dnnl_reorder_primitive_desc_create(&pd, a, e->engine, b, e->engine, NULL);
     if (!st) st = dnnl_primitive_create(&p, pd);
     if (!st)
-        st = dnnl_primitive_execute(p, e->streams[0], 2,
-                                    (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+        st = dnnl_primitive_execute(p, e->streams[0], 2, (dnnl_exec_arg_t[]){{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
     if (!st) st = dnnl_stream_wait(e->streams[0]);
     if (p) dnnl_primitive_destroy(p);
     if (pd) dnnl_primitive_desc_destroy(pd);
@@ -137,15 +134,14 @@ static dnnl_status_t load_bias(gv_conv *c, const gv_conv_spec *s, dnnl_primitive
 
 // Each worker's handles of input, output and scratch.
 static dnnl_status_t make_places(gv_conv *c, dnnl_primitive_desc_t pd) {
-    static const dnnl_query_t query[PLACES] = {dnnl_query_src_md, dnnl_query_dst_md,
-                                               dnnl_query_scratchpad_md};
+    static const dnnl_query_t query[PLACES] = {dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_scratchpad_md};
     c->places = gv_calloc2((size_t)c->e->workers, sizeof *c->places);
     if (!c->places) return dnnl_out_of_memory;
     dnnl_status_t st = dnnl_success;
     for (int w = 0; w < c->e->workers; w++)
         for (int i = 0; i < PLACES && !st; i++)
-            st = dnnl_memory_create(&c->places[w][i], dnnl_primitive_desc_query_md(pd, query[i], 0),
-                                    c->e->engine, DNNL_MEMORY_NONE);
+            st = dnnl_memory_create(&c->places[w][i], dnnl_primitive_desc_query_md(pd, query[i], 0), c->e->engine,
+                                    DNNL_MEMORY_NONE);
     return st;
 }
 
@@ -156,8 +152,7 @@ static dnnl_status_t build(gv_conv *c, const gv_conv_spec *s) {
     if (!st) st = load_weights(c, s, pd);
     if (!st) st = load_bias(c, s, pd);
     if (!st) st = make_places(c, pd);
-    if (!st)
-        c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+    if (!st) c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
     if (pd) dnnl_primitive_desc_destroy(pd);
     return st;
 }
@@ -171,8 +166,8 @@ gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s
     if (st) {
         gv_conv_destroy(c);
         return gv_fail(err, st == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL,
-                       "oneDNN cannot make a %dx%d convolution of %dx%dx%d to %d channels (status %d)", s->kh,
-                       s->kw, s->h, s->w, s->c, s->oc, (int)st);
+                       "oneDNN cannot make a %dx%d convolution of %dx%dx%d to %d channels (status %d)", s->kh, s->kw,
+                       s->h, s->w, s->c, s->oc, (int)st);
     }
     *out = c;
     return GV_OK;

@@ -40,8 +40,7 @@ void gv_op_pad(float *out, const float *in, int h, int w, int c, const int pads[
         if (y < 0 || y >= h) continue;
         const float *i = in + y * w * c;
         for (int x = 0; x < w; x++)
-            memcpy(o + (int64_t)(x + pads[2][0]) * oc + pads[3][0], i + (int64_t)x * c,
-                   (size_t)c * sizeof *o);
+            memcpy(o + (int64_t)(x + pads[2][0]) * oc + pads[3][0], i + (int64_t)x * c, (size_t)c * sizeof *o);
     }
 }
 
@@ -62,16 +61,14 @@ void gv_op_max_pool2(float *out, const float *in, int h, int w, int c, gv_tflite
 }
 
 // One output row: `near` has weight 3/4, `far` 1/4.
-static void resize2_row(float *out, const float *near, const float *far, int w, int c,
-                        gv_tflite_activation act) {
+static void resize2_row(float *out, const float *near, const float *far, int w, int c, gv_tflite_activation act) {
     for (int x = 0; x < 2 * w; x++) {
         int64_t i = x / 2, j = x & 1 ? i + 1 : i - 1; // 3/4 and 1/4 columns
         j = j < 0 ? 0 : j >= w ? w - 1 : j;
         const float *n0 = near + i * c, *n1 = near + j * c, *f0 = far + i * c, *f1 = far + j * c;
         float *o = out + (int64_t)x * c;
         for (int k = 0; k < c; k++)
-            o[k] = activate(0.75f * (0.75f * n0[k] + 0.25f * f0[k]) + 0.25f * (0.75f * n1[k] + 0.25f * f1[k]),
-                            act);
+            o[k] = activate(0.75f * (0.75f * n0[k] + 0.25f * f0[k]) + 0.25f * (0.75f * n1[k] + 0.25f * f1[k]), act);
     }
 }
 
@@ -92,8 +89,7 @@ void gv_op_depth_to_space(float *out, const float *in, int h, int w, int c, int 
         for (int a = 0; a < block; a++)
             for (int x = 0; x < w; x++) {
                 const float *i = in + (row * w + x) * c + (int64_t)a * block * oc;
-                memcpy(out + ((row * block + a) * w + x) * block * oc, i,
-                       (size_t)block * (size_t)oc * sizeof *i);
+                memcpy(out + ((row * block + a) * w + x) * block * oc, i, (size_t)block * (size_t)oc * sizeof *i);
             }
 }
 

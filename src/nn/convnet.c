@@ -58,9 +58,9 @@ typedef struct builder {
 static gv_status bad_shape(builder *b, const gv_tflite_node *n, const char *expected) {
     const gv_tflite_tensor *i = &b->g->tensors[n->input[0]], *o = &b->g->tensors[n->output];
     return gv_fail(b->err, GV_ERR_FORMAT,
-                   "operator %d (%s): input %d [%d, %d, %d, %d], output [%d, %d, %d, %d], expected %s",
-                   n->index, gv_tflite_code_name(n->code), n->input[0], i->shape[0], i->shape[1], i->shape[2],
-                   i->shape[3], o->shape[0], o->shape[1], o->shape[2], o->shape[3], expected);
+                   "operator %d (%s): input %d [%d, %d, %d, %d], output [%d, %d, %d, %d], expected %s", n->index,
+                   gv_tflite_code_name(n->code), n->input[0], i->shape[0], i->shape[1], i->shape[2], i->shape[3],
+                   o->shape[0], o->shape[1], o->shape[2], o->shape[3], expected);
 }
 
 static bool is_conv(const gv_tflite_node *n) {
@@ -109,8 +109,7 @@ static gv_status check_inputs(builder *b, const gv_tflite_node *n) {
         if (n->inputs < computed || n->input[k] < 0 || is_constant(&b->g->tensors[n->input[k]]))
             return gv_fail(b->err, GV_ERR_FORMAT, "operator %d (%s): input %d must be computed", n->index,
                            gv_tflite_code_name(n->code), k);
-    if (b->g->tensors[n->output].ndim && b->g->tensors[n->output].shape[0] != 1)
-        return bad_shape(b, n, "one image");
+    if (b->g->tensors[n->output].ndim && b->g->tensors[n->output].shape[0] != 1) return bad_shape(b, n, "one image");
     return GV_OK;
 }
 
@@ -134,8 +133,7 @@ static const int32_t *paddings(const gv_tflite *g, const gv_tflite_node *n) {
     const gv_tflite_tensor *p = &g->tensors[n->input[1]], *in = &g->tensors[n->input[0]];
     if (!p->i32 || p->count != 8 || !is_image(in) || p->i32[0] || p->i32[1]) return NULL;
     for (int d = 1; d < 4; d++) {
-        if (p->i32[2 * d] < 0 || p->i32[2 * d] > 1 << 16 || p->i32[2 * d + 1] < 0 ||
-            p->i32[2 * d + 1] > 1 << 16)
+        if (p->i32[2 * d] < 0 || p->i32[2 * d] > 1 << 16 || p->i32[2 * d + 1] < 0 || p->i32[2 * d + 1] > 1 << 16)
             return NULL;
         if (g->tensors[n->output].ndim != 4 ||
             g->tensors[n->output].shape[d] != in->shape[d] + p->i32[2 * d] + p->i32[2 * d + 1])
@@ -149,8 +147,7 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
     int h = i->shape[1], w = i->shape[2], c = i->shape[3];
     switch (n->code) {
     case GV_TFLITE_ADD:
-        if (!same_shape(i, o) || !same_shape(&b->g->tensors[n->input[1]], o))
-            return bad_shape(b, n, "equal shapes");
+        if (!same_shape(i, o) || !same_shape(&b->g->tensors[n->input[1]], o)) return bad_shape(b, n, "equal shapes");
         break;
     case GV_TFLITE_LOGISTIC:
         if (!same_shape(i, o)) return bad_shape(b, n, "equal shapes");
@@ -163,8 +160,8 @@ static gv_status check_loop_shapes(builder *b, const gv_tflite_node *n) {
             return bad_shape(b, n, "constant paddings of height, width or channels that explain the output");
         break;
     case GV_TFLITE_MAX_POOL_2D:
-        if (n->stride[0] != 2 || n->stride[1] != 2 || n->filter[0] != 2 || n->filter[1] != 2 ||
-            !is_image(i) || (n->same && (h % 2 || w % 2)) || !has_shape(o, h / 2, w / 2, c))
+        if (n->stride[0] != 2 || n->stride[1] != 2 || n->filter[0] != 2 || n->filter[1] != 2 || !is_image(i) ||
+            (n->same && (h % 2 || w % 2)) || !has_shape(o, h / 2, w / 2, c))
             return bad_shape(b, n, "a 2x2 window with stride 2");
         break;
     case GV_TFLITE_RESIZE_BILINEAR:
@@ -250,8 +247,7 @@ static void absorb_padding(builder *b) {
         bool absorb = p && !p[6] && !p[7];
         for (int j = i + 1; j < b->g->nnodes && absorb; j++)
             for (int k = 0; k < b->g->nodes[j].inputs; k++)
-                if (b->needed[j] && b->g->nodes[j].input[k] == n->output &&
-                    !(is_conv(&b->g->nodes[j]) && k == 0))
+                if (b->needed[j] && b->g->nodes[j].input[k] == n->output && !(is_conv(&b->g->nodes[j]) && k == 0))
                     absorb = false;
         if (!absorb) continue;
         b->net->values[n->output].pad_node = i;
@@ -272,14 +268,12 @@ static void convolve_before_resizing(gv_tflite *g) {
             for (int k = 0; k < g->nodes[j].inputs; k++)
                 if (g->nodes[j].input[k] == resize->output) readers++, conv = &g->nodes[j];
         for (int k = 0; k < g->noutputs; k++) readers += g->outputs[k] == resize->output;
-        if (readers != 1 || !conv || conv->code != GV_TFLITE_CONV_2D || conv->input[0] != resize->output)
-            continue;
+        if (readers != 1 || !conv || conv->code != GV_TFLITE_CONV_2D || conv->input[0] != resize->output) continue;
         if (conv->inputs < 2 || conv->input[1] < 0 || conv->stride[0] != 1 || conv->stride[1] != 1) continue;
         const gv_tflite_tensor *in = &g->tensors[resize->input[0]], *w = &g->tensors[conv->input[1]];
         gv_tflite_tensor *middle = &g->tensors[resize->output], *out = &g->tensors[conv->output];
-        bool plain = w->ndim == 4 && w->shape[1] == 1 && w->shape[2] == 1 && is_image(in) &&
-                     is_image(middle) && is_image(out) && out->shape[1] == middle->shape[1] &&
-                     out->shape[2] == middle->shape[2];
+        bool plain = w->ndim == 4 && w->shape[1] == 1 && w->shape[2] == 1 && is_image(in) && is_image(middle) &&
+                     is_image(out) && out->shape[1] == middle->shape[1] && out->shape[2] == middle->shape[2];
         if (!plain || out->shape[3] > middle->shape[3]) continue;
         gv_tflite_node first = *conv, second = *resize;
         first.input[0] = resize->input[0], first.output = second.input[0] = resize->output;
@@ -310,8 +304,7 @@ static void fuse_additions(builder *b) {
         for (int k = 0; k < 2 && !b->done[j]; k++) {
             value *conv = &b->net->values[add->input[k]], *old = &b->net->values[add->input[1 - k]];
             int i = conv->made;
-            if (i < 0 || !is_conv(&b->g->nodes[i]) || b->g->nodes[i].activation || conv->uses != 1 ||
-                conv->kept)
+            if (i < 0 || !is_conv(&b->g->nodes[i]) || b->g->nodes[i].activation || conv->uses != 1 || conv->kept)
                 continue;
             if (old->made >= i || old->kept || old->last_use != j) continue;
             bool read = false;
@@ -344,16 +337,14 @@ static gv_status add_step(builder *b, int i) {
     s->dst = b->fused[i] < 0 ? n->output : b->g->nodes[b->fused[i]].output;
     for (int k = 0; k < computed_inputs(n); k++) s->src[k] = n->input[k];
     if (!is_conv(n)) {
-        gv_status checked =
-            n->code == GV_TFLITE_CONCATENATION ? check_concatenation(b, n) : check_loop_shapes(b, n);
+        gv_status checked = n->code == GV_TFLITE_CONCATENATION ? check_concatenation(b, n) : check_loop_shapes(b, n);
         if (checked == GV_OK && n->code == GV_TFLITE_PAD) memcpy(s->pads, paddings(b->g, n), sizeof s->pads);
         return checked;
     }
     gv_conv_spec spec;
     gv_status st = conv_spec(b, i, &spec);
     if (st != GV_OK) return st;
-    if (net->values[n->input[0]].pad_node >= 0)
-        s->src[0] = b->g->nodes[net->values[n->input[0]].pad_node].input[0];
+    if (net->values[n->input[0]].pad_node >= 0) s->src[0] = b->g->nodes[net->values[n->input[0]].pad_node].input[0];
     if (b->fused[i] >= 0) {
         st = check_loop_shapes(b, &b->g->nodes[b->fused[i]]);
         spec.sum = true;
@@ -444,8 +435,7 @@ static gv_status plan_memory(gv_convnet *net, gv_error *err) {
                        (long long)net->numbers, MAX_NUMBERS);
     for (int w = 0; w < net->workers; w++)
         if (!(net->memory[w] = gv_calloc2(gv_convnet_bytes(net), 1)))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers",
-                           (long long)net->numbers);
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for a network's %lld numbers", (long long)net->numbers);
     return GV_OK;
 }
 
@@ -455,8 +445,7 @@ static float *place(const gv_convnet *net, int worker, int t) {
 
 // ---- Creating and running -----------------------------------------------------------------------------
 
-static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, const int *outputs,
-                            int noutputs) {
+static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, const int *outputs, int noutputs) {
     size_t t = (size_t)g->ntensors, n = (size_t)g->nnodes;
     net->arena = gv_arena_create(0);
     net->engine = gv_conv_engine_create(net->workers);
@@ -470,8 +459,8 @@ static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, con
     b->needed = gv_arena_alloc(net->arena, n, sizeof *b->needed);
     b->done = gv_arena_alloc(net->arena, n, sizeof *b->done);
     b->fused = gv_arena_alloc(net->arena, n, sizeof *b->fused);
-    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !net->memory ||
-        !b->needed || !b->done || !b->fused)
+    if (!net->tensors || !net->nodes || !net->values || !net->steps || !net->outputs || !net->memory || !b->needed ||
+        !b->done || !b->fused)
         return gv_fail(b->err, GV_ERR_MEMORY, "no memory for a network");
     memcpy(net->tensors, g->tensors, t * sizeof *net->tensors);
     memcpy(net->nodes, g->nodes, n * sizeof *net->nodes);
@@ -490,16 +479,16 @@ static gv_status copy_graph(gv_convnet *net, builder *b, const gv_tflite *g, con
     return GV_OK;
 }
 
-gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs,
-                            int workers, gv_error *err) {
+gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *g, const int *outputs, int noutputs, int workers,
+                            gv_error *err) {
     *out = NULL;
     assert(noutputs > 0 && workers > 0);
     if (g->ninputs != 1 || !is_image(&g->tensors[g->inputs[0]]))
         return gv_fail(err, GV_ERR_FORMAT, "the graph has %d inputs, expected one image", g->ninputs);
     for (int i = 0; i < noutputs; i++)
         if (outputs[i] < 0 || outputs[i] >= g->noutputs || is_constant(&g->tensors[g->outputs[outputs[i]]]))
-            return gv_fail(err, GV_ERR_FORMAT, "the graph has %d outputs, expected a computed one at %d",
-                           g->noutputs, outputs[i]);
+            return gv_fail(err, GV_ERR_FORMAT, "the graph has %d outputs, expected a computed one at %d", g->noutputs,
+                           outputs[i]);
     gv_convnet *net = calloc(1, sizeof *net);
     if (!net) return gv_fail(err, GV_ERR_MEMORY, "no memory for a network");
     net->workers = workers;

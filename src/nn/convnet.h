@@ -22,8 +22,8 @@
 typedef struct gv_convnet gv_convnet;
 
 // outputs [noutputs]: positions in graph->outputs. The graph must have one input, of shape [1, h, w, c].
-gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *graph, const int *outputs, int noutputs,
-                            int workers, gv_error *err);
+gv_status gv_convnet_create(gv_convnet **out, const gv_tflite *graph, const int *outputs, int noutputs, int workers,
+                            gv_error *err);
 void gv_convnet_destroy(gv_convnet *net); // accepts NULL
 
 const int *gv_convnet_input_shape(const gv_convnet *net);      // [3] height, width, channels

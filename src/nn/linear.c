@@ -44,8 +44,8 @@ struct gv_linear {
 };
 
 static gv_status failed(gv_error *err, const char *what, dnnl_status_t s) {
-    return gv_fail(err, s == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL, "oneDNN: %s failed (status %d)", what,
-                   (int)s);
+    return gv_fail(err, s == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL, "oneDNN: %s failed (status %d)",
+                   what, (int)s);
 }
 
 // ---- the engine
@@ -252,8 +252,10 @@ static dnnl_status_t copy_bias(gv_linear *l, gv_nn *nn, const float *bias) {
     size_t bytes = (size_t)l->plan->spec.out * sizeof(float);
     void *data = pool_alloc(nn, bytes);
     if (!data) return dnnl_out_of_memory;
-    if (bias) memcpy(data, bias, bytes);
-    else memset(data, 0, bytes);
+    if (bias)
+        memcpy(data, bias, bytes);
+    else
+        memset(data, 0, bytes);
     return dnnl_memory_create(&l->bias, &l->plan->bias, nn->engine, data);
 }
 

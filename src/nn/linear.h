@@ -3,10 +3,9 @@
 //     gv_nn *nn = NULL;
 //     gv_nn_create(&nn, omp_get_max_threads(), &err);
 //     gv_linear *fc1 = NULL;
-//     gv_linear_create(&fc1, nn, &(gv_linear_spec){.in = 512, .out = 2048, .activation = GV_GELU_TANH}, weight, bias, &err);
-//     gv_nn_set_rows(nn, 64, &err);
-//     #pragma omp parallel for                            // rows are shared out by the caller in blocks
-//     for (int b = 0; b < blocks; b++)
+//     gv_linear_create(&fc1, nn, &(gv_linear_spec){.in = 512, .out = 2048, .activation = GV_GELU_TANH}, weight, bias,
+//     &err); gv_nn_set_rows(nn, 64, &err); #pragma omp parallel for                            // rows are shared out
+//     by the caller in blocks for (int b = 0; b < blocks; b++)
 //         gv_linear_run(fc1, omp_get_thread_num(), x + b * 64 * 512, y + b * 64 * 2048);
 //
 // A layer runs on one thread; threads work on different blocks of rows. So the order of every sum is the
@@ -35,7 +34,7 @@ enum { GV_NN_ROWS = 192 }; // rows of a block until gv_nn_set_rows: fills the se
 // The engine: one stream per thread, the memory of all packed weights, and what is planned for the layers.
 typedef struct gv_nn gv_nn;
 gv_status gv_nn_create(gv_nn **out, int threads, gv_error *err);
-void gv_nn_destroy(gv_nn *nn); // after its layers; accepts NULL
+void gv_nn_destroy(gv_nn *nn);                                // after its layers; accepts NULL
 gv_status gv_nn_set_rows(gv_nn *nn, int rows, gv_error *err); // of the blocks of all layers; not while one runs
 int gv_nn_threads(const gv_nn *nn);
 int gv_nn_has_bf16(const gv_nn *nn); // whether the processor multiplies bfloat16 natively

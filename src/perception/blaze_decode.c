@@ -32,9 +32,7 @@ int gv_blaze_decode_detections(gv_detection *out, const float *boxes, const floa
                 if (!(score >= min_score)) continue;
                 float x = (float)(cell % cells[level]) + 0.5f, y = (float)(cell / cells[level]) + 0.5f;
                 out[n].score = score;
-                if (decode_box(&out[n], boxes + 12 * (int64_t)a, x / (float)cells[level],
-                               y / (float)cells[level]))
-                    n++;
+                if (decode_box(&out[n], boxes + 12 * (int64_t)a, x / (float)cells[level], y / (float)cells[level])) n++;
             }
     return n;
 }

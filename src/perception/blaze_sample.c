@@ -51,8 +51,7 @@ static inline vec4 bilinear(const gv_image *m, const row *r, int i) {
     int64_t down = r->y[i] + 1 < m->height ? m->stride : 0;
     vec4 a, b, c, d;
     if (r->x[i] + 2 < m->width) {
-        a = load_rgb_fast(p), b = load_rgb_fast(p + 3), c = load_rgb_fast(p + down),
-        d = load_rgb_fast(p + down + 3);
+        a = load_rgb_fast(p), b = load_rgb_fast(p + 3), c = load_rgb_fast(p + down), d = load_rgb_fast(p + down + 3);
     } else {
         int64_t right = r->x[i] + 1 < m->width ? 3 : 0;
         a = load_rgb(p), b = load_rgb(p + right), c = load_rgb(p + down), d = load_rgb(p + down + right);
@@ -61,15 +60,13 @@ static inline vec4 bilinear(const gv_image *m, const row *r, int i) {
     return top + (bottom - top) * r->fy[i];
 }
 
-void gv_blaze_sample(float *out, int size, const gv_image *m, const gv_region *r, float lo, float hi,
-                     bool repeat) {
+void gv_blaze_sample(float *out, int size, const gv_image *m, const gv_region *r, float lo, float hi, bool repeat) {
     double c = cos(r->angle), s = sin(r->angle), w = r->width, h = r->height, u = 0.5 / size - 0.5;
     float scale = (hi - lo) / 255.0f;
 #pragma omp parallel for
     for (int j = 0; j < size; j++) {
         row at;
-        double v = (j + 0.5) / size - 0.5, x = r->cx + u * w * c - v * h * s,
-               y = r->cy + u * w * s + v * h * c;
+        double v = (j + 0.5) / size - 0.5, x = r->cx + u * w * c - v * h * s, y = r->cy + u * w * s + v * h * c;
         float *o = out + (int64_t)j * size * 3;
         find_pixels(&at, size, x, y, w * c / size, w * s / size, m->width, m->height);
         for (int i = 0; i < size; i++, o += 3) {

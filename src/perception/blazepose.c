@@ -41,20 +41,19 @@ typedef struct interface {
 static gv_status check_interface(const gv_tflite *g, const interface *f, gv_error *err) {
     const int *in = g->tensors[g->inputs[0]].shape;
     if (in[1] != f->size || in[2] != f->size || in[3] != 3)
-        return gv_fail(err, GV_ERR_FORMAT, "input [%d, %d, %d], expected [%d, %d, 3]", in[1], in[2], in[3],
-                       f->size, f->size);
+        return gv_fail(err, GV_ERR_FORMAT, "input [%d, %d, %d], expected [%d, %d, 3]", in[1], in[2], in[3], f->size,
+                       f->size);
     for (int i = 0; i < f->n; i++) {
         int at = f->position[i];
         int64_t count = at < g->noutputs ? g->tensors[g->outputs[at]].count : 0;
         if (count != f->count[i])
-            return gv_fail(err, GV_ERR_FORMAT, "output %d has %lld numbers, expected %lld", at,
-                           (long long)count, (long long)f->count[i]);
+            return gv_fail(err, GV_ERR_FORMAT, "output %d has %lld numbers, expected %lld", at, (long long)count,
+                           (long long)f->count[i]);
     }
     return GV_OK;
 }
 
-static gv_status open_network(gv_convnet **out, const char *path, const interface *f, int workers,
-                              gv_error *err) {
+static gv_status open_network(gv_convnet **out, const char *path, const interface *f, int workers, gv_error *err) {
     gv_tflite *g = NULL;
     gv_status s = gv_tflite_open(&g, path, err);
     if (s != GV_OK) return s;
@@ -168,10 +167,9 @@ static gv_status detect_tile(void *context, int i, int worker, gv_error *err) {
     gv_blaze_sample(gv_convnet_input(net, worker), DETECTOR_SIZE, c->image, &square, -1, 1, false);
     gv_status s = gv_convnet_run(net, worker, err);
     if (s != GV_OK) return s;
-    gv_detection *found = c->p->candidates + (int64_t)worker * GV_BLAZE_ANCHORS,
-                 *out = c->out + (int64_t)i * c->max;
-    int n = gv_blaze_decode_detections(found, gv_convnet_output(net, worker, 0),
-                                       gv_convnet_output(net, worker, 1), c->min_score);
+    gv_detection *found = c->p->candidates + (int64_t)worker * GV_BLAZE_ANCHORS, *out = c->out + (int64_t)i * c->max;
+    int n = gv_blaze_decode_detections(found, gv_convnet_output(net, worker, 0), gv_convnet_output(net, worker, 1),
+                                       c->min_score);
     n = gv_blaze_suppress(found, n, c->overlap);
     c->count[i] = n < c->max ? n : c->max;
     for (int k = 0; k < c->count[i]; k++) {
@@ -188,11 +186,10 @@ gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, cons
     return run_jobs(p, n, detect_tile, &c, err);
 }
 
-gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width,
-                              float height, float min_score, float overlap, gv_detection *out, int max,
-                              int *count, gv_error *err) {
-    return gv_blazepose_detect_tiles(p, image, &(gv_tile){x, y, width, height}, 1, min_score, overlap, out,
-                                     max, count, err);
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
+                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err) {
+    return gv_blazepose_detect_tiles(p, image, &(gv_tile){x, y, width, height}, 1, min_score, overlap, out, max, count,
+                                     err);
 }
 
 typedef struct landmark_context {

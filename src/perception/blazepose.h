@@ -28,10 +28,9 @@ typedef struct gv_detection {
 
 enum { GV_BLAZE_POINTS = 33, GV_BLAZE_ALL_POINTS = 35 };
 typedef struct gv_landmarks {
-    float presence; // probability that the region shows a person
-    float point[GV_BLAZE_ALL_POINTS]
-               [5]; // x, y (px), z (px, smaller = nearer, 0 at the hips), visibility, presence
-    float world[GV_BLAZE_POINTS][3]; // m, origin between the hips, image axes (y down)
+    float presence;                      // probability that the region shows a person
+    float point[GV_BLAZE_ALL_POINTS][5]; // x, y (px), z (px, smaller = nearer, 0 at the hips), visibility, presence
+    float world[GV_BLAZE_POINTS][3];     // m, origin between the hips, image axes (y down)
 } gv_landmarks;
 
 typedef struct gv_blazepose gv_blazepose;
@@ -53,14 +52,12 @@ typedef struct gv_tile {
 gv_status gv_blazepose_detect_tiles(gv_blazepose *p, const gv_image *image, const gv_tile *tiles, int n,
                                     float min_score, float overlap, gv_detection *out, int max, int *count,
                                     gv_error *err);
-gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width,
-                              float height, float min_score, float overlap, gv_detection *out, int max,
-                              int *count, gv_error *err);
+gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, float y, float width, float height,
+                              float min_score, float overlap, gv_detection *out, int max, int *count, gv_error *err);
 
 gv_region gv_blaze_region(const float centre[2], const float top[2]); // SPEC-perception 7.6, times 1.25
 gv_region gv_blaze_region_of_detection(const gv_detection *d);
-gv_region
-gv_blaze_region_of_landmarks(const gv_landmarks *l); // from the auxiliary points: for the next frame
+gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l); // from the auxiliary points: for the next frame
 
 // Runs the landmark network on n regions of one image, several at a time; beyond the image its edge is
 // repeated. A region that is not finite or not positive shows nobody: all zeros.

@@ -40,8 +40,8 @@ typedef struct span { // pixels x0 .. x1 - 1, y0 .. y1 - 1, inside the picture
 
 static span inside(const gv_cutout *c, float x0, float y0, float x1, float y1) {
     double w = c->width, h = c->height;
-    return (span){(int)fmin(fmax(floor(x0), 0), w), (int)fmin(fmax(floor(y0), 0), h),
-                  (int)fmin(fmax(ceil(x1), 0), w), (int)fmin(fmax(ceil(y1), 0), h)};
+    return (span){(int)fmin(fmax(floor(x0), 0), w), (int)fmin(fmax(floor(y0), 0), h), (int)fmin(fmax(ceil(x1), 0), w),
+                  (int)fmin(fmax(ceil(y1), 0), h)};
 }
 
 void gv_cutout_copy(gv_cutout *c, const gv_image *frame, float x0, float y0, float x1, float y1) {

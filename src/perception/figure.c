@@ -4,11 +4,26 @@
 #include <string.h>
 
 // BlazePose's points
-enum { NOSE = 0, SHOULDER_L = 11, SHOULDER_R, HIP_L = 23, HIP_R, KNEE_L, KNEE_R, ANKLE_L, ANKLE_R,
-       HEEL_L, HEEL_R, TOE_L, TOE_R, AUX_HIP, AUX_TOP };
+enum {
+    NOSE = 0,
+    SHOULDER_L = 11,
+    SHOULDER_R,
+    HIP_L = 23,
+    HIP_R,
+    KNEE_L,
+    KNEE_R,
+    ANKLE_L,
+    ANKLE_R,
+    HEEL_L,
+    HEEL_R,
+    TOE_L,
+    TOE_R,
+    AUX_HIP,
+    AUX_TOP
+};
 static const int MAIN_POINTS[8] = {SHOULDER_L, SHOULDER_R, HIP_L, HIP_R, KNEE_L, KNEE_R, ANKLE_L, ANKLE_R};
-static const int BODY_POINTS[13] = {NOSE, SHOULDER_L, SHOULDER_R, 13, 14, 15, 16, HIP_L, HIP_R,
-                                    KNEE_L, KNEE_R, ANKLE_L, ANKLE_R};
+static const int BODY_POINTS[13] = {NOSE,  SHOULDER_L, SHOULDER_R, 13,     14,      15,     16,
+                                    HIP_L, HIP_R,      KNEE_L,     KNEE_R, ANKLE_L, ANKLE_R};
 static const float OKS_SPREAD = 0.08f;
 
 static float distance(const float *a, const float *b) {

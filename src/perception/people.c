@@ -27,22 +27,22 @@ static const float SAME_LOOK = 0.45f;
 static const double FORGET_SEC = 3;         // a longer absence makes another person
 static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
 static const double FOCUS_SEC = 0.5;        // the detector looks there every frame this long, then every
-static const double FOCUS_EVERY_SEC = 0.25;  // so often, and the landmark network with it
-static const double COAST_SEC = 1.5;         // time constant of a lost person's velocity
+static const double FOCUS_EVERY_SEC = 0.25; // so often, and the landmark network with it
+static const double COAST_SEC = 1.5;        // time constant of a lost person's velocity
 
 typedef enum phase { TENTATIVE, FOLLOWED, LOST } phase;
 
 typedef struct track {
     phase phase;
-    int streak;            // frames seen in a row
+    int streak; // frames seen in a row
     gv_history history;
-    gv_kalman kalman;      // hip x, y, size, size
-    gv_kalman clean;       // the same when last nobody else was near
+    gv_kalman kalman; // hip x, y, size, size
+    gv_kalman clean;  // the same when last nobody else was near
     int clean_frame;
     gv_blaze_smoother *smoother;
-    gv_region region;      // where the body is expected in this frame
-    gv_figure figure;      // last sighting
-    gv_look look;          // running mean of clean sightings
+    gv_region region; // where the body is expected in this frame
+    gv_figure figure; // last sighting
+    gv_look look;     // running mean of clean sightings
     int looks;
     int seen_frame;
     double seen_sec, focus_sec; // last sighting, last time the detector looked for it
@@ -63,7 +63,7 @@ struct gv_people {
     gv_search *search;
     gv_cutout *canvas;
     gv_detection *detections; // [MAX_TILES, PER_TILE]
-    track **tracks; // [MAX_TRACKS]
+    track **tracks;           // [MAX_TRACKS]
     int count;
     gv_history *closed; // finished identities
     int closed_count, closed_room;
@@ -402,7 +402,8 @@ static double cost_of(const gv_people *p, const track *t, int index, const sight
     if (fresh && same < WILD_POSE && (f->quality < CLEAR || t->phase == TENTATIVE)) return INFINITY;
     if (fresh && same < 2 * WILD_POSE && look > 2 * SAME_LOOK) return INFINITY;
     if (!fresh && (f->quality < UNCLEAR || look > (place < 0.2f ? 2 : 1) * SAME_LOOK)) return INFINITY;
-    double cost = 0.35 * place / place_limit + 0.1 * growth / growth_limit + 0.35 * fminf(look / SAME_LOOK, 1) + 0.2 * (1 - same);
+    double cost =
+        0.35 * place / place_limit + 0.1 * growth / growth_limit + 0.35 * fminf(look / SAME_LOOK, 1) + 0.2 * (1 - same);
     return s->source == index ? 0.8 * cost : cost;
 }
 
@@ -426,8 +427,10 @@ static gv_status assign(gv_people *p, gv_error *err) {
 static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
     const gv_figure *f = &s->figure;
     double z[4] = {f->hip[0], f->hip[1], f->size, f->size};
-    if (t->history.count == 0) gv_kalman_start(&t->kalman, z);
-    else gv_kalman_update(&t->kalman, z);
+    if (t->history.count == 0)
+        gv_kalman_start(&t->kalman, z);
+    else
+        gv_kalman_update(&t->kalman, z);
     if (t->seen_frame != p->frame - 1) {
         gv_blaze_smoother_reset(t->smoother);
         t->streak = 0;
@@ -502,8 +505,10 @@ static gv_status update(gv_people *p, gv_error *err) {
         track *t = p->tracks[i];
         if (t->seen_frame != p->frame) miss(p, t);
         bool over = t->seen_frame != p->frame && (t->phase == TENTATIVE || p->time - t->seen_sec > FORGET_SEC);
-        if (!over) p->tracks[n++] = t;
-        else if (close_track(p, t, err) != GV_OK) status = GV_ERR_MEMORY;
+        if (!over)
+            p->tracks[n++] = t;
+        else if (close_track(p, t, err) != GV_OK)
+            status = GV_ERR_MEMORY;
     }
     p->count = n;
     for (int i = 0; i < p->set_count && status == GV_OK; i++)
@@ -561,14 +566,27 @@ static double share_inside(const gv_person *a, const gv_person *b) {
     return seen > 0 ? sum / seen : 0;
 }
 
-// A short sighting that never leaves a much more prominent person's box is a second reading of that person
-// (upside down, often), not somebody else. Persons come most prominent first.
+// Shoulders below the hips in most of the frames seen: a shadow or a reflection on the ground, or a gymnast.
+static bool is_upside_down(const gv_person *p) {
+    int seen = 0, inverted = 0;
+    for (int t = 0; t < p->frames; t++) {
+        const float *kp = p->kp2d + 51 * (size_t)t;
+        if (!p->observed[t]) continue;
+        seen++;
+        inverted += kp[3 * 5 + 1] + kp[3 * 6 + 1] > kp[3 * 11 + 1] + kp[3 * 12 + 1];
+    }
+    return 2 * inverted > seen;
+}
+
+// Not somebody else: a sighting that never leaves a much more prominent person's box is a second reading of that
+// person, and a much less prominent one upside down is a shadow. Persons come most prominent first.
 static void drop_second_readings(gv_tracks *t) {
     int kept = 0;
     for (int i = 0; i < t->count; i++) {
-        bool second = false;
+        const gv_person *p = &t->person[i];
+        bool second = kept > 0 && p->prominence < 0.5 * t->person[0].prominence && is_upside_down(p);
         for (int k = 0; k < kept && !second; k++)
-            second = t->person[i].prominence < 0.5 * t->person[k].prominence && share_inside(&t->person[i], &t->person[k]) > 0.75;
+            second = p->prominence < 0.5 * t->person[k].prominence && share_inside(p, &t->person[k]) > 0.75;
         if (second)
             gv_person_free(&t->person[i]);
         else
@@ -600,8 +618,7 @@ gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
     qsort(out->person, (size_t)out->count, sizeof *out->person, by_prominence);
     drop_second_readings(out);
     p->closed_count = 0;
-    while (p->opt.max_people > 0 && out->count > p->opt.max_people)
-        gv_person_free(&out->person[--out->count]);
+    while (p->opt.max_people > 0 && out->count > p->opt.max_people) gv_person_free(&out->person[--out->count]);
     return GV_OK;
 }
 

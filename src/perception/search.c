@@ -6,13 +6,13 @@
 #include <string.h>
 
 enum { CELL = 8, MAX_CELLS = 256, BURST = 64, MAX_TILES = 1 << 16 };
-static const double SCALE_STEP = 2.4;      // from one tile side to the next; 70 % / 25 % = 2.8 leaves some overlap
-static const double TILES_PER_SEC = 16;    // mean budget of seconds of video
-static const double QUIET = 10;            // a quiet tile waits this many times longer
-static const double MEMORY_SEC = 0.5;      // time constant of the brightness that a frame is compared with
-static const float CHANGE = 6;             // grey levels of a cell's mean
-static const float LIVELY = 0.008f;        // part of a tile's cells that must change
-static const float CUT = 0.6f;             // part of all cells that change by CUT_LEVELS at a cut
+static const double SCALE_STEP = 2.4;   // from one tile side to the next; 70 % / 25 % = 2.8 leaves some overlap
+static const double TILES_PER_SEC = 16; // mean budget of seconds of video
+static const double QUIET = 10;         // a quiet tile waits this many times longer
+static const double MEMORY_SEC = 0.5;   // time constant of the brightness that a frame is compared with
+static const float CHANGE = 6;          // grey levels of a cell's mean
+static const float LIVELY = 0.008f;     // part of a tile's cells that must change
+static const float CUT = 0.6f;          // part of all cells that change by CUT_LEVELS at a cut
 static const float CUT_LEVELS = 12;
 
 typedef struct tile {

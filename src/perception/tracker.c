@@ -142,8 +142,10 @@ static gv_status match_all(gv_tracker *t, const frame_input *in, const double wa
     }
     for (int i = 0; i < t->tracked.count; i++) {
         track *k = &t->tracked.item[i];
-        if (k->active) pool[n++] = k;
-        else young[fresh++] = k;
+        if (k->active)
+            pool[n++] = k;
+        else
+            young[fresh++] = k;
     }
     for (int i = 0; i < t->lost.count; i++) {
         track *k = &t->lost.item[i];
@@ -157,13 +159,17 @@ static gv_status match_all(gv_tracker *t, const frame_input *in, const double wa
     }
     if ((status = pair(pool, n, in, MATCH_LIMIT, match, err)) != GV_OK) goto done;
     for (int i = 0; i < n; i++) {
-        if (match[i] >= 0) take(pool[i], in, match[i], t->frame);
-        else if (pool[i]->state == TRACKED) pool[i]->state = pool[i]->doomed ? REMOVED : LOST;
+        if (match[i] >= 0)
+            take(pool[i], in, match[i], t->frame);
+        else if (pool[i]->state == TRACKED)
+            pool[i]->state = pool[i]->doomed ? REMOVED : LOST;
     }
     if ((status = pair(young, fresh, in, NEW_LIMIT, match, err)) != GV_OK) goto done;
     for (int i = 0; i < fresh; i++) {
-        if (match[i] >= 0) take(young[i], in, match[i], t->frame);
-        else young[i]->state = REMOVED;
+        if (match[i] >= 0)
+            take(young[i], in, match[i], t->frame);
+        else
+            young[i]->state = REMOVED;
     }
 done:
     free(pool);
@@ -180,7 +186,11 @@ static gv_status relist(gv_tracker *t, const frame_input *in, gv_error *err) {
         if (t->tracked.item[i].state == TRACKED) ok &= push(&tracked, &t->tracked.item[i]);
     for (int j = 0; j < in->n; j++) {
         if (in->taken[j] || in->scores[j] < NEW_SCORE) continue;
-        track k = {.id = t->next_id++, .born = t->frame, .matched = t->frame, .detection = j, .score = in->scores[j],
+        track k = {.id = t->next_id++,
+                   .born = t->frame,
+                   .matched = t->frame,
+                   .detection = j,
+                   .score = in->scores[j],
                    .active = t->frame == 1};
         double xywh[4];
         to_xywh(in->boxes[j], xywh);

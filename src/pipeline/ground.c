@@ -9,7 +9,8 @@ static const double window_sec = 0.6, smoothing_sec = 0.15;
 
 static double lowest_joint(const gv_motion *m, int t) {
     double low = INFINITY;
-    for (int j = 0; j < GV_MOTION_JOINTS; j++) low = fmin(low, m->joints_world[((size_t)t * GV_MOTION_JOINTS + j) * 3 + 1]);
+    for (int j = 0; j < GV_MOTION_JOINTS; j++)
+        low = fmin(low, m->joints_world[((size_t)t * GV_MOTION_JOINTS + j) * 3 + 1]);
     return low;
 }
 
@@ -25,20 +26,22 @@ static void extremes(double *out, const double *in, const gv_motion *m, int sign
 
 gv_status gv_ground_motion(gv_motion *m, gv_error *err) {
     size_t L = (size_t)m->frames;
-    double *low = gv_calloc2(L, sizeof *low), *ground = gv_calloc2(L, sizeof *ground), *scratch = gv_calloc2(L, sizeof *scratch);
+    double *low = gv_calloc2(L, sizeof *low), *ground = gv_calloc2(L, sizeof *ground),
+           *scratch = gv_calloc2(L, sizeof *scratch);
     gv_status status = GV_OK;
     if (!low || !ground || !scratch) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory for the ground under %d frames", m->frames);
         goto done;
     }
     for (int t = 0; t < m->frames; t++) low[t] = lowest_joint(m, t);
-    extremes(scratch, low, m, -1);    // an opening: what rises above its surroundings for a shorter time than the
-    extremes(ground, scratch, m, 1);  // window is cut off, and what rises for good, a drift, is followed
+    extremes(scratch, low, m, -1);   // an opening: what rises above its surroundings for a shorter time than the
+    extremes(ground, scratch, m, 1); // window is cut off, and what rises for good, a drift, is followed
     double fps = m->fps > 0 ? m->fps : 30;
     gv_gaussian_smooth(ground, m->frames, 1, 0, 1, fmax(smoothing_sec * fps, 0.25), scratch);
     for (size_t t = 0; t < L; t++) {
         m->transl[3 * t + 1] -= (float)ground[t];
-        for (int j = 0; j < GV_MOTION_JOINTS; j++) m->joints_world[(t * GV_MOTION_JOINTS + j) * 3 + 1] -= (float)ground[t];
+        for (int j = 0; j < GV_MOTION_JOINTS; j++)
+            m->joints_world[(t * GV_MOTION_JOINTS + j) * 3 + 1] -= (float)ground[t];
     }
 done:
     free(low);

@@ -38,7 +38,8 @@ static void *follow_camera(void *arg) {
         boxes *b = p->user;
         double start = gv_now();
         if (c->status == GV_OK)
-            c->status = gv_odometry_frame(c->odometry, p->rgb, p->width * 3, (const float(*)[4])b->box, b->count, &c->err);
+            c->status =
+                gv_odometry_frame(c->odometry, p->rgb, p->width * 3, (const float(*)[4])b->box, b->count, &c->err);
         c->busy_sec += gv_now() - start;
         free(b);
         gv_feed_release(c->feed, p);
@@ -204,7 +205,8 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
         goto done;
     }
     s->fps = opt->fps > 0 ? opt->fps : info->fps;
-    if (opt->fps <= 0 && s->frames > 1) s->fps = (double)(s->frames - 1) / (s->time_sec[s->frames - 1] - s->time_sec[0]);
+    if (opt->fps <= 0 && s->frames > 1)
+        s->fps = (double)(s->frames - 1) / (s->time_sec[s->frames - 1] - s->time_sec[0]);
     if (!(s->fps > 0)) s->fps = 30;
     if (camera.odometry) {
         status = gv_odometry_finish(camera.odometry, &s->camera, err);

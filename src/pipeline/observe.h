@@ -10,10 +10,10 @@
 
 typedef struct gv_observe_options {
     gv_blaze_model model;
-    int max_people;       // 0 = everybody
-    double fps;           // > 0: overrides the container's frame rate
+    int max_people;           // 0 = everybody
+    double fps;               // > 0: overrides the container's frame rate
     const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
-    bool static_camera;   // known not to move: no visual odometry
+    bool static_camera;       // known not to move: no visual odometry
     bool quiet;
 } gv_observe_options;
 
@@ -27,13 +27,13 @@ enum { GV_MAX_TIMINGS = 12 };
 typedef struct gv_scene_observations {
     int width, height;
     long frames;
-    double fps;          // mean rate over the video, Hz
-    double *time_sec;    // [frames]
-    long damaged;        // packets that could not be decoded
+    double fps;       // mean rate over the video, Hz
+    double *time_sec; // [frames]
+    long damaged;     // packets that could not be decoded
     char codec[32];
-    gv_camera_path camera;        // one rotation per frame; all identity for a static camera
-    const char *focal_source;     // "given", "image diagonal"
-    const char *rotation_source;  // "static (given)", "static (measured)", "visual odometry"
+    gv_camera_path camera;       // one rotation per frame; all identity for a static camera
+    const char *focal_source;    // "given", "image diagonal"
+    const char *rotation_source; // "static (given)", "static (measured)", "visual odometry"
     int people;
     gv_observations *person; // [people], most prominent first
     gv_timing timing[GV_MAX_TIMINGS];

@@ -35,7 +35,7 @@ typedef struct studio {
     const gv_body *body;
     actor *actors;
     gv_mesh *meshes, *seen; // [people] those in the current frame: in the world, in the camera
-    gv_path *paths;  // [people]
+    gv_path *paths;         // [people]
     film overlay, world, side;
     uint8_t *sheet; // side by side: overlay and side.rgb
     int sheet_width;
@@ -48,7 +48,8 @@ static gv_status build_actors(studio *s, gv_error *err) {
     s->meshes = gv_calloc2((size_t)people, sizeof *s->meshes);
     s->seen = gv_calloc2((size_t)people, sizeof *s->seen);
     s->paths = gv_calloc2((size_t)people, sizeof *s->paths);
-    if (!s->actors || !s->meshes || !s->seen || !s->paths) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d bodies", people);
+    if (!s->actors || !s->meshes || !s->seen || !s->paths)
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d bodies", people);
     for (int k = 0; k < people; k++) {
         actor *a = s->actors + k;
         a->skin = gv_skin_create(s->body, s->scene->motion[k].betas);
@@ -65,7 +66,8 @@ static gv_status build_actors(studio *s, gv_error *err) {
 // The world mesh moved rigidly into the camera: x_cam = R (x - pelvis_world) + pelvis_camera.
 static void to_camera(actor *a, const gv_motion *m, int t, int vertices) {
     float Rw[9], Rc[9], R[9], shift[3], turned[3];
-    const float *pw = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3, *pc = m->joints_incam + (size_t)t * GV_MOTION_JOINTS * 3;
+    const float *pw = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3,
+                *pc = m->joints_incam + (size_t)t * GV_MOTION_JOINTS * 3;
     gv_rot_from_aa(Rw, m->global_orient + 3 * (size_t)t);
     gv_rot_from_aa(Rc, m->global_orient_incam + 3 * (size_t)t);
     gv_mat3_mul_nt(R, Rc, Rw);
@@ -87,7 +89,8 @@ static int pose_actors(studio *s, long frame) {
         long t = frame - m->frame_index[0];
         if (t < 0 || t >= m->frames) continue;
         actor *a = s->actors + k;
-        gv_skin_pose(a->skin, m->body_pose + 63 * t, m->global_orient + 3 * t, m->transl + 3 * t, a->world, a->world_normal);
+        gv_skin_pose(a->skin, m->body_pose + 63 * t, m->global_orient + 3 * t, m->transl + 3 * t, a->world,
+                     a->world_normal);
         gv_mesh *mesh = s->meshes + n;
         *mesh = (gv_mesh){s->body->vertices, s->body->triangles, a->world, a->world_normal, s->body->faces, {0}};
         memcpy(mesh->colour, gv_palette(k), sizeof mesh->colour);
@@ -111,12 +114,14 @@ static void draw_overlay(studio *s, gv_feed_frame *p, int n) {
     gv_render_over(f->canvas, p->rgb, p->width * 3, &f->view, s->seen, n, opacity);
 }
 
-static gv_status open_film(film *f, const char *path, int width, int height, double fps, bool own_picture, gv_error *err) {
+static gv_status open_film(film *f, const char *path, int width, int height, double fps, bool own_picture,
+                           gv_error *err) {
     f->width = width;
     f->height = height;
     f->canvas = gv_canvas_create(width, height);
     if (own_picture) f->rgb = gv_calloc2((size_t)width * (size_t)height, 3);
-    if (!f->canvas || (own_picture && !f->rgb)) return gv_fail(err, GV_ERR_MEMORY, "no memory for a %d x %d picture", width, height);
+    if (!f->canvas || (own_picture && !f->rgb))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for a %d x %d picture", width, height);
     return path ? gv_video_create(&f->writer, path, width, height, fps, err) : GV_OK;
 }
 
@@ -151,7 +156,8 @@ static void bounds(const gv_scene *scene, float lo[3], float hi[3]) {
     }
 }
 
-static gv_status open_films(studio *s, const gv_video_info *info, double fps, const gv_pictures_options *opt, gv_error *err) {
+static gv_status open_films(studio *s, const gv_video_info *info, double fps, const gv_pictures_options *opt,
+                            gv_error *err) {
     float lo[3], hi[3];
     bounds(s->scene, lo, hi);
     gv_status status = GV_OK;
@@ -230,14 +236,15 @@ static gv_status trace_paths(studio *s, float **points, gv_error *err) {
     return GV_OK;
 }
 
-gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_body *body, const gv_pictures_options *opt,
-                           double *seconds, gv_error *err) {
+gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_body *body,
+                           const gv_pictures_options *opt, double *seconds, gv_error *err) {
     studio s = {.scene = scene, .body = body};
     gv_feed *feed = NULL;
     float *points = NULL;
     gv_progress progress;
     gv_progress_begin(&progress, "draw", scene->frames, opt->quiet);
-    gv_status status = gv_feed_open(&feed, video, &(gv_video_options){.fps = opt->fps, .max_side = MAX_SIDE}, BUFFERS, err);
+    gv_status status =
+        gv_feed_open(&feed, video, &(gv_video_options){.fps = opt->fps, .max_side = MAX_SIDE}, BUFFERS, err);
     if (status == GV_OK) status = build_actors(&s, err);
     if (status == GV_OK) status = trace_paths(&s, &points, err);
     if (status == GV_OK) status = open_films(&s, gv_feed_info(feed), scene->motion[0].fps, opt, err);

@@ -11,5 +11,5 @@ typedef struct gv_pictures_options {
 
 // Reads the video once more and writes the pictures asked for; times and frame count are the video's own.
 // *seconds receives the wall clock time.
-gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_body *body, const gv_pictures_options *opt,
-                           double *seconds, gv_error *err);
+gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_body *body,
+                           const gv_pictures_options *opt, double *seconds, gv_error *err);

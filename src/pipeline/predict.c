@@ -27,7 +27,10 @@ static float *take(stages *s, size_t per_frame) {
 }
 
 static gv_status allocate(stages *s, const gv_network *net, int frames, bool verbose, gv_error *err) {
-    *s = (stages){.arena = gv_arena_create(0), .frames = frames, .width = gv_network_width(net), .layers = gv_network_layers(net)};
+    *s = (stages){.arena = gv_arena_create(0),
+                  .frames = frames,
+                  .width = gv_network_width(net),
+                  .layers = gv_network_layers(net)};
     if (!s->arena) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
     size_t D = (size_t)s->width;
     s->obs = take(s, 51);
@@ -50,7 +53,8 @@ static gv_status allocate(stages *s, const gv_network *net, int frames, bool ver
 static gv_status check_finite(const stages *s, gv_error *err) {
     for (size_t i = 0; i < (size_t)s->frames * GV_PRED_X; i++)
         if (!isfinite(s->net.pred_x[i]))
-            return gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite in frame %d: are its weights?", (int)(i / GV_PRED_X));
+            return gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite in frame %d: are its weights?",
+                           (int)(i / GV_PRED_X));
     return GV_OK;
 }
 
@@ -58,19 +62,32 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
                             const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
     gv_obs_from_keypoints(s->obs, o->kp2d, o->bbx_xys, o->frames);
     gv_cliff_from_boxes(s->cliff, o->bbx_xys, o->K, o->frames);
-    if (o->frames > 1 && o->cam_angvel) memcpy(s->angvel, o->cam_angvel, (size_t)o->frames * 6 * sizeof *s->angvel);
-    else if (o->frames > 1) gv_angvel_from_rotations(s->angvel, o->R_w2c, o->frames);
-    else gv_angvel_from_rotations(s->angvel, NULL, 1);
-    const gv_network_input in = {.frames = o->frames, .length = o->length, .obs = s->obs, .cliff = s->cliff,
-                                 .cam_angvel = s->angvel, .f_imgseq = o->f_imgseq};
+    if (o->frames > 1 && o->cam_angvel)
+        memcpy(s->angvel, o->cam_angvel, (size_t)o->frames * 6 * sizeof *s->angvel);
+    else if (o->frames > 1)
+        gv_angvel_from_rotations(s->angvel, o->R_w2c, o->frames);
+    else
+        gv_angvel_from_rotations(s->angvel, NULL, 1);
+    const gv_network_input in = {.frames = o->frames,
+                                 .length = o->length,
+                                 .obs = s->obs,
+                                 .cliff = s->cliff,
+                                 .cam_angvel = s->angvel,
+                                 .f_imgseq = o->f_imgseq};
     double start = gv_now();
     gv_status status = gv_network_run(net, &in, &s->net, err);
     if (!status) status = check_finite(s, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
     double middle = gv_now();
-    const gv_solver_input solve = {.frames = o->frames, .length = o->length, .pred_x = s->net.pred_x,
-                                   .pred_cam = s->net.pred_cam, .static_conf_logits = s->net.static_conf_logits,
-                                   .bbx_xys = o->bbx_xys, .K = o->K, .cam_angvel = s->angvel, .body = body,
+    const gv_solver_input solve = {.frames = o->frames,
+                                   .length = o->length,
+                                   .pred_x = s->net.pred_x,
+                                   .pred_cam = s->net.pred_cam,
+                                   .static_conf_logits = s->net.static_conf_logits,
+                                   .bbx_xys = o->bbx_xys,
+                                   .K = o->K,
+                                   .cam_angvel = s->angvel,
+                                   .body = body,
                                    .static_camera = opt->static_camera};
     if (!status) status = gv_solve(&s->solution, s->arena, &solve, err);
     if (times) *times = (gv_predict_times){middle - start, gv_now() - middle};
@@ -90,7 +107,8 @@ static void store_parameters(gv_motion *m, const stages *s) {
     narrow(m->transl, r->transl, 3 * L);
     narrow(m->global_orient_incam, r->orient_c, 3 * L);
     narrow(m->transl_incam, r->transl_c, 3 * L);
-    for (size_t i = 0; i < 6 * L; i++) m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
+    for (size_t i = 0; i < 6 * L; i++)
+        m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
 }
 
 static void copy_observed(gv_motion *m, const gv_observations *o) {
@@ -164,7 +182,8 @@ static bool add_network(gv_motion *m, const stages *s) {
         ok = add_floats(m, name, s->net.x_blocks + (size_t)i * L * s->width, L, s->width, 0);
     }
     return ok && add_floats(m, "pred_context", s->net.pred_context, L, s->width, 0) &&
-           add_floats(m, "pred_x", s->net.pred_x, L, GV_PRED_X, 0) && add_floats(m, "pred_cam", s->net.pred_cam, L, 3, 0) &&
+           add_floats(m, "pred_x", s->net.pred_x, L, GV_PRED_X, 0) &&
+           add_floats(m, "pred_cam", s->net.pred_cam, L, 3, 0) &&
            add_floats(m, "static_conf_logits", s->net.static_conf_logits, L, 6, 0);
 }
 
@@ -174,9 +193,12 @@ static bool add_solution(gv_motion *m, const stages *s) {
     float *betas = extra(m, "betas", 2, (int[3]){L, 10});
     if (!betas) return false;
     for (int t = 0; t < L; t++) narrow(betas + 10 * (size_t)t, r->betas, 10);
-    return add_doubles(m, "body_pose", r->body_pose, L, 63, 0) && add_doubles(m, "global_orient_c", r->orient_c, L, 3, 0) &&
-           add_doubles(m, "global_orient_gv", r->orient_gv, L, 3, 0) && add_doubles(m, "local_transl_vel", r->velocity, L, 3, 0) &&
-           add_doubles(m, "transl_c", r->transl_c, L, 3, 0) && add_doubles(m, "global_orient_w", r->orient_w, L, 3, 0) &&
+    return add_doubles(m, "body_pose", r->body_pose, L, 63, 0) &&
+           add_doubles(m, "global_orient_c", r->orient_c, L, 3, 0) &&
+           add_doubles(m, "global_orient_gv", r->orient_gv, L, 3, 0) &&
+           add_doubles(m, "local_transl_vel", r->velocity, L, 3, 0) &&
+           add_doubles(m, "transl_c", r->transl_c, L, 3, 0) &&
+           add_doubles(m, "global_orient_w", r->orient_w, L, 3, 0) &&
            add_doubles(m, "transl_w", r->transl_w, L, 3, 0) && add_doubles(m, "joints_w", r->joints_w, L, 22, 3) &&
            add_doubles(m, "joints_c", r->joints_c, L, 22, 3) && add_doubles(m, "ik_target", r->ik_target, L, 6, 3);
 }
@@ -207,8 +229,10 @@ gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const
     if (!status) status = gv_motion_alloc(out, obs->frames, err);
     if (!status) {
         copy_observed(out, obs);
-        if (as_is) store_parameters(out, &s);
-        else status = store_at_own_times(out, &s, at30, err);
+        if (as_is)
+            store_parameters(out, &s);
+        else
+            status = store_at_own_times(out, &s, at30, err);
     }
     if (!status) status = fill_joints(out, body, err);
     if (!status && opt->verbose && !(add_inputs(out, &s) && add_network(out, &s) && add_solution(out, &s)))

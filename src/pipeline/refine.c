@@ -19,7 +19,8 @@ static const double pixel_sigma = 0.015; // of the box side: what a keypoint is 
 static const double huber = 2.5;         // sigmas, from where on a point counts less
 static const double depth_sigma = 0.25;  // of the depth: how far the network's is trusted
 static const double largest_turn = 0.8;  // rad
-static const float largest_beta = 2.5f;   // standard deviations: one person in eighty is beyond; a guess beyond is an error
+static const float largest_beta =
+    2.5f; // standard deviations: one person in eighty is beyond; a guess beyond is an error
 static const double pose_smoothing = 1.5, ray_smoothing = 1, depth_smoothing = 5; // frames at 30 fps
 
 // Joints that may turn and how far the prediction is trusted, rad. Ankles, feet and wrists move no keypoint.
@@ -34,7 +35,7 @@ enum { TURNS = sizeof turns / sizeof *turns, UNKNOWNS = 3 * TURNS + 3, ROWS = 2 
 typedef struct figure {
     float R[22][9]; // [0] body to camera, [j] local
     float betas[GV_BETAS];
-    double ray[3];  // x / z, y / z, log z
+    double ray[3]; // x / z, y / z, log z
 } figure;
 
 static float *x_block(float *x, int joint) {
@@ -232,12 +233,14 @@ static void encode_ray(float *cam, const double ray[3], const float *box, const 
     cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
 }
 
-gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body, gv_error *err) {
+gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
+                               gv_error *err) {
     if (!body->coco17) return GV_OK;
     size_t L = (size_t)o->frames;
     gv_points *regressor = gv_points_create(body, body->coco17, KEYPOINTS);
     figure *f = gv_calloc2(L, sizeof *f);
-    double *d = gv_calloc2(L, UNKNOWNS * sizeof *d), *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, sizeof *scratch);
+    double *d = gv_calloc2(L, UNKNOWNS * sizeof *d), *rays = gv_calloc2(L, 3 * sizeof *rays),
+           *scratch = gv_calloc2(L, sizeof *scratch);
     bool *fitted = gv_calloc2(L, sizeof *fitted);
     gv_status status = GV_OK;
     if (!regressor || !f || !d || !rays || !scratch || !fitted) {
@@ -271,7 +274,8 @@ done:
     return status;
 }
 
-double gv_reprojection_error(const float *pred_x, const float *pred_cam, const gv_observations *o, const gv_body *body) {
+double gv_reprojection_error(const float *pred_x, const float *pred_cam, const gv_observations *o,
+                             const gv_body *body) {
     gv_points *regressor = body->coco17 ? gv_points_create(body, body->coco17, KEYPOINTS) : NULL;
     const double still[UNKNOWNS] = {0};
     double sum = 0, n = 0;

@@ -1,17 +1,17 @@
 // refine.h - the network's prediction drawn towards the keypoints that were seen.
 //
 // An addition to the reference, used by `gvhmr run`: frame by frame, body pose, orientation and place in the camera
-// are moved so that the body's COCO-17 points lie on the observed ones, with the network's prediction as the prior. Betas are
-// limited to 2.5 standard deviations.
-// What comes out is again a prediction in the network's own form, so that everything after it (world composition,
-// foot locking) follows.
+// are moved so that the body's COCO-17 points lie on the observed ones, with the network's prediction as the prior.
+// Betas are limited to 2.5 standard deviations. What comes out is again a prediction in the network's own form, so that
+// everything after it (world composition, foot locking) follows.
 #pragma once
 #include "body/body.h"
 #include "formats/observations.h"
 
 // In place: pred_x [L, 151] and pred_cam [L, 3] as the network gives them. o: at 30 fps. Frames in which too little
 // was seen follow their neighbours. Nothing is changed where the body has no keypoint regressor.
-gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body, gv_error *err);
+gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
+                               gv_error *err);
 
 // Mean distance between projected and observed keypoints (confidence over 0.5) in sides of the box; negative where
 // there is none: how well a prediction lies on its picture.

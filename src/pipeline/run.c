@@ -63,7 +63,8 @@ static gv_status use_model(job *j, const char *role, const char *given, const ch
 
 // Everything that can be missing is looked for before the long work starts.
 static gv_status open_models(job *j, gv_error *err) {
-    static const char *const graphs[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite", "pose_landmark_heavy.tflite"};
+    static const char *const graphs[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite",
+                                         "pose_landmark_heavy.tflite"};
     const gv_run_options *o = j->opt;
     gv_status status = use_model(j, "network", o->model, "gvhmr-compact.safetensors", err);
     if (status == GV_OK) status = gv_network_open(&j->network, j->model[0].path, o->heads, o->precision, err);
@@ -86,7 +87,8 @@ static gv_status predict_all(job *j, gv_error *err) {
     gv_scene_observations *s = &j->observations;
     j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
     if (!j->motions) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d motions", s->people);
-    gv_predict_options popt = {.static_camera = s->camera.is_static, .refine = !j->opt->no_refinement, .verbose = j->opt->verbose};
+    gv_predict_options popt = {
+        .static_camera = s->camera.is_static, .refine = !j->opt->no_refinement, .verbose = j->opt->verbose};
     gv_progress progress;
     gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet);
     long frames = 0;
@@ -118,8 +120,11 @@ static gv_status draw(job *j, gv_error *err) {
     snprintf(side, sizeof side, "%s/side-by-side.mp4", j->folder);
     const gv_run_options *o = j->opt;
     if (!o->pictures && !o->side_by_side) return GV_OK;
-    gv_pictures_options popt = {.overlay = o->pictures ? overlay : NULL, .world = o->pictures ? world : NULL,
-                                .side_by_side = o->side_by_side ? side : NULL, .fps = o->observe.fps, .quiet = o->observe.quiet};
+    gv_pictures_options popt = {.overlay = o->pictures ? overlay : NULL,
+                                .world = o->pictures ? world : NULL,
+                                .side_by_side = o->side_by_side ? side : NULL,
+                                .fps = o->observe.fps,
+                                .quiet = o->observe.quiet};
     double seconds;
     gv_status status = gv_draw_pictures(&j->scene, j->video, j->body, &popt, &seconds, err);
     timed(&j->observations, "draw", seconds, j->observations.frames);

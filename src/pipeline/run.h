@@ -9,10 +9,10 @@ typedef struct gv_run_options {
     const char *body_model; // NULL = the mannequin
     int heads;              // 0 = as the file says, else 8
     gv_precision precision;
-    bool no_refinement;     // the reference's method as it is (without refine.h, ground.h)
-    bool pictures;          // overlay.mp4 and world.mp4
-    bool side_by_side;      // side-by-side.mp4
-    bool verbose;           // raw network outputs in the motion files
+    bool no_refinement; // the reference's method as it is (without refine.h, ground.h)
+    bool pictures;      // overlay.mp4 and world.mp4
+    bool side_by_side;  // side-by-side.mp4
+    bool verbose;       // raw network outputs in the motion files
 } gv_run_options;
 
 // Writes person-1.npz .. person-N.npz and scene.json, then the videos, into `folder` (created if needed).

@@ -131,9 +131,9 @@ static void camera_centre(double c[3], const gv_scene *scene, const gv_motion *m
 
 // Camera path while people are placed one after another.
 typedef struct path {
-    double *c;    // [frames, 3] sum of the centres, world
-    int *votes;   // [frames]
-    bool fixed;   // a static camera: one centre for all frames
+    double *c;  // [frames, 3] sum of the centres, world
+    int *votes; // [frames]
+    bool fixed; // a static camera: one centre for all frames
     double centre[3];
     double *work; // [frames]
 } path;
@@ -238,10 +238,12 @@ static void write_camera(gv_scene *scene, path *p) {
     }
 }
 
-gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s, gv_error *err) {
+gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s,
+                           gv_error *err) {
     size_t frames = (size_t)s->frames;
     *scene = (gv_scene){.people = people, .motion = motions, .frames = s->frames};
-    path p = {.c = gv_calloc2(frames, 3 * sizeof(double)), .votes = gv_calloc2(frames, sizeof(int)),
+    path p = {.c = gv_calloc2(frames, 3 * sizeof(double)),
+              .votes = gv_calloc2(frames, sizeof(int)),
               .work = gv_calloc2(frames, sizeof(double))};
     bool *placed = gv_calloc2((size_t)people, sizeof *placed);
     scene->R_w2c = gv_calloc2(frames, 9 * sizeof(float));

@@ -9,13 +9,14 @@
 
 typedef struct gv_scene {
     int people;
-    gv_motion *motion;   // [people], borrowed; person 0 is left untouched
-    long frames;         // of the video
+    gv_motion *motion;    // [people], borrowed; person 0 is left untouched
+    long frames;          // of the video
     float *R_w2c, *t_w2c; // [frames, 3, 3], [frames, 3] camera in the common world, x_cam = R x + t
     bool *camera_known;   // [frames] false where nobody was in view and the camera moves: t is carried over
 } gv_scene;
 
 // Moves motions 1.. (global_orient, transl, joints_world) into the world of motion 0 and finds the camera's path.
 // s->person and motions correspond. people >= 1.
-gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s, gv_error *err);
+gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s,
+                           gv_error *err);
 void gv_scene_free(gv_scene *scene); // not the motions

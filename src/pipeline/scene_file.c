@@ -54,10 +54,10 @@ static json_t *people_of(const gv_scene *scene) {
             for (int j = 0; j < 17; j++) sum += m->kp2d[51 * (size_t)t + 3 * j + 2];
             seen += sum > 0;
         }
-        json_array_append_new(people, json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o}", "id", k + 1, "file", file,
-                                                "first_frame", (int)m->frame_index[0], "last_frame",
-                                                (int)m->frame_index[m->frames - 1], "frames", m->frames, "frames_seen", seen,
-                                                "betas", numbers(m->betas, 10)));
+        json_array_append_new(people,
+                              json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o}", "id", k + 1, "file", file, "first_frame",
+                                        (int)m->frame_index[0], "last_frame", (int)m->frame_index[m->frames - 1],
+                                        "frames", m->frames, "frames_seen", seen, "betas", numbers(m->betas, 10)));
     }
     return people;
 }
@@ -71,19 +71,20 @@ static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) 
         json_array_append_new(confidence, number(s->camera.confidence[f]));
         json_array_append_new(known, json_boolean(scene->camera_known[f]));
     }
-    return json_pack("{s:b, s:s, s:o, s:s, s:[o,o], s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static, "rotation_source",
-                     s->rotation_source, "focal_px", number(s->camera.focal_px), "focal_source", s->focal_source,
-                     "principal_point", number(s->width / 2.0), number(s->height / 2.0), "R_w2c", R, "t_w2c", t,
-                     "rotation_confidence", confidence, "position_known", known);
+    return json_pack("{s:b, s:s, s:o, s:s, s:[o,o], s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
+                     "rotation_source", s->rotation_source, "focal_px", number(s->camera.focal_px), "focal_source",
+                     s->focal_source, "principal_point", number(s->width / 2.0), number(s->height / 2.0), "R_w2c", R,
+                     "t_w2c", t, "rotation_confidence", confidence, "position_known", known);
 }
 
 static json_t *timings_of(const gv_scene_observations *s) {
     json_t *timings = json_array();
     for (int i = 0; i < s->timings; i++) {
         const gv_timing *t = s->timing + i;
-        json_array_append_new(timings, json_pack("{s:s, s:o, s:I, s:o}", "stage", t->stage, "seconds", number(t->seconds), "frames",
-                                                 (json_int_t)t->frames, "frames_per_second",
-                                                 number(t->seconds > 0 ? (double)t->frames / t->seconds : 0)));
+        json_array_append_new(timings,
+                              json_pack("{s:s, s:o, s:I, s:o}", "stage", t->stage, "seconds", number(t->seconds),
+                                        "frames", (json_int_t)t->frames, "frames_per_second",
+                                        number(t->seconds > 0 ? (double)t->frames / t->seconds : 0)));
     }
     return timings;
 }
@@ -92,8 +93,8 @@ static json_t *models_of(const gv_model_used *models, int n) {
     json_t *a = json_array();
     for (int i = 0; i < n; i++) {
         const char *slash = strrchr(models[i].path, '/');
-        json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "role", models[i].role, "file", slash ? slash + 1 : models[i].path,
-                                           "sha256", models[i].sha256));
+        json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "role", models[i].role, "file",
+                                           slash ? slash + 1 : models[i].path, "sha256", models[i].sha256));
     }
     return a;
 }
@@ -103,12 +104,13 @@ gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_obser
     const char *slash = strrchr(video, '/');
     json_t *name = json_string(slash ? slash + 1 : video);
     if (!name) name = json_string("(not UTF-8)");
-    json_t *root = json_pack(
-        "{s:s, s:s, s:{s:o, s:i, s:i, s:I, s:o, s:s, s:I}, s:s, s:o, s:o, s:o, s:o}", "program", "gvhmr.c", "version", GVHMR_VERSION,
-        "video", "file", name, "width", s->width, "height", s->height, "frames", (json_int_t)s->frames, "fps", number(s->fps),
-        "codec", s->codec, "damaged_packets", (json_int_t)s->damaged, "world",
-        "y up, ground at y = 0, metres; origin and heading of person 1; x_cam = R_w2c x + t_w2c", "people", people_of(scene),
-        "camera", camera_of(scene, s), "models", models_of(models, nmodels), "timings", timings_of(s));
+    json_t *root = json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:I, s:o, s:s, s:I}, s:s, s:o, s:o, s:o, s:o}", "program",
+                             "gvhmr.c", "version", GVHMR_VERSION, "video", "file", name, "width", s->width, "height",
+                             s->height, "frames", (json_int_t)s->frames, "fps", number(s->fps), "codec", s->codec,
+                             "damaged_packets", (json_int_t)s->damaged, "world",
+                             "y up, ground at y = 0, metres; origin and heading of person 1; x_cam = R_w2c x + t_w2c",
+                             "people", people_of(scene), "camera", camera_of(scene, s), "models",
+                             models_of(models, nmodels), "timings", timings_of(s));
     *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) : NULL;
     json_decref(root);
     return *text ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for scene.json");

@@ -83,20 +83,25 @@ static void integrate_rotations(float *R, const float *cam_angvel, int frames) {
 }
 
 void gv_timebase_camera(float *R_w2c, const gv_observations *o) {
-    if (o->R_w2c) memcpy(R_w2c, o->R_w2c, (size_t)o->frames * 9 * sizeof *R_w2c);
-    else integrate_rotations(R_w2c, o->cam_angvel, o->frames);
+    if (o->R_w2c)
+        memcpy(R_w2c, o->R_w2c, (size_t)o->frames * 9 * sizeof *R_w2c);
+    else
+        integrate_rotations(R_w2c, o->cam_angvel, o->frames);
 }
 
 gv_status gv_timebase_resample(gv_observations *out, const gv_observations *in, gv_error *err) {
     *out = (gv_observations){0};
     double span = in->time_sec[in->frames - 1] - in->time_sec[0];
     if (in->length != in->frames)
-        return gv_fail(err, GV_ERR_ARGUMENT, "padded observations (%d of %d frames valid) must be at 30 fps", in->length, in->frames);
+        return gv_fail(err, GV_ERR_ARGUMENT, "padded observations (%d of %d frames valid) must be at 30 fps",
+                       in->length, in->frames);
     if (!(span * RATE <= (double)SLOWEST * in->frames))
-        return gv_fail(err, GV_ERR_FORMAT, "%d frames last %g s: less than a frame every 2 s cannot be resampled", in->frames, span);
+        return gv_fail(err, GV_ERR_FORMAT, "%d frames last %g s: less than a frame every 2 s cannot be resampled",
+                       in->frames, span);
     int frames = (int)ceil(span * RATE - 1e-6) + 1;
     float *camera = gv_calloc2((size_t)in->frames, 9 * sizeof *camera);
-    gv_status s = camera ? gv_observations_alloc(out, frames, err) : gv_fail(err, GV_ERR_MEMORY, "out of memory for %d frames", frames);
+    gv_status s = camera ? gv_observations_alloc(out, frames, err)
+                         : gv_fail(err, GV_ERR_MEMORY, "out of memory for %d frames", frames);
     if (!s && in->f_imgseq && !(out->f_imgseq = gv_calloc2((size_t)frames, FEATURE * sizeof *out->f_imgseq)))
         s = gv_fail(err, GV_ERR_MEMORY, "out of memory for the image features of %d frames", frames);
     if (s) goto done;

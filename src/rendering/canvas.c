@@ -50,8 +50,7 @@ void gv_canvas_destroy(gv_canvas *c) {
 void gv_view_rays(const gv_view *v, float ray[9], float eye[3]) {
     const float *K = v->K, *R = v->R;
     const double fx = K[0], s = K[1], cx = K[2], fy = K[4], cy = K[5];
-    const double inv[9] = {1 / fx, -s / (fx * fy), (s * cy - cx * fy) / (fx * fy), 0, 1 / fy, -cy / fy, 0, 0,
-                           1};
+    const double inv[9] = {1 / fx, -s / (fx * fy), (s * cy - cx * fy) / (fx * fy), 0, 1 / fy, -cy / fy, 0, 0, 1};
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 3; j++)
             ray[3 * i + j] = (float)(R[i] * inv[j] + R[3 + i] * inv[3 + j] + R[6 + i] * inv[6 + j]);
@@ -81,8 +80,7 @@ gv_view gv_view_outside(const float lo[3], const float hi[3], int width, int hei
     const float fov = 34 * 3.14159265f / 180, elevation = 17 * 3.14159265f / 180, used = 0.84f;
     float low[3], high[3];
     for (int i = 0; i < 3; i++) { // room around a person who stands still
-        float least = i == 1 ? 1.8f : 1.6f,
-              grow = least - (hi[i] - lo[i]) > 0 ? (least - (hi[i] - lo[i])) / 2 : 0;
+        float least = i == 1 ? 1.8f : 1.6f, grow = least - (hi[i] - lo[i]) > 0 ? (least - (hi[i] - lo[i])) / 2 : 0;
         low[i] = lo[i] - grow;
         high[i] = hi[i] + grow;
     }
@@ -117,9 +115,8 @@ gv_view gv_view_outside(const float lo[3], const float hi[3], int width, int hei
     return v;
 }
 
-void gv_compose_side_by_side(uint8_t *out, int out_stride, const uint8_t *left, int left_width,
-                             int left_stride, const uint8_t *right, int right_width, int right_stride,
-                             int height) {
+void gv_compose_side_by_side(uint8_t *out, int out_stride, const uint8_t *left, int left_width, int left_stride,
+                             const uint8_t *right, int right_width, int right_stride, int height) {
     for (int y = 0; y < height; y++) {
         uint8_t *row = out + (ptrdiff_t)y * out_stride;
         memcpy(row, left + (ptrdiff_t)y * left_stride, 3 * (size_t)left_width);

@@ -16,8 +16,7 @@
 
 enum { TILE = 32 };
 static const float near_m = 0.05f;
-static const float sample_x[4] = {-0.125f, 0.375f, -0.375f, 0.125f},
-                   sample_y[4] = {-0.375f, -0.125f, 0.125f, 0.375f};
+static const float sample_x[4] = {-0.125f, 0.375f, -0.375f, 0.125f}, sample_y[4] = {-0.375f, -0.125f, 0.125f, 0.375f};
 static const float reach = 0.375f; // of the outermost sample from the pixel's centre
 
 typedef float v8f __attribute__((vector_size(32)));
@@ -67,8 +66,7 @@ static void project(const gv_view *v, const gv_mesh *m, float *point, float *nor
     float P[12];
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 3; j++)
-            P[4 * i + j] =
-                v->K[3 * i] * v->R[j] + v->K[3 * i + 1] * v->R[3 + j] + v->K[3 * i + 2] * v->R[6 + j];
+            P[4 * i + j] = v->K[3 * i] * v->R[j] + v->K[3 * i + 1] * v->R[3 + j] + v->K[3 * i + 2] * v->R[6 + j];
         P[4 * i + 3] = v->K[3 * i] * v->t[0] + v->K[3 * i + 1] * v->t[1] + v->K[3 * i + 2] * v->t[2];
     }
     memcpy(normal, m->normal, 3 * sizeof(float) * (size_t)m->vertices);
@@ -142,8 +140,7 @@ static bool fill_bins(pass *s, int triangles) {
     for (int i = 0; i < triangles; i++)
         if (t[i].x0 <= t[i].x1)
             for (int y = t[i].y0 / TILE; y <= t[i].y1 / TILE; y++)
-                for (int x = t[i].x0 / TILE; x <= t[i].x1 / TILE; x++)
-                    bin[start[y * s->tiles_x + x + 1]++] = i;
+                for (int x = t[i].x0 / TILE; x <= t[i].x1 / TILE; x++) bin[start[y * s->tiles_x + x + 1]++] = i;
     return true;
 }
 
@@ -152,8 +149,8 @@ static gv_planes tile_planes(const pass *s, const gv_triangle *t) {
     plane e[4];
     double det = edges(e, point + 3 * (ptrdiff_t)t->vertex[0], point + 3 * (ptrdiff_t)t->vertex[1],
                        point + 3 * (ptrdiff_t)t->vertex[2]);
-    e[3] = (plane){(e[0].a + e[1].a + e[2].a) / det, (e[0].b + e[1].b + e[2].b) / det,
-                   (e[0].c + e[1].c + e[2].c) / det};
+    e[3] =
+        (plane){(e[0].a + e[1].a + e[2].a) / det, (e[0].b + e[1].b + e[2].b) / det, (e[0].c + e[1].c + e[2].c) / det};
     gv_planes out;
     for (int i = 0; i < 4; i++) {
         out.a[i] = (float)e[i].a;
@@ -166,8 +163,7 @@ static gv_planes tile_planes(const pass *s, const gv_triangle *t) {
 // One entry of the bin into the samples of its tile: two pixels, eight samples at a time.
 static void raster(const pass *s, tile_samples *out, int entry) {
     const gv_canvas *c = s->c;
-    const gv_triangle *t =
-        (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
+    const gv_triangle *t = (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
     gv_planes *p = (gv_planes *)c->plane.data + s->first + entry;
     *p = tile_planes(s, t);
     const int x0 = (t->x0 > s->left ? t->x0 - s->left : 0) & ~1, y0 = t->y0 > s->top ? t->y0 - s->top : 0;
@@ -190,8 +186,7 @@ static void raster(const pass *s, tile_samples *out, int entry) {
         v8f *z = (v8f *)(out->inverse_z + 4 * (y * TILE + x0));
         v8i *who = (v8i *)(out->entry + 4 * (y * TILE + x0));
         for (int x = x0; x <= x1; x += 2, z++, who++) {
-            v8i in =
-                (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
+            v8i in = (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
             *z = (v8f)((in & (v8i)row[3]) | (~in & (v8i)*z));
             *who = (in & id) | (~in & *who);
             for (int i = 0; i < 4; i++) row[i] += step[i];
@@ -219,8 +214,7 @@ typedef struct fragments {
 static void collect(fragments *f, const int32_t *who, int columns, int y) {
     f->count = 0;
     for (int x = 0; x < columns; x++, who += 4) {
-        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] &&
-            who[0] == who[3]) { // most pixels: one triangle
+        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] && who[0] == who[3]) { // most pixels: one triangle
             const int n = f->count++;
             f->entry[n] = who[0], f->pixel[n] = x, f->weight[n] = 4;
             f->x[n] = (float)x, f->y[n] = (float)y;
@@ -280,9 +274,8 @@ static void interpolate(const pass *s, fragments *f) {
     for (int k = 0; k < f->count; k++) {
         const float at[3] = {f->at[0][k], f->at[1][k], f->at[2][k]};
         const float n[3] = {f->normal[0][k], f->normal[1][k], f->normal[2][k]};
-        f->lit[k] = dot(n, s->lights->key) > -0.15f
-                        ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n)
-                        : 0;
+        f->lit[k] =
+            dot(n, s->lights->key) > -0.15f ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n) : 0;
     }
 }
 
@@ -305,13 +298,11 @@ static v8f root8(v8f x) {
 // Light of a matt body with a soft highlight, linear, into f->colour; eight fragments at a time.
 static void light(const gv_lights *l, fragments *f) {
     static const float sky[3] = {0.24f, 0.275f, 0.33f}, ground[3] = {0.12f, 0.105f, 0.10f};
-    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f},
-                       rim[3] = {0.55f, 0.60f, 0.66f};
+    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f}, rim[3] = {0.55f, 0.60f, 0.66f};
     const float near_floor = l->floor > 0 ? 0.45f : 0, per_m = l->floor > 0 ? 1 / l->floor : 0;
     for (int k = 0; k < f->count; k += 8) {
 #define EIGHT(field) (*(v8f *)&(field)[k])
-        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]),
-                  lit = EIGHT(f->lit);
+        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]), lit = EIGHT(f->lit);
         v8f v0 = EIGHT(f->view[0]), v1 = EIGHT(f->view[1]), v2 = EIGHT(f->view[2]);
         const v8f lv = 1 / root8(v0 * v0 + v1 * v1 + v2 * v2);
         v0 *= lv, v1 *= lv, v2 *= lv;
@@ -331,8 +322,7 @@ static void light(const gv_lights *l, fragments *f) {
         s = 0.04f * (s + s * s) * lit;
         for (int i = 0; i < 3; i++) {
             const v8f c = EIGHT(f->colour[i]), ambient = (ground[i] + (sky[i] - ground[i]) * up) * open;
-            const v8f sum =
-                c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
+            const v8f sum = c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
             EIGHT(f->colour[i]) = most1(sum);
         }
 #undef EIGHT
@@ -350,8 +340,7 @@ static void blend(const pass *s, const fragments *f, uint8_t *row) {
             covered += f->weight[k];
         }
         const float share = 0.25f * s->alpha, keep = 1 - share * covered;
-        for (int i = 0; i < 3; i++)
-            pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
+        for (int i = 0; i < 3; i++) pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
     }
 }
 
@@ -380,8 +369,7 @@ static void draw_tile(const pass *all, int tile, tile_samples *samples) {
 bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
                     float alpha, const gv_lights *lights) {
     size_t vertices = 0, triangles = 0;
-    for (int i = 0; i < n; i++)
-        vertices += (size_t)meshes[i].vertices, triangles += (size_t)meshes[i].triangles;
+    for (int i = 0; i < n; i++) vertices += (size_t)meshes[i].vertices, triangles += (size_t)meshes[i].triangles;
     if (vertices > INT32_MAX / 3 || triangles > INT32_MAX / 3) return false;
     if (!gv_buffer_reserve(&c->point, vertices, 3 * sizeof(float)) ||
         !gv_buffer_reserve(&c->normal, vertices, 3 * sizeof(float)) ||
@@ -421,6 +409,5 @@ bool gv_render_over(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
             l.rim[i] += view->R[3 * j + i] * rim[j];
             l.up[i] += view->R[3 * j + i] * up[j];
         }
-    return gv_cast_shadows(c, meshes, n, l.key, false) &&
-           gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
+    return gv_cast_shadows(c, meshes, n, l.key, false) && gv_draw_meshes(c, rgb, stride, view, meshes, n, alpha, &l);
 }

@@ -53,10 +53,9 @@ typedef struct gv_map {
 } gv_map;
 
 typedef struct gv_body_shadow {
-    gv_map depth; // along the key light: the highest p . l of the body, -1e30 where it is not
-    gv_map
-        hidden;   // the same grid: share of the key light that the body takes from what lies beyond, softened
-    gv_map close; // seen from below: 1 where the body touches the ground, 0 from some 30 cm above, softened
+    gv_map depth;  // along the key light: the highest p . l of the body, -1e30 where it is not
+    gv_map hidden; // the same grid: share of the key light that the body takes from what lies beyond, softened
+    gv_map close;  // seen from below: 1 where the body touches the ground, 0 from some 30 cm above, softened
 } gv_body_shadow;
 
 bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);

@@ -31,9 +31,9 @@ void gv_canvas_destroy(gv_canvas *c);               // accepts NULL
 bool gv_render_over(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
                     float alpha);
 
-// Draws a picture of the world (y up): sky, ground grid at y = 0 (1 m squares, every fifth line stronger, the first metre
-// of +x red and of +z blue), shadows, paths on the ground, meshes. The empty world is kept in the canvas while the view
-// stays. False when memory is exhausted.
+// Draws a picture of the world (y up): sky, ground grid at y = 0 (1 m squares, every fifth line stronger, the first
+// metre of +x red and of +z blue), shadows, paths on the ground, meshes. The empty world is kept in the canvas while
+// the view stays. False when memory is exhausted.
 typedef struct gv_path { // borrowed
     const float *points; // [n, 3] m, world; drawn at y = 0
     int n;
@@ -42,14 +42,14 @@ typedef struct gv_path { // borrowed
 bool gv_render_world(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
                      const gv_path *paths, int npaths);
 
-// A fixed outside view that keeps the axis-aligned box lo .. hi (m, world) in the picture: from somewhat above, from the
-// side on which the box is wide.
+// A fixed outside view that keeps the axis-aligned box lo .. hi (m, world) in the picture: from somewhat above, from
+// the side on which the box is wide.
 gv_view gv_view_outside(const float lo[3], const float hi[3], int width, int height);
 
 const float *gv_palette(int person); // [3] linear RGB, distinct for 12 persons, then again from the start
 
-// Writes one line of text with its top left corner at (x, y): a 5 x 7 font of capitals, digits and . , : - + / % ( ) = #,
-// `scale` px per dot, 6 dots per letter, `opacity` 0..1. Small letters become capitals, others a blank.
+// Writes one line of text with its top left corner at (x, y): a 5 x 7 font of capitals, digits and . , : - + / % ( ) =
+// #, `scale` px per dot, 6 dots per letter, `opacity` 0..1. Small letters become capitals, others a blank.
 void gv_draw_text(uint8_t *rgb, int width, int height, int stride, int x, int y, int scale, const uint8_t colour[3],
                   float opacity, const char *text);
 int gv_text_width(int scale, const char *text); // px

@@ -28,8 +28,7 @@ static void plan(gv_map *m, const gv_mesh *mesh) {
     for (int v = 0; v < mesh->vertices; v++) {
         const float *p = mesh->position + 3 * (ptrdiff_t)v, at[2] = {dot(p, m->s), dot(p, m->q)};
         if (!(fabsf(at[0]) < 1e6f && fabsf(at[1]) < 1e6f)) return;
-        for (int i = 0; i < 2; i++)
-            lo[i] = at[i] < lo[i] ? at[i] : lo[i], hi[i] = at[i] > hi[i] ? at[i] : hi[i];
+        for (int i = 0; i < 2; i++) lo[i] = at[i] < lo[i] ? at[i] : lo[i], hi[i] = at[i] > hi[i] ? at[i] : hi[i];
     }
     float eu = hi[0] - lo[0] + 2 * margin_m, ev = hi[1] - lo[1] + 2 * margin_m;
     if (!(eu < 1e4f && ev < 1e4f)) return;
@@ -44,18 +43,15 @@ static void plan(gv_map *m, const gv_mesh *mesh) {
 
 // A triangle facing the light, corners (u, v, value) with u and v in cells; a cell keeps the largest value.
 static void fill(const gv_map *m, const float *a, const float *b, const float *c) {
-    const float ux = b[0] - a[0], uy = b[1] - a[1], vx = c[0] - a[0], vy = c[1] - a[1],
-                area = ux * vy - uy * vx;
+    const float ux = b[0] - a[0], uy = b[1] - a[1], vx = c[0] - a[0], vy = c[1] - a[1], area = ux * vy - uy * vx;
     if (!(area > 0)) return;
     float x0 = a[0], x1 = a[0], y0 = a[1], y1 = a[1];
     for (int k = 0; k < 2; k++) {
         const float *p = k ? c : b;
-        x0 = p[0] < x0 ? p[0] : x0, x1 = p[0] > x1 ? p[0] : x1, y0 = p[1] < y0 ? p[1] : y0,
-        y1 = p[1] > y1 ? p[1] : y1;
+        x0 = p[0] < x0 ? p[0] : x0, x1 = p[0] > x1 ? p[0] : x1, y0 = p[1] < y0 ? p[1] : y0, y1 = p[1] > y1 ? p[1] : y1;
     }
     const int i0 = x0 > 0 ? (int)ceilf(x0) : 0, j0 = y0 > 0 ? (int)ceilf(y0) : 0;
-    const int i1 = x1 < (float)(m->nx - 1) ? (int)x1 : m->nx - 1,
-              j1 = y1 < (float)(m->ny - 1) ? (int)y1 : m->ny - 1;
+    const int i1 = x1 < (float)(m->nx - 1) ? (int)x1 : m->nx - 1, j1 = y1 < (float)(m->ny - 1) ? (int)y1 : m->ny - 1;
     for (int j = j0; j <= j1; j++)
         for (int i = i0; i <= i1; i++) {
             const float px = (float)i - a[0], py = (float)j - a[1];
@@ -145,8 +141,7 @@ static void cast_one(gv_body_shadow *b, const gv_mesh *mesh, float *cells, float
 bool gv_cast_shadows(gv_canvas *c, const gv_mesh *meshes, int n, const float light[3], bool on_ground) {
     static const float below[3] = {0, -1, 0};
     const size_t most = (size_t)MOST_CELLS * MOST_CELLS;
-    size_t each =
-        0; // floats: three maps for the light, two for the contact, and scratch for the vertices of both
+    size_t each = 0; // floats: three maps for the light, two for the contact, and scratch for the vertices of both
     for (int i = 0; i < n; i++) each = (size_t)meshes[i].vertices > each ? (size_t)meshes[i].vertices : each;
     each = 5 * most + 6 * each;
     if (!gv_buffer_reserve(&c->body, (size_t)n, sizeof(gv_body_shadow)) ||

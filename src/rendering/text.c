@@ -66,16 +66,15 @@ int gv_text_width(int scale, const char *text) {
     return *text ? (6 * (int)strlen(text) - 1) * scale : 0;
 }
 
-void gv_draw_text(uint8_t *rgb, int width, int height, int stride, int x, int y, int scale,
-                  const uint8_t colour[3], float opacity, const char *text) {
+void gv_draw_text(uint8_t *rgb, int width, int height, int stride, int x, int y, int scale, const uint8_t colour[3],
+                  float opacity, const char *text) {
     const int share = (int)(256 * opacity + 0.5f);
     for (; *text; text++, x += 6 * scale) {
         const uint8_t *rows = glyph(*text);
         for (int dy = 0; rows && dy < 7 * scale; dy++)
             for (int dx = 0; dx < 5 * scale; dx++) {
                 int px = x + dx, py = y + dy;
-                if (!(rows[dy / scale] >> (4 - dx / scale) & 1) || px < 0 || py < 0 || px >= width ||
-                    py >= height)
+                if (!(rows[dy / scale] >> (4 - dx / scale) & 1) || px < 0 || py < 0 || px >= width || py >= height)
                     continue;
                 uint8_t *p = rgb + (ptrdiff_t)py * stride + 3 * (ptrdiff_t)px;
                 for (int i = 0; i < 3; i++) p[i] = (uint8_t)(p[i] + (colour[i] - p[i]) * share / 256);

@@ -82,15 +82,12 @@ static bool prepare_background(gv_canvas *c, const gv_view *view, const float ra
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x++) {
             float d[3], colour[3];
-            for (int i = 0; i < 3; i++)
-                d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
+            for (int i = 0; i < 3; i++) d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
             float t = -eye[1] / d[1];
             if (t > 0 && t < 1e5f) {
                 float gx = eye[0] + t * d[0], gz = eye[2] + t * d[2], k = t / d[1];
-                float fx =
-                    fabsf(k * (ray[0] * d[1] - d[0] * ray[3])) + fabsf(k * (ray[1] * d[1] - d[0] * ray[4]));
-                float fz =
-                    fabsf(k * (ray[6] * d[1] - d[2] * ray[3])) + fabsf(k * (ray[7] * d[1] - d[2] * ray[4]));
+                float fx = fabsf(k * (ray[0] * d[1] - d[0] * ray[3])) + fabsf(k * (ray[1] * d[1] - d[0] * ray[4]));
+                float fz = fabsf(k * (ray[6] * d[1] - d[2] * ray[3])) + fabsf(k * (ray[7] * d[1] - d[2] * ray[4]));
                 paint_ground(gx, gz, fx, fz, t * sqrtf(d[0] * d[0] + d[2] * d[2]), fog_m, colour);
             } else {
                 sky_colour(d[1] / sqrtf(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), colour);
@@ -108,8 +105,7 @@ static bool shadow_on_screen(const gv_canvas *c, const gv_view *view, const gv_b
     int behind = 0;
     for (int k = 0; k < 8; k++) { // the corners of both maps, taken along their directions to the ground
         const gv_map *m = k & 4 ? &b->close : &b->hidden;
-        const float u = m->u0 + (k & 1 ? (float)m->nx * m->cell : 0),
-                    v = m->v0 + (k & 2 ? (float)m->ny * m->cell : 0);
+        const float u = m->u0 + (k & 1 ? (float)m->nx * m->cell : 0), v = m->v0 + (k & 2 ? (float)m->ny * m->cell : 0);
         const float d = -(m->s[1] * u + m->q[1] * v) / m->l[1];
         float p[3], q[3];
         for (int i = 0; i < 3; i++) p[i] = m->s[i] * u + m->q[i] * v + m->l[i] * d;
@@ -126,16 +122,15 @@ static bool shadow_on_screen(const gv_canvas *c, const gv_view *view, const gv_b
     return x0 < (float)c->width && y0 < (float)c->height && x1 >= 0 && y1 >= 0;
 }
 
-static void lay_shadow(const gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
-                       const gv_body_shadow *b, const float ray[9], const float eye[3]) {
+static void lay_shadow(const gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_body_shadow *b,
+                       const float ray[9], const float eye[3]) {
     int box[4];
     if (!b->hidden.nx || !b->close.nx || !shadow_on_screen(c, view, b, box)) return;
 #pragma omp parallel for schedule(dynamic, 8)
     for (int y = box[1]; y <= box[3]; y++)
         for (int x = box[0]; x <= box[2]; x++) {
             float d[3], ground[3] = {0};
-            for (int i = 0; i < 3; i++)
-                d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
+            for (int i = 0; i < 3; i++) d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
             float t = -eye[1] / d[1];
             if (!(t > 0 && t < 1e5f)) continue;
             ground[0] = eye[0] + t * d[0], ground[2] = eye[2] + t * d[2];
@@ -143,8 +138,7 @@ static void lay_shadow(const gv_canvas *c, uint8_t *rgb, int stride, const gv_vi
             if (hidden + close < 0.004f) continue;
             float k = (1 - 0.58f * hidden) * (1 - 0.60f * least(close, 1));
             uint8_t *p = rgb + (ptrdiff_t)y * stride + 3 * (ptrdiff_t)x; // the sky's light in it is bluish
-            for (int i = 0; i < 3; i++)
-                p[i] = gv_encode(c, c->linear[p[i]] * (k + 0.04f * (1 - k) * (float)(i - 1)));
+            for (int i = 0; i < 3; i++) p[i] = gv_encode(c, c->linear[p[i]] * (k + 0.04f * (1 - k) * (float)(i - 1)));
         }
 }
 
@@ -171,8 +165,7 @@ static void draw_segment(const gv_canvas *c, uint8_t *mask, const float a[2], co
         }
 }
 
-static void draw_path(const gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
-                      const gv_path *path) {
+static void draw_path(const gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_path *path) {
     uint8_t *mask = c->mask.data;
     int box[4] = {c->width, c->height, -1, -1};
     float last[2] = {0};
@@ -198,8 +191,7 @@ static void draw_path(const gv_canvas *c, uint8_t *rgb, int stride, const gv_vie
             if (m[x])
                 for (int i = 0; i < 3; i++) {
                     float below = c->linear[out[3 * x + i]];
-                    out[3 * x + i] =
-                        gv_encode(c, below + (path->colour[i] - below) * (0.8f / 255) * (float)m[x]);
+                    out[3 * x + i] = gv_encode(c, below + (path->colour[i] - below) * (0.8f / 255) * (float)m[x]);
                 }
         if (box[2] >= box[0]) memset(m + box[0], 0, (size_t)(box[2] - box[0] + 1));
     }
@@ -214,8 +206,7 @@ static void place_lights(const gv_view *view, gv_lights *l) {
     float *to[3] = {l->key, l->fill, l->rim};
     for (int k = 0; k < 3; k++) {
         for (int i = 0; i < 3; i++)
-            to[k][i] =
-                along_right[k] * right[i] / nr + along_back[k] * back[i] / nb + (i == 1 ? upward[k] : 0);
+            to[k][i] = along_right[k] * right[i] / nr + along_back[k] * back[i] / nb + (i == 1 ? upward[k] : 0);
         float n = sqrtf(to[k][0] * to[k][0] + to[k][1] * to[k][1] + to[k][2] * to[k][2]);
         for (int i = 0; i < 3; i++) to[k][i] /= n;
     }
@@ -224,8 +215,8 @@ static void place_lights(const gv_view *view, gv_lights *l) {
     l->floor = 0.5f;
 }
 
-bool gv_render_world(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes,
-                     int n, const gv_path *paths, int npaths) {
+bool gv_render_world(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
+                     const gv_path *paths, int npaths) {
     float ray[9], eye[3];
     gv_lights lights;
     gv_view_rays(view, ray, eye);
@@ -237,7 +228,6 @@ bool gv_render_world(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view
     if (npaths > 0 && !gv_buffer_reserve(&c->mask, (size_t)c->width * (size_t)c->height, 1)) return false;
     for (int i = 0; i < npaths; i++) draw_path(c, rgb, stride, view, &paths[i]);
     if (!gv_cast_shadows(c, meshes, n, lights.key, true)) return false;
-    for (int i = 0; i < n; i++)
-        lay_shadow(c, rgb, stride, view, (const gv_body_shadow *)c->body.data + i, ray, eye);
+    for (int i = 0; i < n; i++) lay_shadow(c, rgb, stride, view, (const gv_body_shadow *)c->body.data + i, ray, eye);
     return gv_draw_meshes(c, rgb, stride, view, meshes, n, 1, &lights);
 }

@@ -13,7 +13,9 @@ typedef struct cursor {
     gv_error *err;
 } cursor;
 
-static int is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static int is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 // Next word into `word` (cut to fit); 0 at the end of the text.
 static int next(cursor *c, char *word, size_t size) {
@@ -74,7 +76,7 @@ static gv_status offset(cursor *c, float out[3]) {
 static gv_status open_joint(cursor *c, gv_bvh *b, int parent, int *index) {
     if (b->joint_count == GV_BVH_JOINTS)
         return gv_fail(c->err, GV_ERR_FORMAT, "%s: more than %d joints", c->name, GV_BVH_JOINTS);
-    gv_bvh_joint *j = &b->joints[*index = b->joint_count++];
+    gv_bvh_joint *j = &b->joints[ *index = b->joint_count++];
     j->parent = parent;
     j->first = b->width;
     if (!next(c, j->name, sizeof j->name)) return gv_fail(c->err, GV_ERR_FORMAT, "%s: joint without a name", c->name);
@@ -89,19 +91,27 @@ static gv_status hierarchy(cursor *c, gv_bvh *b) {
     depth = 1;
     while (depth > 0) {
         gv_bvh_joint *j = &b->joints[stack[depth - 1]];
-        if (!next(c, word, sizeof word)) return gv_fail(c->err, GV_ERR_FORMAT, "%s: ends inside the hierarchy", c->name);
+        if (!next(c, word, sizeof word))
+            return gv_fail(c->err, GV_ERR_FORMAT, "%s: ends inside the hierarchy", c->name);
         gv_status s = GV_OK;
-        if (!strcmp(word, "OFFSET")) s = offset(c, j->offset);
-        else if (!strcmp(word, "CHANNELS")) s = j->channels ? gv_fail(c->err, GV_ERR_FORMAT, "%s: joint \"%s\" states its channels twice", c->name, j->name) : channels(c, b, j);
-        else if (!strcmp(word, "}")) depth--;
+        if (!strcmp(word, "OFFSET"))
+            s = offset(c, j->offset);
+        else if (!strcmp(word, "CHANNELS"))
+            s = j->channels
+                    ? gv_fail(c->err, GV_ERR_FORMAT, "%s: joint \"%s\" states its channels twice", c->name, j->name)
+                    : channels(c, b, j);
+        else if (!strcmp(word, "}"))
+            depth--;
         else if (!strcmp(word, "End")) {
-            if (!(s = expect(c, "Site")) && !(s = expect(c, "{")) && !(s = expect(c, "OFFSET")) && !(s = offset(c, ignored)))
+            if (!(s = expect(c, "Site")) && !(s = expect(c, "{")) && !(s = expect(c, "OFFSET")) &&
+                !(s = offset(c, ignored)))
                 s = expect(c, "}");
         } else if (!strcmp(word, "JOINT")) {
             if (depth == 64) return gv_fail(c->err, GV_ERR_FORMAT, "%s: hierarchy deeper than 64", c->name);
             s = open_joint(c, b, stack[depth - 1], &stack[depth]);
             depth++;
-        } else s = gv_fail(c->err, GV_ERR_FORMAT, "%s: unknown word \"%s\" in the hierarchy", c->name, word);
+        } else
+            s = gv_fail(c->err, GV_ERR_FORMAT, "%s: unknown word \"%s\" in the hierarchy", c->name, word);
         if (s) return s;
     }
     return GV_OK;
@@ -114,8 +124,10 @@ static gv_status motion(cursor *c, gv_bvh *b) {
         return c->err->status;
     if (b->width < 1) return gv_fail(c->err, GV_ERR_FORMAT, "%s: no channels", c->name);
     // every value takes two bytes at least, so the text bounds what is allocated
-    if (frames < 1 || frames > GV_BVH_FRAMES || frames != floor(frames) || frames * b->width * 2 > (double)(c->end - c->p) + 2)
-        return gv_fail(c->err, GV_ERR_FORMAT, "%s: %g frames of %d values do not fit the file", c->name, frames, b->width);
+    if (frames < 1 || frames > GV_BVH_FRAMES || frames != floor(frames) ||
+        frames * b->width * 2 > (double)(c->end - c->p) + 2)
+        return gv_fail(c->err, GV_ERR_FORMAT, "%s: %g frames of %d values do not fit the file", c->name, frames,
+                       b->width);
     if (!(b->frame_time > 1e-4 && b->frame_time <= 1))
         return gv_fail(c->err, GV_ERR_FORMAT, "%s: frame time %g s, expected 0.0001 to 1", c->name, b->frame_time);
     b->frames = (int)frames;

@@ -7,15 +7,22 @@
 
 enum { GV_BVH_JOINTS = 256, GV_BVH_FRAMES = 4000000 };
 
-typedef enum gv_bvh_channel { GV_BVH_XPOS, GV_BVH_YPOS, GV_BVH_ZPOS, GV_BVH_XROT, GV_BVH_YROT, GV_BVH_ZROT } gv_bvh_channel;
+typedef enum gv_bvh_channel {
+    GV_BVH_XPOS,
+    GV_BVH_YPOS,
+    GV_BVH_ZPOS,
+    GV_BVH_XROT,
+    GV_BVH_YROT,
+    GV_BVH_ZROT
+} gv_bvh_channel;
 
 typedef struct gv_bvh_joint {
     char name[64];
-    int parent;       // -1: root
-    float offset[3];  // from the parent, in the file's length unit
-    int channels;     // 0..6
+    int parent;      // -1: root
+    float offset[3]; // from the parent, in the file's length unit
+    int channels;    // 0..6
     unsigned char channel[6];
-    int first;        // index of its first value in a frame's row
+    int first; // index of its first value in a frame's row
 } gv_bvh_joint;
 
 typedef struct gv_bvh {
@@ -26,8 +33,9 @@ typedef struct gv_bvh {
 } gv_bvh;
 
 gv_status gv_bvh_load(gv_bvh *b, const char *path, gv_error *err);
-gv_status gv_bvh_parse(gv_bvh *b, const char *name, const char *text, unsigned long size, gv_error *err); // name: for messages
-void gv_bvh_free(gv_bvh *b);                       // leaves a zeroed struct
+gv_status gv_bvh_parse(gv_bvh *b, const char *name, const char *text, unsigned long size,
+                       gv_error *err);              // name: for messages
+void gv_bvh_free(gv_bvh *b);                        // leaves a zeroed struct
 int gv_bvh_find(const gv_bvh *b, const char *name); // -1 when absent
 
 // Local rotation [3, 3] (product of the channels in file order) and position of joint j in frame t. The

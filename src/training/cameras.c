@@ -13,7 +13,9 @@ static void axis_rotation(float R[9], int axis, double angle) {
     gv_rot_from_aa(R, aa);
 }
 
-static double clip(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
+static double clip(double x, double lo, double hi) {
+    return x < lo ? lo : x > hi ? hi : x;
+}
 
 // Rz(roll) Rx(pitch) Ry(yaw) diag(-1, -1, 1)
 static void initial_rotation(float R[9], double yaw, double pitch, double roll) {
@@ -218,7 +220,8 @@ static void surveillance(float *R, float *t, gv_rng *r, const float *joints, int
 }
 
 void gv_camera_path(float *R, float *t, gv_rng *r, gv_camera_kind kind, const float *joints, int L, float focal) {
-    if (kind == GV_CAMERA_SURVEILLANCE) surveillance(R, t, r, joints, L, focal);
+    if (kind == GV_CAMERA_SURVEILLANCE)
+        surveillance(R, t, r, joints, L, focal);
     else {
         float R0[9], t0[3];
         start(R0, t0, r, joints, focal);

@@ -24,9 +24,12 @@ static int csv_line(char **text, char **field, int max) {
         char *to = field[n++] = p;
         int quoted = 0;
         for (; *p && (quoted || (*p != ',' && *p != '\n')); p++) {
-            if (*p == '"' && quoted && p[1] == '"') *to++ = *p++;
-            else if (*p == '"') quoted = !quoted;
-            else if (*p != '\r') *to++ = *p;
+            if (*p == '"' && quoted && p[1] == '"')
+                *to++ = *p++;
+            else if (*p == '"')
+                quoted = !quoted;
+            else if (*p != '\r')
+                *to++ = *p;
         }
         char stop = *p;
         if (stop) p++;
@@ -56,13 +59,16 @@ static gv_status resolve(joint_map *m, const gv_bvh *b, json_t *skeleton, const 
         for (size_t i = 0; i < json_array_size(list); i++) {
             const char *name = json_string_value(json_array_get(list, i));
             int k = name ? gv_bvh_find(b, name) : -1;
-            if (k < 0) return gv_fail(err, GV_ERR_FORMAT, "%s: no joint \"%s\" for \"%s\"", path, name ? name : "?", gv_joint_names[j]);
+            if (k < 0)
+                return gv_fail(err, GV_ERR_FORMAT, "%s: no joint \"%s\" for \"%s\"", path, name ? name : "?",
+                               gv_joint_names[j]);
             m->index[j][m->count[j]++] = k;
         }
     }
     for (int i = 0; i < GV_STORE_FEET; i++)
         if (!m->count[feet[i]]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without feet", path);
-    if (!m->count[0] || !m->count[1] || !m->count[2]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without hips", path);
+    if (!m->count[0] || !m->count[1] || !m->count[2])
+        return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without hips", path);
     return GV_OK;
 }
 
@@ -120,7 +126,8 @@ static void convert_frame(const gv_bvh *b, const joint_map *m, int source, int t
     }
     for (int c = 0; c < 3; c++) {
         d->hips[3 * t + c] = 0.005f * (x[3 * m->index[1][0] + c] + x[3 * m->index[2][0] + c]);
-        for (int i = 0; i < GV_STORE_FEET; i++) d->foot[(t * GV_STORE_FEET + i) * 3 + c] = 0.01f * x[3 * m->index[feet[i]][0] + c];
+        for (int i = 0; i < GV_STORE_FEET; i++)
+            d->foot[(t * GV_STORE_FEET + i) * 3 + c] = 0.01f * x[3 * m->index[feet[i]][0] + c];
     }
 }
 
@@ -129,7 +136,8 @@ static void stillness(clip_data *d, int frames) {
     for (int t = 0; t + 1 < frames; t++)
         for (int i = 0; i < GV_STORE_FEET; i++) {
             const float *a = d->foot + (t * GV_STORE_FEET + i) * 3, *b = a + GV_STORE_FEET * 3;
-            float v = 30 * sqrtf((b[0] - a[0]) * (b[0] - a[0]) + (b[1] - a[1]) * (b[1] - a[1]) + (b[2] - a[2]) * (b[2] - a[2]));
+            float v = 30 * sqrtf((b[0] - a[0]) * (b[0] - a[0]) + (b[1] - a[1]) * (b[1] - a[1]) +
+                                 (b[2] - a[2]) * (b[2] - a[2]));
             d->still[t * GV_STORE_FEET + i] = (uint8_t)lrintf(255 * fmaxf(0, fminf(1, (0.35f - v) / 0.2f)));
         }
     memcpy(d->still + (frames - 1) * GV_STORE_FEET, d->still + (frames - 2) * GV_STORE_FEET, GV_STORE_FEET);
@@ -155,11 +163,15 @@ static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *p
     if (s) goto done;
     int frames = (int)lrint((b.frames - 1) * b.frame_time * 30) + 1;
     clip->leg = leg_length(&b, &m);
-    if (frames < 25) s = gv_fail(err, GV_ERR_EMPTY, "%s: %d frames at 30 fps, expected 25 or more", path, frames);
-    else if (frames > GV_BVH_FRAMES) s = gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", path);
+    if (frames < 25)
+        s = gv_fail(err, GV_ERR_EMPTY, "%s: %d frames at 30 fps, expected 25 or more", path, frames);
+    else if (frames > GV_BVH_FRAMES)
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", path);
     else if (clip->leg < 0.3f || clip->leg > 1.5f)
-        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.3 to 1.5; is the unit centimetres?", path, clip->leg);
-    else if (!clip_alloc(&d, frames, b.joint_count)) s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", path, frames);
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.3 to 1.5; is the unit centimetres?", path,
+                    clip->leg);
+    else if (!clip_alloc(&d, frames, b.joint_count))
+        s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", path, frames);
     if (s) goto done;
     for (int t = 0; t < frames; t++) {
         int source = (int)lrint(t / 30.0 / b.frame_time); // nearest: sources are 30 fps or multiples
@@ -191,7 +203,8 @@ static gv_status import_list(gv_store_builder *out, char *text, json_t *skeleton
     char *field[FIELDS];
     int n = csv_line(&text, field, FIELDS);
     int file = column(field, n, "file"), skeleton = column(field, n, "skeleton"), subject = column(field, n, "subject"),
-        category = column(field, n, "category"), ground = column(field, n, "ground"), archive = column(field, n, "archive");
+        category = column(field, n, "category"), ground = column(field, n, "ground"),
+        archive = column(field, n, "archive");
     if (file < 0 || skeleton < 0 || subject < 0 || category < 0)
         return gv_fail(err, GV_ERR_FORMAT, "%s: columns file, skeleton, subject and category are needed", o->list);
     while (*text) {

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 typedef struct gv_import_options {
-    const char *list, *map, *root; // the CSV, the JSON, the folder that `file` is relative to
-    const char *sources;           // comma separated values of column archive to take, NULL: all
+    const char *list, *map, *root;                    // the CSV, the JSON, the folder that `file` is relative to
+    const char *sources;                              // comma separated values of column archive to take, NULL: all
     void (*dropped)(void *user, const char *message); // called for each clip left out; may be NULL
     void *user;
 } gv_import_options;

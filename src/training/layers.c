@@ -20,7 +20,8 @@ void gv_gemm(char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             gv_real s = 0;
-            for (int l = 0; l < k; l++) s += (ta == 'N' ? A[i * lda + l] : A[l * lda + i]) * (tb == 'N' ? B[l * ldb + j] : B[j * ldb + l]);
+            for (int l = 0; l < k; l++)
+                s += (ta == 'N' ? A[i * lda + l] : A[l * lda + i]) * (tb == 'N' ? B[l * ldb + j] : B[j * ldb + l]);
             C[i * ldc + j] = alpha * s + (beta != 0 ? beta * C[i * ldc + j] : 0);
         }
 #else
@@ -36,8 +37,10 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
         int w = n - c0 < COLUMNS ? n - c0 : COLUMNS;
         for (int t = 0; t < T; t++) {
             const gv_real *x = a + (int64_t)t * n + c0, *y = b ? b + (int64_t)t * n + c0 : NULL;
-            if (y) for (int c = 0; c < w; c++) s[c] += x[c] * y[c];
-            else for (int c = 0; c < w; c++) s[c] += x[c];
+            if (y)
+                for (int c = 0; c < w; c++) s[c] += x[c] * y[c];
+            else
+                for (int c = 0; c < w; c++) s[c] += x[c];
         }
         for (int c = 0; c < w; c++) out[c0 + c] += s[c];
     }
@@ -129,7 +132,9 @@ static inline gv_real exp_real(gv_real x) {
 #endif
 }
 
-static inline gv_real tanh_real(gv_real x) { return 1 - 2 / (exp_real(2 * x) + 1); }
+static inline gv_real tanh_real(gv_real x) {
+    return 1 - 2 / (exp_real(2 * x) + 1);
+}
 
 // erf to 1.5e-7 (Abramowitz and Stegun 7.1.26), which vectorises; g receives exp(-x^2).
 static inline gv_real erf_real(gv_real x, gv_real *g) {
@@ -160,7 +165,8 @@ static void act_forward_run(gv_real *y, const gv_real *x, gv_activation a, int n
     else if (a == GV_ACT_SILU)
         for (int i = 0; i < n; i++) y[i] = x[i] / (1 + exp_real(-x[i]));
     else
-        for (int i = 0; i < n; i++) y[i] = (gv_real)0.5 * x[i] * (1 + tanh_real(SQRT_2_PI * (x[i] + GELU_CUBE * x[i] * x[i] * x[i])));
+        for (int i = 0; i < n; i++)
+            y[i] = (gv_real)0.5 * x[i] * (1 + tanh_real(SQRT_2_PI * (x[i] + GELU_CUBE * x[i] * x[i] * x[i])));
 }
 
 static void act_backward_run(gv_real *dx, const gv_real *dy, const gv_real *x, gv_activation a, int n) {
@@ -210,7 +216,8 @@ void gv_dropout(gv_real *x, gv_real p, uint64_t seed, int64_t n) {
     if (p <= 0) return;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += RUN)
-        dropout_run(x + i, x + i, p, (uint32_t)gv_mix64(seed + (uint64_t)(i >> 31)), (uint32_t)i, n - i < RUN ? (int)(n - i) : RUN);
+        dropout_run(x + i, x + i, p, (uint32_t)gv_mix64(seed + (uint64_t)(i >> 31)), (uint32_t)i,
+                    n - i < RUN ? (int)(n - i) : RUN);
 }
 
 void gv_rope(gv_real *x, const gv_real *cosines, const gv_real *sines, int B, int L, int H, int d, int sign) {
@@ -268,7 +275,9 @@ static void softmax_rows(gv_real *P, int L, int keys) {
     }
 }
 
-static uint32_t head_key(uint64_t seed, int bh) { return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1)); }
+static uint32_t head_key(uint64_t seed, int bh) {
+    return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1));
+}
 
 void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
                           const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed) {
@@ -286,9 +295,9 @@ void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q,
 }
 
 // y = Pd v; scores = scale q k^T:  dv = Pd^T dy, dP = dropout(dy v^T), dS = P (dP - sum_j dP P) scale
-void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P, const gv_real *Pd,
-                           const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch, int B, int L, int H,
-                           int d, gv_real p, uint64_t seed) {
+void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
+                           const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
+                           int B, int L, int H, int d, gv_real p, uint64_t seed) {
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
 #pragma omp parallel for schedule(static)
@@ -316,7 +325,8 @@ void gv_gate_forward(gv_real *out, const gv_real *x, const gv_real *y, const gv_
         for (int c = 0; c < n; c++) out[(int64_t)t * n + c] = x[(int64_t)t * n + c] + gate[c] * y[(int64_t)t * n + c];
 }
 
-void gv_gate_backward(gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y, const gv_real *gate, int T, int n) {
+void gv_gate_backward(gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y, const gv_real *gate, int T,
+                      int n) {
     column_sums(dgate, dout, y, T, n);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)

@@ -32,7 +32,8 @@ void gv_norm_backward(gv_real *dx, gv_real *dw, gv_real *db, const gv_real *dy, 
 
 typedef enum gv_activation { GV_ACT_GELU_ERF, GV_ACT_GELU_TANH, GV_ACT_SILU } gv_activation;
 void gv_act_forward(gv_real *y, const gv_real *x, gv_activation a, int64_t n);
-void gv_act_backward(gv_real *dx, const gv_real *dy, const gv_real *x, gv_activation a, int64_t n); // may overlap exactly
+void gv_act_backward(gv_real *dx, const gv_real *dy, const gv_real *x, gv_activation a,
+                     int64_t n); // may overlap exactly
 
 // Multiplies element i by 0 with probability p, else by 1 / (1 - p), decided by hash(seed, i) alone: calling it
 // on the gradient with the same seed is the backward pass.
@@ -47,10 +48,11 @@ void gv_rope(gv_real *x, const gv_real *cosines, const gv_real *sines, int B, in
 void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
                           const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed);
 // scratch [threads, L, L]
-void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P, const gv_real *Pd,
-                           const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch, int B, int L, int H,
-                           int d, gv_real p, uint64_t seed);
+void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
+                           const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
+                           int B, int L, int H, int d, gv_real p, uint64_t seed);
 
 // out [T, n] = x + gate * y;  backward: dy = gate * dout, dgate += sum dout * y (dx is dout itself)
 void gv_gate_forward(gv_real *out, const gv_real *x, const gv_real *y, const gv_real *gate, int T, int n);
-void gv_gate_backward(gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y, const gv_real *gate, int T, int n);
+void gv_gate_backward(gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y, const gv_real *gate, int T,
+                      int n);

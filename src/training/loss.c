@@ -8,7 +8,8 @@
 enum { J = GV_RIG_JOINTS, X = GV_PRED_X, MAX_SURFACE = 512 };
 #define NEAR_Z ((gv_real)0.3)
 
-const char *const gv_loss_names[GV_LOSS_TERMS] = {"simple", "cr_j3d", "transl_c", "cr_verts", "j2d", "verts2d", "transl_w", "static_conf"};
+const char *const gv_loss_names[GV_LOSS_TERMS] = {"simple", "cr_j3d",  "transl_c", "cr_verts",
+                                                  "j2d",    "verts2d", "transl_w", "static_conf"};
 const gv_real gv_loss_weights[GV_LOSS_TERMS] = {1, 500, 1, 500, 1000, 1000, 1, 1};
 
 typedef struct frame { // one frame of one sequence
@@ -29,7 +30,8 @@ static void cam_decode(gv_real t[3], const gv_real cam[3], const gv_real *box, c
     t[2] = 2 * K[0] / sb;
 }
 
-static void cam_decode_backward(gv_real dcam[3], const gv_real dt[3], const gv_real cam[3], const gv_real *box, const gv_real *K) {
+static void cam_decode_backward(gv_real dcam[3], const gv_real dt[3], const gv_real cam[3], const gv_real *box,
+                                const gv_real *K) {
     gv_real sb = cam[0] * box[2] + (gv_real)1e-9, k = -2 * box[2] / (sb * sb);
     dcam[0] += k * (dt[0] * (box[0] - K[2]) + dt[1] * (box[1] - K[3]) + dt[2] * K[0]);
     dcam[1] += dt[0];
@@ -43,7 +45,8 @@ static double projection(frame *f, gv_real *dpoints, const gv_real *points, cons
     double sum = 0;
     for (int i = 0; i < n; i++) {
         const gv_real *q = truth + 3 * i;
-        gv_real p[3] = {points[3 * i] + f->transl[0], points[3 * i + 1] + f->transl[1], points[3 * i + 2] + f->transl[2]};
+        gv_real p[3] = {points[3 * i] + f->transl[0], points[3 * i + 1] + f->transl[1],
+                        points[3 * i + 2] + f->transl[2]};
         if (q[2] <= NEAR_Z || p[2] <= NEAR_Z) continue;
         gv_real u = (K[0] * q[0] / q[2] + K[2] - left) / s, v = (K[1] * q[1] / q[2] + K[3] - top) / s;
         if (!(u > 0 && u < 1 && v > 0 && v < 1)) continue;
@@ -136,10 +139,12 @@ static void simple_loss(frame *f, gv_real *dx, const gv_real *x) {
 }
 
 static void camera_loss(frame *f, gv_real *dcam, const gv_real *cam) {
-    const gv_real *box = f->y->box + 3 * f->at, *K = f->y->K + 4 * f->at, *t = f->y->transl_c + 3 * f->at, *coco = f->y->coco + f->at * GV_COCO * 3;
+    const gv_real *box = f->y->box + 3 * f->at, *K = f->y->K + 4 * f->at, *t = f->y->transl_c + 3 * f->at,
+                  *coco = f->y->coco + f->at * GV_COCO * 3;
     for (int i = 0; i < GV_COCO; i++)
         if (!(coco[3 * i + 2] > NEAR_Z)) return;
-    gv_real g[3] = {2 * K[0] / (t[2] * box[2]), t[0] - t[2] * (box[0] - K[2]) / K[0], t[1] - t[2] * (box[1] - K[3]) / K[0]};
+    gv_real g[3] = {2 * K[0] / (t[2] * box[2]), t[0] - t[2] * (box[0] - K[2]) / K[0],
+                    t[1] - t[2] * (box[1] - K[3]) / K[0]};
     if (!(g[0] > NEAR_Z && g[0] < 5 && g[1] > -3 && g[1] < 3 && g[2] > -3 && g[2] < 3 && box[2] > 0)) return;
     for (int c = 0; c < 3; c++) {
         gv_real e = cam[c] - g[c];
@@ -176,7 +181,8 @@ static double rollout_loss(gv_real *dx, const gv_real *x, const gv_targets *y, i
         const gv_real *R = y->R_w + 9 * (first + t);
         for (int c = 0; c < 3; c++) sum_sign[c] += sign[t + 1][c];
         for (int c = 0; c < 3; c++)
-            dx[t * X + GV_X_VELOCITY + c] += w * gv_pred_x_std[GV_X_VELOCITY + c] * (R[c] * sum_sign[0] + R[3 + c] * sum_sign[1] + R[6 + c] * sum_sign[2]);
+            dx[t * X + GV_X_VELOCITY + c] += w * gv_pred_x_std[GV_X_VELOCITY + c] *
+                                             (R[c] * sum_sign[0] + R[3 + c] * sum_sign[1] + R[6 + c] * sum_sign[2]);
     }
     return sum;
 }
@@ -187,9 +193,9 @@ static void elements(gv_real count[GV_LOSS_TERMS], const gv_targets *y, const gv
     memcpy(count, n, sizeof n);
 }
 
-void gv_loss_run(gv_loss *out, gv_real *dx, gv_real *dcam, gv_real *dlogits, const gv_real *pred_x, const gv_real *pred_cam,
-                 const gv_real *logits, const gv_targets *y, const gv_rig *rig, const gv_real weights[GV_LOSS_TERMS],
-                 double *partial) {
+void gv_loss_run(gv_loss *out, gv_real *dx, gv_real *dcam, gv_real *dlogits, const gv_real *pred_x,
+                 const gv_real *pred_cam, const gv_real *logits, const gv_targets *y, const gv_rig *rig,
+                 const gv_real weights[GV_LOSS_TERMS], double *partial) {
     int L = y->L;
     int64_t T = (int64_t)y->B * L;
     gv_real count[GV_LOSS_TERMS], w[GV_LOSS_TERMS];
@@ -211,7 +217,8 @@ void gv_loss_run(gv_loss *out, gv_real *dx, gv_real *dcam, gv_real *dlogits, con
         }
         int64_t first = (int64_t)b * L;
         if (f.world)
-            f.term[GV_LOSS_TRANSL_W] += rollout_loss(dx + first * X, pred_x + first * X, y, first, y->length[b], w[GV_LOSS_TRANSL_W]);
+            f.term[GV_LOSS_TRANSL_W] +=
+                rollout_loss(dx + first * X, pred_x + first * X, y, first, y->length[b], w[GV_LOSS_TRANSL_W]);
     }
     *out = (gv_loss){0};
     for (int b = 0; b < y->B; b++)

@@ -47,8 +47,10 @@ struct gv_net_state {
 
 static gv_real *room(struct gv_net_state *s, int64_t n) {
     void *p = s->allocations < 512 ? gv_calloc2((size_t)n, sizeof(gv_real)) : NULL;
-    if (p) s->memory[s->allocations++] = p;
-    else s->failed = 1;
+    if (p)
+        s->memory[s->allocations++] = p;
+    else
+        s->failed = 1;
     return p;
 }
 
@@ -122,10 +124,14 @@ static void create_state(gv_net *n) {
         s->imgn = room(s, T * IMAGE);
         s->imgs = room(s, T * 2);
     }
-    static const char *const names[3][2] = {{"final_layer.fc1", "final_layer.fc2"}, {"pred_cam_head.fc1", "pred_cam_head.fc2"},
+    static const char *const names[3][2] = {{"final_layer.fc1", "final_layer.fc2"},
+                                            {"pred_cam_head.fc1", "pred_cam_head.fc2"},
                                             {"static_conf_head.fc1", "static_conf_head.fc2"}};
     for (int i = 0; i < 3; i++)
-        s->heads[i] = (head){bind(n, names[i][0]), bind(n, names[i][1]), room(s, T * D), room(s, T * D), i == 0 ? GV_PRED_X : i == 1 ? CAM : STATIC};
+        s->heads[i] = (head){bind(n, names[i][0]), bind(n, names[i][1]), room(s, T * D), room(s, T * D),
+                             i == 0   ? GV_PRED_X
+                             : i == 1 ? CAM
+                                      : STATIC};
     s->embed = room(s, T * EMBED);
     s->a1 = room(s, T * 2 * D);
     s->a1g = room(s, T * 2 * D);
@@ -213,10 +219,14 @@ void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
         norm |= strstr(w->name, "imgseq_embedder.0") != NULL;
         double bound = 1 / sqrt((double)in);
         for (int64_t k = 0; k < count; k++) {
-            if (strstr(w->name, "gate_")) p[k] = gate;
-            else if (!strcmp(w->name, "learned_pos_params")) p[k] = (gv_real)gv_normal(&r);
-            else if (norm) p[k] = strstr(w->name, "weight") ? 1 : 0;
-            else p[k] = zero ? 0 : (gv_real)gv_uniform(&r, -bound, bound);
+            if (strstr(w->name, "gate_"))
+                p[k] = gate;
+            else if (!strcmp(w->name, "learned_pos_params"))
+                p[k] = (gv_real)gv_normal(&r);
+            else if (norm)
+                p[k] = strstr(w->name, "weight") ? 1 : 0;
+            else
+                p[k] = zero ? 0 : (gv_real)gv_uniform(&r, -bound, bound);
         }
     }
 }
@@ -229,7 +239,9 @@ static void embed_forward(const gv_net *n, const gv_real *obs) {
         gv_real *e = s->embed + (int64_t)i * JE;
         const gv_real *o = obs + 3 * (int64_t)i, *p = s->pos + (i % JOINTS) * JE;
         for (int c = 0; c < JE; c++)
-            e[c] = o[2] > (gv_real)0.5 ? s->pos_linear.W[2 * c] * o[0] + s->pos_linear.W[2 * c + 1] * o[1] + s->pos_linear.b[c] : p[c];
+            e[c] = o[2] > (gv_real)0.5
+                       ? s->pos_linear.W[2 * c] * o[0] + s->pos_linear.W[2 * c + 1] * o[1] + s->pos_linear.b[c]
+                       : p[c];
     }
 }
 
@@ -256,13 +268,16 @@ static void add(gv_real *y, const gv_real *x, int64_t n) {
 
 enum { DROP_OBS1 = 1, DROP_OBS2, DROP_CLIFF, DROP_ANG, DROP_BLOCK = 16 };
 
-static uint64_t drop_seed(const struct gv_net_state *s, int place) { return gv_mix64(s->seed + 0x9e3779b97f4a7c15ull * (uint64_t)place); }
+static uint64_t drop_seed(const struct gv_net_state *s, int place) {
+    return gv_mix64(s->seed + 0x9e3779b97f4a7c15ull * (uint64_t)place);
+}
 
 static void drop(const gv_net *n, gv_real *x, int place, int64_t count) {
     if (n->state->training) gv_dropout(x, n->config.dropout, drop_seed(n->state, place), count);
 }
 
-static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, linear l3, gv_real *pre, gv_real *act, int place) {
+static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, linear l3, gv_real *pre, gv_real *act,
+                              int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     gv_linear_forward(pre, x, l0.W, l0.b, T, in, D);
@@ -292,8 +307,8 @@ static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     }
 }
 
-static void condition_backward(gv_net *n, const gv_real *dy, const gv_real *x, int in, linear l0, linear l3, const gv_real *pre,
-                               const gv_real *act, int place) {
+static void condition_backward(gv_net *n, const gv_real *dy, const gv_real *x, int in, linear l0, linear l3,
+                               const gv_real *pre, const gv_real *act, int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     gv_linear_backward(s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
@@ -331,7 +346,8 @@ static void block_forward(gv_net *n, int i, gv_real *out) {
     gv_rope(b->q, s->cosines, s->sines, B, L, H, d, 1);
     gv_rope(b->k, s->cosines, s->sines, B, L, H, d, 1);
     gv_real p = s->training ? n->config.dropout : 0;
-    gv_attention_forward(b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p, drop_seed(s, place));
+    gv_attention_forward(b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p,
+                         drop_seed(s, place));
     gv_linear_forward(b->o, b->att, b->proj.W, b->proj.b, T, D, D);
     gv_gate_forward(b->x2, b->x, b->o, b->gate_msa, T, D);
     gv_norm_forward(b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
@@ -360,7 +376,8 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     gv_linear_backward(s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
-    gv_attention_backward(dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p, drop_seed(s, place));
+    gv_attention_backward(dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p,
+                          drop_seed(s, place));
     gv_rope(dq, s->cosines, s->sines, B, L, H, d, -1);
     gv_rope(dk, s->cosines, s->sines, B, L, H, d, -1);
     gv_linear_backward(s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);

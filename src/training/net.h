@@ -35,16 +35,17 @@ typedef struct gv_net {
     int64_t parameters;
     gv_real *params, *grads; // [parameters]
     // outputs of the last forward pass
-    gv_real *pred_x;  // [B, L, 151] shape averaged over valid frames
+    gv_real *pred_x;   // [B, L, 151] shape averaged over valid frames
     gv_real *pred_cam; // [B, L, 3] decoded, clamped
-    gv_real *logits;  // [B, L, 6]
+    gv_real *logits;   // [B, L, 6]
     struct gv_net_state *state;
 } gv_net;
 
 gv_net *gv_net_create(const gv_net_config *c, int B, int L); // NULL when memory is exhausted
 void gv_net_destroy(gv_net *n);                              // accepts NULL
-void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate); // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
-gv_real *gv_net_tensor(gv_net *n, const char *name);         // its parameters, NULL when there is none
+void gv_net_initialise(gv_net *n, uint64_t seed,
+                       gv_real gate);                // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
+gv_real *gv_net_tensor(gv_net *n, const char *name); // its parameters, NULL when there is none
 
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed);
 // Gradients with respect to the three outputs; consumed (overwritten). Adds to n->grads.

@@ -13,11 +13,15 @@ enum { J = 22, C = GV_COCO, MAX_SURFACE = 512 };
 #define PI 3.14159265358979
 
 // Standard deviations and frequencies of the keypoint noise, m (reference: COCO-17 tables of its augmentation).
-static const float jittering[C] = {0.2f, 0.1f, 0.1f, 0.1f, 0.1f, 0.3f, 0.3f, 0.2f, 0.2f, 0.1f, 0.1f, 0.4f, 0.4f, 0.2f, 0.2f, 0.1f, 0.1f};
-static const float bias[C] = {0.4f, 0.1f, 0.1f, 0.1f, 0.1f, 0.15f, 0.15f, 0.25f, 0.25f, 0.35f, 0.35f, 0.1f, 0.1f, 0.15f, 0.15f, 0.25f, 0.25f};
-static const float peak[C] = {0.08f, 0.08f, 0.08f, 0.08f, 0.08f, 0.15f, 0.15f, 0.25f, 0.25f, 0.4f, 0.4f, 0.08f, 0.08f, 0.3f, 0.3f, 0.4f, 0.4f};
-static const float pmask[C] = {0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.1f, 0.1f, 0.2f, 0.2f, 0.3f, 0.3f, 0.1f, 0.1f, 0.2f, 0.2f, 0.3f, 0.3f};
-static const int seen_with[C][2] = {{5, 6}, {0, 0}, {0, 0}, {1, 1}, {2, 2}, {5, 5}, {6, 6}, {5, 5}, {6, 6},
+static const float jittering[C] = {0.2f, 0.1f, 0.1f, 0.1f, 0.1f, 0.3f, 0.3f, 0.2f, 0.2f,
+                                   0.1f, 0.1f, 0.4f, 0.4f, 0.2f, 0.2f, 0.1f, 0.1f};
+static const float bias[C] = {0.4f,  0.1f,  0.1f, 0.1f, 0.1f,  0.15f, 0.15f, 0.25f, 0.25f,
+                              0.35f, 0.35f, 0.1f, 0.1f, 0.15f, 0.15f, 0.25f, 0.25f};
+static const float peak[C] = {0.08f, 0.08f, 0.08f, 0.08f, 0.08f, 0.15f, 0.15f, 0.25f, 0.25f,
+                              0.4f,  0.4f,  0.08f, 0.08f, 0.3f,  0.3f,  0.4f,  0.4f};
+static const float pmask[C] = {0.05f, 0.05f, 0.05f, 0.05f, 0.05f, 0.1f, 0.1f, 0.2f, 0.2f,
+                               0.3f,  0.3f,  0.1f,  0.1f,  0.2f,  0.2f, 0.3f, 0.3f};
+static const int seen_with[C][2] = {{5, 6}, {0, 0}, {0, 0},   {1, 1},   {2, 2},   {5, 5},   {6, 6},   {5, 5},  {6, 6},
                                     {7, 7}, {8, 8}, {11, 11}, {12, 12}, {11, 11}, {12, 12}, {13, 13}, {14, 14}};
 static const int other_side[C] = {0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15};
 
@@ -27,10 +31,17 @@ gv_batch *gv_batch_create(int B, int L, int surface) {
     b->B = b->y.B = B;
     b->L = b->y.L = L;
     b->y.surface = surface;
-    struct { float **p; int n; } parts[] = {
-        {&b->obs, C * 3}, {&b->cliff, 3}, {&b->angvel, 6}, {&b->kp2d, C * 3}, {&b->R_w2c, 9}, {&b->joints_w, J * 3}, {&b->y.x, GV_PRED_X},
-        {&b->y.joints, J * 3}, {&b->y.coco, C * 3}, {&b->y.verts, surface * 3}, {&b->y.transl_c, 3}, {&b->y.R_w, 9},
-        {&b->y.transl_w, 3}, {&b->y.still, 6}, {&b->y.box, 3}, {&b->y.K, 4}};
+    struct {
+        float **p;
+        int n;
+    } parts[] = {{&b->obs, C * 3},     {&b->cliff, 3},
+                 {&b->angvel, 6},      {&b->kp2d, C * 3},
+                 {&b->R_w2c, 9},       {&b->joints_w, J * 3},
+                 {&b->y.x, GV_PRED_X}, {&b->y.joints, J * 3},
+                 {&b->y.coco, C * 3},  {&b->y.verts, surface * 3},
+                 {&b->y.transl_c, 3},  {&b->y.R_w, 9},
+                 {&b->y.transl_w, 3},  {&b->y.still, 6},
+                 {&b->y.box, 3},       {&b->y.K, 4}};
     size_t T = (size_t)B * (size_t)L, total = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) total += (size_t)parts[i].n;
     float *at = b->memory = gv_calloc2(total * T, sizeof(float));
@@ -62,8 +73,8 @@ typedef struct view { // one sequence being observed
     const gv_sequence *m;
     const gv_sampler *s;
     gv_rng *r;
-    int64_t row; // first frame's index in the batch
-    int L;       // valid frames
+    int64_t row;            // first frame's index in the batch
+    int L;                  // valid frames
     float fx, cx, cy, told; // true focal length and the one that the network is told, px
     float R[GV_MAX_FRAMES][9], t[GV_MAX_FRAMES][3];
     float kp[GV_MAX_FRAMES][C][2];
@@ -203,7 +214,8 @@ static void keypoints(view *v) {
             float p[3], limb = i >= 9 && (i < 11 || i >= 13) ? 1.5f : 1;
             bool far_off = gv_uniform01(v->r) * pmask[i] < 0.005;
             for (int c = 0; c < 3; c++)
-                p[c] = x[c] + fixed[i][c] + (far_off ? peak[i] * peaked[c] : 0) + (float)(scale * 0.05 * jittering[i] * gv_normal(v->r));
+                p[c] = x[c] + fixed[i][c] + (far_off ? peak[i] * peaked[c] : 0) +
+                       (float)(scale * 0.05 * jittering[i] * gv_normal(v->r));
             project(v->kp[t][i], v, p);
             v->seen[t][i] = p[2] > 0.3f;
             for (int c = 0; c < 2; c++) {
@@ -237,7 +249,8 @@ static void swap_sides(view *v, int first_joint, int from, int count) {
 }
 
 static void occlusions(view *v) {
-    static const int legs[6] = {11, 12, 13, 14, 15, 16}, limbs[4][3] = {{7, 9, 9}, {8, 10, 10}, {13, 15, 15}, {14, 16, 16}};
+    static const int legs[6] = {11, 12, 13, 14, 15, 16},
+                     limbs[4][3] = {{7, 9, 9}, {8, 10, 10}, {13, 15, 15}, {14, 16, 16}};
     for (int t = 0; t < v->L; t++)
         for (int i = 0; i < C; i++) {
             if (gv_chance(v->r, 0.03)) v->seen[t][i] = false;
@@ -247,7 +260,8 @@ static void occlusions(view *v) {
     if (gv_chance(v->r, 0.05)) hide_span(v, legs, 6, gv_randint(v->r, 0, v->L - 90), gv_randint(v->r, 30, 90));
     if (gv_chance(v->r, 0.03)) hide_span(v, legs + 2, 4, 0, v->L); // cut at the knees all the time
     for (int k = 0; k < 3; k++)
-        if (gv_chance(v->r, 0.2)) hide_span(v, limbs[gv_randint(v->r, 0, 4)], 3, gv_randint(v->r, 0, v->L), gv_randint(v->r, 4, 50));
+        if (gv_chance(v->r, 0.2))
+            hide_span(v, limbs[gv_randint(v->r, 0, 4)], 3, gv_randint(v->r, 0, v->L), gv_randint(v->r, 4, 50));
     if (gv_chance(v->r, 0.04)) { // nobody found for a while
         int from = gv_randint(v->r, 0, v->L), n = gv_randint(v->r, 2, 15);
         for (int t = from; t < from + n && t < v->L; t++) memset(v->seen[t], 0, sizeof v->seen[t]);
@@ -263,11 +277,14 @@ static void truncate(view *v) {
     const float *mid = y->box + 3 * (v->row + v->L / 2);
     float edge = mid[axis] + (side < 2 ? 1.0f : -1.0f) * mid[2] * (float)gv_uniform(v->r, 0.05, 0.4);
     for (int t = 0; t < v->L; t++) {
-        float *box = y->box + 3 * (v->row + t), lo = box[axis] - box[2] / 2, hi = box[axis] + box[2] / 2, rest[2], whole = box[2];
+        float *box = y->box + 3 * (v->row + t), lo = box[axis] - box[2] / 2, hi = box[axis] + box[2] / 2, rest[2],
+              whole = box[2];
         for (int i = 0; i < C; i++)
             if (side < 2 ? v->kp[t][i][axis] > edge : v->kp[t][i][axis] < edge) v->seen[t][i] = false;
-        if (side < 2) hi = fminf(hi, fmaxf(edge, lo + 0.3f * whole));
-        else lo = fmaxf(lo, fminf(edge, hi - 0.3f * whole));
+        if (side < 2)
+            hi = fminf(hi, fmaxf(edge, lo + 0.3f * whole));
+        else
+            lo = fmaxf(lo, fminf(edge, hi - 0.3f * whole));
         rest[axis] = hi - lo;
         rest[1 - axis] = axis == 0 ? whole : 0.75f * whole; // a standing person's box is narrow
         box[axis] = (lo + hi) / 2;
@@ -278,7 +295,8 @@ static void truncate(view *v) {
 
 static void network_inputs(view *v) {
     gv_batch *b = v->b;
-    double drop = v->s->options.plain ? 0 : v->s->options.drop, wobble = gv_chance(v->r, 0.3) ? exp(gv_uniform(v->r, log(2e-4), log(4e-3))) : 0;
+    double drop = v->s->options.plain ? 0 : v->s->options.drop,
+           wobble = gv_chance(v->r, 0.3) ? exp(gv_uniform(v->r, log(2e-4), log(4e-3))) : 0;
     for (int t = 0; t < v->L; t++) {
         int64_t at = v->row + t;
         const float *box = b->y.box + 3 * at;
@@ -298,8 +316,10 @@ static void network_inputs(view *v) {
         const float c[3] = {(box[0] - v->cx) / v->told, (box[1] - v->cy) / v->told, box[2] / v->told};
         for (int k = 0; k < 3; k++) cliff[k] = no_cliff ? 0 : c[k];
         int from = t + 1 < v->L ? t : v->L - 2;
-        if (from >= 0) gv_mat3_mul_nt(A, v->R[from + 1], v->R[from]);
-        else memcpy(A, (float[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, sizeof A);
+        if (from >= 0)
+            gv_mat3_mul_nt(A, v->R[from + 1], v->R[from]);
+        else
+            memcpy(A, (float[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, sizeof A);
         for (int k = 0; k < 3; k++) aa[k] = (float)(wobble * gv_normal(v->r));
         gv_rot_from_aa(N, aa);
         float M[9];
@@ -312,10 +332,24 @@ static void network_inputs(view *v) {
 // Rows beyond the valid frames repeat the last one's truth and see nothing.
 static void pad(view *v) {
     gv_batch *b = v->b;
-    struct { float *p; int n; } parts[] = {
-        {b->kp2d, C * 3}, {b->R_w2c, 9}, {b->joints_w, J * 3}, {b->y.x, GV_PRED_X}, {b->y.joints, J * 3}, {b->y.coco, C * 3},
-        {b->y.verts, b->y.surface * 3}, {b->y.transl_c, 3}, {b->y.R_w, 9}, {b->y.transl_w, 3}, {b->y.still, 6}, {b->y.box, 3},
-        {b->y.K, 4}, {b->cliff, 3}, {b->angvel, 6}};
+    struct {
+        float *p;
+        int n;
+    } parts[] = {{b->kp2d, C * 3},
+                 {b->R_w2c, 9},
+                 {b->joints_w, J * 3},
+                 {b->y.x, GV_PRED_X},
+                 {b->y.joints, J * 3},
+                 {b->y.coco, C * 3},
+                 {b->y.verts, b->y.surface * 3},
+                 {b->y.transl_c, 3},
+                 {b->y.R_w, 9},
+                 {b->y.transl_w, 3},
+                 {b->y.still, 6},
+                 {b->y.box, 3},
+                 {b->y.K, 4},
+                 {b->cliff, 3},
+                 {b->angvel, 6}};
     for (int64_t t = v->row + v->L; t < v->row + b->L; t++) {
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
             memcpy(parts[i].p + t * parts[i].n, parts[i].p + (t - 1) * parts[i].n, sizeof(float) * (size_t)parts[i].n);
@@ -356,7 +390,8 @@ void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t ste
             gv_sequence_draw(m, s, &r, b->L);
             gv_sequence_place(m, s->rig, &r);
             gv_sequence_observe(b, i, m, s, &r);
-        } else b->length[i] = 1;
+        } else
+            b->length[i] = 1;
         free(m);
     }
 }

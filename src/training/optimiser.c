@@ -25,12 +25,14 @@ static double squared_norm(const float *g, int64_t n) {
     return sum;
 }
 
-double gv_adamw_step(const gv_adamw *a, long step, float *params, const float *grads, float *m, float *v, float *mean, int64_t n) {
+double gv_adamw_step(const gv_adamw *a, long step, float *params, const float *grads, float *m, float *v, float *mean,
+                     int64_t n) {
     double norm = sqrt(squared_norm(grads, n));
     // PyTorch's clip_grad_norm_: coefficient clip / (norm + 1e-6), at most 1
     float scale = a->clip > 0 ? (float)fmin(1, a->clip / (norm + 1e-6)) : 1, b1 = (float)a->beta1, b2 = (float)a->beta2;
     double c1 = 1 - pow(a->beta1, (double)step), c2 = 1 - pow(a->beta2, (double)step);
-    float rate = (float)(a->lr / c1), root = (float)(1 / sqrt(c2)), eps = (float)a->eps, keep = (float)(1 - a->lr * a->weight_decay);
+    float rate = (float)(a->lr / c1), root = (float)(1 / sqrt(c2)), eps = (float)a->eps,
+          keep = (float)(1 - a->lr * a->weight_decay);
     float slow = (float)fmin(a->average, (1.0 + (double)step) / (10.0 + (double)step));
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) {

@@ -9,4 +9,5 @@ typedef struct gv_adamw {
 
 // One step number `step` (from 1) on n parameters; m, v are the moments, mean the running average (may be NULL).
 // Returns the gradient's norm before clipping. Results do not depend on the thread count.
-double gv_adamw_step(const gv_adamw *a, long step, float *params, const float *grads, float *m, float *v, float *mean, int64_t n);
+double gv_adamw_step(const gv_adamw *a, long step, float *params, const float *grads, float *m, float *v, float *mean,
+                     int64_t n);

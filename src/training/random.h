@@ -21,14 +21,22 @@ static inline gv_rng gv_rng_make(uint64_t seed, uint64_t a, uint64_t b) {
     return (gv_rng){gv_mix64(gv_mix64(gv_mix64(seed + 0x9e3779b97f4a7c15ull) + a) + b), 0};
 }
 
-static inline uint64_t gv_rng_next(gv_rng *r) { return gv_mix64(r->key + 0x9e3779b97f4a7c15ull * ++r->counter); }
+static inline uint64_t gv_rng_next(gv_rng *r) {
+    return gv_mix64(r->key + 0x9e3779b97f4a7c15ull * ++r->counter);
+}
 
-static inline double gv_uniform01(gv_rng *r) { return (double)(gv_rng_next(r) >> 11) * 0x1p-53; } // [0, 1)
-static inline double gv_uniform(gv_rng *r, double lo, double hi) { return lo + (hi - lo) * gv_uniform01(r); }
+static inline double gv_uniform01(gv_rng *r) {
+    return (double)(gv_rng_next(r) >> 11) * 0x1p-53;
+} // [0, 1)
+static inline double gv_uniform(gv_rng *r, double lo, double hi) {
+    return lo + (hi - lo) * gv_uniform01(r);
+}
 static inline int gv_randint(gv_rng *r, int lo, int hi) { // [lo, hi); lo where the range is empty
     return hi > lo ? lo + (int)(gv_uniform01(r) * (hi - lo)) : lo;
 }
-static inline int gv_chance(gv_rng *r, double p) { return gv_uniform01(r) < p; }
+static inline int gv_chance(gv_rng *r, double p) {
+    return gv_uniform01(r) < p;
+}
 static inline double gv_normal(gv_rng *r) { // Box and Muller, one of the pair
     double u = 1 - gv_uniform01(r), v = gv_uniform01(r);
     return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);

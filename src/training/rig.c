@@ -22,7 +22,9 @@ static inline void apply_t(gv_real y[3], const gv_real A[9], const gv_real x[3])
     for (int i = 0; i < 3; i++) y[i] = A[i] * x[0] + A[3 + i] * x[1] + A[6 + i] * x[2];
 }
 
-static inline gv_real dot(const gv_real a[3], const gv_real b[3]) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+static inline gv_real dot(const gv_real a[3], const gv_real b[3]) {
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
 
 static inline void cross(gv_real c[3], const gv_real a[3], const gv_real b[3]) {
     c[0] = a[1] * b[2] - a[2] * b[1];
@@ -139,8 +141,8 @@ void gv_rig_fk_backward(gv_rig_grad *g, const gv_rig *r, const gv_rig_pose *p) {
             for (int b = 0; b < 3; b++) {
                 gv_real lo = 0, up = 0;
                 for (int c = 0; c < 3; c++) {
-                    lo += p->R[k][3 * c + a] * g->R[j][3 * c + b];      // R_k^T dR_j
-                    up += g->R[j][3 * a + c] * p->local[j][3 * b + c];  // dR_j L_j^T
+                    lo += p->R[k][3 * c + a] * g->R[j][3 * c + b];     // R_k^T dR_j
+                    up += g->R[j][3 * a + c] * p->local[j][3 * b + c]; // dR_j L_j^T
                 }
                 g->local[j][3 * a + b] += lo;
                 g->R[k][3 * a + b] += up + g->t[j][a] * o[b];
@@ -176,7 +178,8 @@ static void hand_pose(const gv_body *b, const double S[BONES][3], double A[BONES
         for (int a = 0; a < 3; a++) {
             t[j][a] = t[k][a];
             for (int c = 0; c < 3; c++) {
-                R[j][3 * a + c] = R[k][3 * a] * local[c] + R[k][3 * a + 1] * local[3 + c] + R[k][3 * a + 2] * local[6 + c];
+                R[j][3 * a + c] =
+                    R[k][3 * a] * local[c] + R[k][3 * a + 1] * local[3 + c] + R[k][3 * a + 2] * local[6 + c];
                 t[j][a] += R[k][3 * a + c] * (S[j][c] - S[k][c]);
             }
         }
@@ -242,7 +245,8 @@ static int store_point(gv_rig_points *pts, int *room, double acc[J][1 + 3 * (1 +
 
 gv_status gv_rig_from_body(gv_rig *r, const gv_body *b, int surface, gv_error *err) {
     *r = (gv_rig){0};
-    if (!b->vertices || !b->coco17) return gv_fail(err, GV_ERR_MISSING, "the body has no COCO-17 keypoints; training needs them");
+    if (!b->vertices || !b->coco17)
+        return gv_fail(err, GV_ERR_MISSING, "the body has no COCO-17 keypoints; training needs them");
     for (int j = 0; j < J; j++)
         for (int c = 0; c < 3; c++) {
             r->S[j][c] = b->J_template[3 * j + c];
@@ -256,7 +260,8 @@ gv_status gv_rig_from_body(gv_rig *r, const gv_body *b, int surface, gv_error *e
     for (int k = 0; k <= NB && ok; k++) {
         double S[BONES][3];
         for (int j = 0; j < BONES; j++)
-            for (int c = 0; c < 3; c++) S[j][c] = b->J_template[3 * j + c] + (k ? b->J_shapedirs[(3 * j + c) * NB + k - 1] : 0);
+            for (int c = 0; c < 3; c++)
+                S[j][c] = b->J_template[3 * j + c] + (k ? b->J_shapedirs[(3 * j + c) * NB + k - 1] : 0);
         hand_pose(b, S, rs->A[k]);
     }
     double acc[J][1 + 3 * (1 + NB)];

@@ -16,7 +16,7 @@ typedef struct gv_rig_part {
 
 typedef struct gv_rig_points {
     int count;
-    int *first;         // [count + 1] into part
+    int *first; // [count + 1] into part
     gv_rig_part *part;
 } gv_rig_points;
 

@@ -20,8 +20,9 @@ const gv_sample_options gv_sample_defaults = {
 static const struct {
     const char *name;
     double share;
-} shares[] = {{"daily", 0.26}, {"locomotion", 0.24}, {"turning", 0.10}, {"dance", 0.09}, {"sport", 0.09}, {"martial arts", 0.07},
-              {"climbing", 0.05}, {"sitting", 0.05}, {"stairs/ladder", 0.02}, {"acrobatics", 0.015}, {"floor", 0.015}, {NULL, 0.02}};
+} shares[] = {{"daily", 0.26},         {"locomotion", 0.24},   {"turning", 0.10},  {"dance", 0.09},
+              {"sport", 0.09},         {"martial arts", 0.07}, {"climbing", 0.05}, {"sitting", 0.05},
+              {"stairs/ladder", 0.02}, {"acrobatics", 0.015},  {"floor", 0.015},   {NULL, 0.02}};
 
 static double share_of(const char *category) {
     int i = 0;
@@ -40,7 +41,8 @@ static double group_frames(const gv_sampler *s, const gv_clip *like, bool same_s
     double frames = 0;
     for (int i = 0; i < s->count; i++) {
         const gv_clip *c = &s->store->clips[s->clip[i]];
-        if (!strcmp(c->category, like->category) && (!same_source || !strcmp(c->source, like->source))) frames += c->frames;
+        if (!strcmp(c->category, like->category) && (!same_source || !strcmp(c->source, like->source)))
+            frames += c->frames;
     }
     return frames;
 }
@@ -59,7 +61,8 @@ static double group_roots(const gv_sampler *s, const gv_clip *like) { // sum ove
     return sum;
 }
 
-gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o, gv_error *err) {
+gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o,
+                          gv_error *err) {
     *s = (gv_sampler){.store = store, .rig = rig, .options = *o};
     s->clip = gv_calloc2((size_t)store->clip_count, sizeof(int));
     s->cumulative = gv_calloc2((size_t)store->clip_count, sizeof(double));
@@ -69,11 +72,13 @@ gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *ri
     }
     for (int i = 0; i < store->clip_count; i++) {
         const char *subject = store->clips[i].subject;
-        if ((!o->leave_out || !listed(o->leave_out, subject)) && (!o->only || listed(o->only, subject))) s->clip[s->count++] = i;
+        if ((!o->leave_out || !listed(o->leave_out, subject)) && (!o->only || listed(o->only, subject)))
+            s->clip[s->count++] = i;
     }
     if (!s->count) {
         gv_sampler_free(s);
-        return gv_fail(err, GV_ERR_EMPTY, "no clip of the subjects asked for (%s)", o->only ? o->only : "all but the left-out ones");
+        return gv_fail(err, GV_ERR_EMPTY, "no clip of the subjects asked for (%s)",
+                       o->only ? o->only : "all but the left-out ones");
     }
     double sum = 0;
     const gv_clip *before = NULL;
@@ -104,8 +109,10 @@ static const gv_clip *draw_clip(const gv_sampler *s, gv_rng *r) {
     int lo = 0, hi = s->count - 1;
     while (lo < hi) {
         int mid = (lo + hi) / 2;
-        if (s->cumulative[mid] > u) hi = mid;
-        else lo = mid + 1;
+        if (s->cumulative[mid] > u)
+            hi = mid;
+        else
+            lo = mid + 1;
     }
     return &s->store->clips[s->clip[lo]];
 }
@@ -176,9 +183,11 @@ static void read_excerpt(gv_sequence *m, const gv_store *s, const excerpt *e) {
 
 enum { UPPER = 1, ARMS = 2, LEFT_ARM = 4, RIGHT_ARM = 8 };
 static bool in_part(int joint, int part) {
-    bool left = joint == 13 || joint == 16 || joint == 18 || joint == 20, right = joint == 14 || joint == 17 || joint == 19 || joint == 21;
+    bool left = joint == 13 || joint == 16 || joint == 18 || joint == 20,
+         right = joint == 14 || joint == 17 || joint == 19 || joint == 21;
     bool trunk = joint == 3 || joint == 6 || joint == 9 || joint == 12 || joint == 15;
-    return (left && part & (UPPER | ARMS | LEFT_ARM)) || (right && part & (UPPER | ARMS | RIGHT_ARM)) || (trunk && part & UPPER);
+    return (left && part & (UPPER | ARMS | LEFT_ARM)) || (right && part & (UPPER | ARMS | RIGHT_ARM)) ||
+           (trunk && part & UPPER);
 }
 
 static void take_part(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part) {
@@ -204,7 +213,8 @@ static void key_frames(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part)
             memcpy(a, b, sizeof a);
             for (int k = t == 0 ? 0 : 1; k < 2; k++) {
                 const gv_clip *c = draw_clip(s, r);
-                read_pose(k ? b : a, s->store, c->first + (uint64_t)gv_randint(r, 0, (int)c->frames), gv_chance(r, 0.5));
+                read_pose(k ? b : a, s->store, c->first + (uint64_t)gv_randint(r, 0, (int)c->frames),
+                          gv_chance(r, 0.5));
             }
             from = t;
             to = t + gv_randint(r, 12, 60);
@@ -223,11 +233,16 @@ static void key_frames(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part)
 static void recombine(gv_sequence *m, const gv_sampler *s, gv_rng *r) {
     static const int one_arm[2] = {LEFT_ARM, RIGHT_ARM};
     double u = gv_uniform01(r);
-    if (u < 0.30) take_part(m, s, r, UPPER);
-    else if (u < 0.50) take_part(m, s, r, ARMS);
-    else if (u < 0.60) key_frames(m, s, r, UPPER);
-    else if (u < 0.75) key_frames(m, s, r, ARMS);
-    else key_frames(m, s, r, one_arm[gv_randint(r, 0, 2)]);
+    if (u < 0.30)
+        take_part(m, s, r, UPPER);
+    else if (u < 0.50)
+        take_part(m, s, r, ARMS);
+    else if (u < 0.60)
+        key_frames(m, s, r, UPPER);
+    else if (u < 0.75)
+        key_frames(m, s, r, ARMS);
+    else
+        key_frames(m, s, r, one_arm[gv_randint(r, 0, 2)]);
 }
 
 // Standard deviations of the shift of each joint's angles, rad.
@@ -296,7 +311,9 @@ static void hold_feet(gv_sequence *m) {
 void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r) {
     gv_rig_pose p;
     gv_rig_shape(&p, rig, m->betas);
-    float ratio = 0.5f * (length(p.S[1], p.S[4]) + length(p.S[4], p.S[7]) + length(p.S[2], p.S[5]) + length(p.S[5], p.S[8])) / m->leg;
+    float ratio = 0.5f *
+                  (length(p.S[1], p.S[4]) + length(p.S[4], p.S[7]) + length(p.S[2], p.S[5]) + length(p.S[5], p.S[8])) /
+                  m->leg;
     float yaw[9], aa[3] = {0, (float)gv_uniform(r, -PI, PI), 0}, mid[3];
     for (int c = 0; c < 3; c++) mid[c] = 0.5f * (p.S[1][c] + p.S[2][c]) - p.S[0][c];
     gv_rot_from_aa(yaw, aa);

@@ -11,15 +11,15 @@
 #include <stdbool.h>
 
 typedef struct gv_sample_options {
-    const char *leave_out;   // comma separated subjects that are not drawn (training) or NULL
-    const char *only;        // draw from these subjects only (validation) or NULL
-    bool plain;              // no recombination, perturbation or condition dropping: validation
-    double recombine;        // share of sequences whose upper body or arms come from elsewhere
-    double perturb;          // share with joint angles shifted
-    double surveillance;     // share seen by a high, far camera
-    double wrong_focal;      // share whose focal length is told wrongly
-    double noise;            // scale of all keypoint noise, 1 = default
-    double drop;             // condition dropping probability per frame
+    const char *leave_out; // comma separated subjects that are not drawn (training) or NULL
+    const char *only;      // draw from these subjects only (validation) or NULL
+    bool plain;            // no recombination, perturbation or condition dropping: validation
+    double recombine;      // share of sequences whose upper body or arms come from elsewhere
+    double perturb;        // share with joint angles shifted
+    double surveillance;   // share seen by a high, far camera
+    double wrong_focal;    // share whose focal length is told wrongly
+    double noise;          // scale of all keypoint noise, 1 = default
+    double drop;           // condition dropping probability per frame
 } gv_sample_options;
 extern const gv_sample_options gv_sample_defaults;
 
@@ -27,23 +27,24 @@ typedef struct gv_sampler {
     const gv_store *store;
     const gv_rig *rig;
     gv_sample_options options;
-    int *clip;         // [count] drawn clips
+    int *clip;          // [count] drawn clips
     double *cumulative; // [count] of their probabilities
     int count;
 } gv_sampler;
 
-gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o, gv_error *err);
+gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o,
+                          gv_error *err);
 void gv_sampler_free(gv_sampler *s);
 
 typedef struct gv_batch { // [B, L, ...]
     int B, L;
-    int *length;             // [B]
+    int *length; // [B]
     unsigned char *incam_only;
     float *obs, *cliff, *angvel; // network inputs: [.., 17, 3], [.., 3], [.., 6] normalised
-    float *kp2d;             // [.., 17, 3] px with noise, before normalisation
-    float *R_w2c;            // [.., 9] true camera rotation
-    float *joints_w;         // [.., 22, 3] true joints, world
-    gv_targets y;            // arrays owned by the batch
+    float *kp2d;                 // [.., 17, 3] px with noise, before normalisation
+    float *R_w2c;                // [.., 9] true camera rotation
+    float *joints_w;             // [.., 22, 3] true joints, world
+    gv_targets y;                // arrays owned by the batch
     void *memory;
 } gv_batch;
 
@@ -56,7 +57,7 @@ enum { GV_MAX_FRAMES = 240 };
 typedef struct gv_sequence { // a motion in the world at 30 fps
     int frames;
     float q[GV_MAX_FRAMES][22][4];
-    float hips[GV_MAX_FRAMES][3];   // middle of the hip joints, m, scaled to `leg`
+    float hips[GV_MAX_FRAMES][3]; // middle of the hip joints, m, scaled to `leg`
     float still[GV_MAX_FRAMES][4];
     float leg;
     float betas[GV_BETAS];

@@ -27,15 +27,19 @@ static const uint64_t FRAME_BYTES = GV_STORE_JOINTS * 4 * sizeof(int16_t) + 3 * 
 static gv_status check(const gv_store *s, const char *path, gv_error *err) {
     for (int i = 0; i < s->clip_count; i++) {
         const gv_clip *c = &s->clips[i];
-        if (!memchr(c->name, 0, sizeof c->name) || !memchr(c->subject, 0, sizeof c->subject) || !memchr(c->category, 0, sizeof c->category) ||
-            !memchr(c->source, 0, sizeof c->source) || !memchr(c->licence, 0, sizeof c->licence))
+        if (!memchr(c->name, 0, sizeof c->name) || !memchr(c->subject, 0, sizeof c->subject) ||
+            !memchr(c->category, 0, sizeof c->category) || !memchr(c->source, 0, sizeof c->source) ||
+            !memchr(c->licence, 0, sizeof c->licence))
             return gv_fail(err, GV_ERR_FORMAT, "%s: clip %d has a text without an end", path, i);
         if (c->frames < 2 || c->first > s->frame_count || c->frames > s->frame_count - c->first)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" lies outside the %llu frames", path, c->name, (unsigned long long)s->frame_count);
-        if (!(c->leg > 0.1f && c->leg < 3)) return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" has legs of %g m", path, c->name, c->leg);
+            return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" lies outside the %llu frames", path, c->name,
+                           (unsigned long long)s->frame_count);
+        if (!(c->leg > 0.1f && c->leg < 3))
+            return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" has legs of %g m", path, c->name, c->leg);
     }
     for (uint64_t i = 0; i < s->frame_count * 3; i++)
-        if (!(fabsf(s->hips[i]) < 1e4f)) return gv_fail(err, GV_ERR_FORMAT, "%s: frame %llu has no finite place", path, (unsigned long long)(i / 3));
+        if (!(fabsf(s->hips[i]) < 1e4f))
+            return gv_fail(err, GV_ERR_FORMAT, "%s: frame %llu has no finite place", path, (unsigned long long)(i / 3));
     return GV_OK;
 }
 
@@ -87,7 +91,9 @@ struct gv_store_builder {
     size_t clip_count, clip_room, frames, frame_room;
 };
 
-gv_store_builder *gv_store_builder_create(void) { return calloc(1, sizeof(gv_store_builder)); }
+gv_store_builder *gv_store_builder_create(void) {
+    return calloc(1, sizeof(gv_store_builder));
+}
 
 void gv_store_builder_destroy(gv_store_builder *b) {
     if (!b) return;
@@ -112,8 +118,8 @@ static int reserve(gv_store_builder *b, size_t frames) {
     }
     if (b->frames + frames > b->frame_room) {
         size_t n = 2 * (b->frames + frames);
-        if (!grow((void **)&b->rotation, n, GV_STORE_JOINTS * 4 * sizeof(int16_t)) || !grow((void **)&b->hips, n, 3 * sizeof(float)) ||
-            !grow((void **)&b->still, n, GV_STORE_FEET))
+        if (!grow((void **)&b->rotation, n, GV_STORE_JOINTS * 4 * sizeof(int16_t)) ||
+            !grow((void **)&b->hips, n, 3 * sizeof(float)) || !grow((void **)&b->still, n, GV_STORE_FEET))
             return 0;
         b->frame_room = n;
     }
@@ -144,9 +150,11 @@ gv_status gv_store_builder_write(gv_store_builder *b, const char *path, gv_error
     gv_status s = gv_outfile_begin(&out, path, err);
     if (s) return s;
     FILE *f = fopen(out.temporary, "wb");
-    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(b->clips, sizeof(gv_clip), b->clip_count, f) == b->clip_count &&
+    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 &&
+             fwrite(b->clips, sizeof(gv_clip), b->clip_count, f) == b->clip_count &&
              fwrite(b->rotation, GV_STORE_JOINTS * 4 * sizeof(int16_t), b->frames, f) == b->frames &&
-             fwrite(b->hips, 3 * sizeof(float), b->frames, f) == b->frames && fwrite(b->still, GV_STORE_FEET, b->frames, f) == b->frames;
+             fwrite(b->hips, 3 * sizeof(float), b->frames, f) == b->frames &&
+             fwrite(b->still, GV_STORE_FEET, b->frames, f) == b->frames;
     if (f && fclose(f)) ok = 0;
     if (ok) return gv_outfile_commit(&out, err);
     gv_outfile_abandon(&out);

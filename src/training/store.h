@@ -11,10 +11,10 @@ enum { GV_STORE_JOINTS = 22, GV_STORE_FEET = 4 };
 
 typedef struct gv_clip { // 256 bytes, as in the file
     char name[96], subject[32], category[32], source[32], licence[32];
-    uint64_t first;    // index of its first frame
+    uint64_t first; // index of its first frame
     uint32_t frames;
-    uint32_t flat;     // 1: it stands on the plane y = 0
-    float leg;         // length of thigh and shin of the captured skeleton, m
+    uint32_t flat; // 1: it stands on the plane y = 0
+    float leg;     // length of thigh and shin of the captured skeleton, m
     uint32_t reserved[3];
 } gv_clip;
 

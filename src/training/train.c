@@ -15,9 +15,26 @@
 #include <sys/stat.h>
 
 const gv_train_options gv_train_defaults = {
-    .width = 256, .layers = 6, .heads = 8, .batch = 32, .frames = 120, .surface = 96, .dropout = 0.1, .gate = 0,
-    .steps = 20000, .lr = 4e-4, .warmup = 300, .decay = 0.25, .weight_decay = 0.01, .clip = 0.5, .average = 0.998,
-    .save_every = 250, .validate_every = 500, .log_every = 25, .validation_batches = 6, .seed = 42,
+    .width = 256,
+    .layers = 6,
+    .heads = 8,
+    .batch = 32,
+    .frames = 120,
+    .surface = 96,
+    .dropout = 0.1,
+    .gate = 0,
+    .steps = 20000,
+    .lr = 4e-4,
+    .warmup = 300,
+    .decay = 0.25,
+    .weight_decay = 0.01,
+    .clip = 0.5,
+    .average = 0.998,
+    .save_every = 250,
+    .validate_every = 500,
+    .log_every = 25,
+    .validation_batches = 6,
+    .seed = 42,
     .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1},
     .weight = {1, 500, 1, 500, 1000, 1000, 1, 1}};
 
@@ -47,15 +64,22 @@ typedef struct trainer {
 
 static gv_status save_checkpoint(const trainer *t, gv_error *err) {
     size_t n = (size_t)t->net->parameters;
-    header h = {.version = 1, .width = (uint32_t)t->o->width, .layers = (uint32_t)t->o->layers, .heads = (uint32_t)t->o->heads,
-                .parameters = n, .seed = t->o->seed, .step = t->step, .seconds = t->seconds};
+    header h = {.version = 1,
+                .width = (uint32_t)t->o->width,
+                .layers = (uint32_t)t->o->layers,
+                .heads = (uint32_t)t->o->heads,
+                .parameters = n,
+                .seed = t->o->seed,
+                .step = t->step,
+                .seconds = t->seconds};
     memcpy(h.magic, MAGIC, sizeof MAGIC);
     gv_outfile out = {0};
     gv_status s = gv_outfile_begin(&out, t->checkpoint, err);
     if (s) return s;
     FILE *f = fopen(out.temporary, "wb");
-    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(t->net->params, sizeof(float), n, f) == n && fwrite(t->m, sizeof(float), n, f) == n &&
-             fwrite(t->v, sizeof(float), n, f) == n && fwrite(t->mean, sizeof(float), n, f) == n;
+    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(t->net->params, sizeof(float), n, f) == n &&
+             fwrite(t->m, sizeof(float), n, f) == n && fwrite(t->v, sizeof(float), n, f) == n &&
+             fwrite(t->mean, sizeof(float), n, f) == n;
     if (f && fclose(f)) ok = 0;
     if (ok) return gv_outfile_commit(&out, err);
     gv_outfile_abandon(&out);
@@ -70,13 +94,15 @@ static gv_status load_checkpoint(trainer *t, gv_error *err) {
     gv_status s = GV_OK;
     if (fread(&h, sizeof h, 1, f) != 1 || memcmp(h.magic, MAGIC, sizeof MAGIC) || h.version != 1)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: not a training checkpoint", t->checkpoint);
-    else if (h.width != (uint32_t)t->o->width || h.layers != (uint32_t)t->o->layers || h.heads != (uint32_t)t->o->heads || h.parameters != n)
-        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: width %u, %u layers, %u heads; asked for %d, %d, %d", t->checkpoint, h.width, h.layers,
-                    h.heads, t->o->width, t->o->layers, t->o->heads);
+    else if (h.width != (uint32_t)t->o->width || h.layers != (uint32_t)t->o->layers ||
+             h.heads != (uint32_t)t->o->heads || h.parameters != n)
+        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: width %u, %u layers, %u heads; asked for %d, %d, %d", t->checkpoint,
+                    h.width, h.layers, h.heads, t->o->width, t->o->layers, t->o->heads);
     else if (h.seed != t->o->seed)
-        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: seed %llu, asked for %llu", t->checkpoint, (unsigned long long)h.seed, (unsigned long long)t->o->seed);
-    else if (fread(t->net->params, sizeof(float), n, f) != n || fread(t->m, sizeof(float), n, f) != n || fread(t->v, sizeof(float), n, f) != n ||
-             fread(t->mean, sizeof(float), n, f) != n || h.step < 0)
+        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: seed %llu, asked for %llu", t->checkpoint, (unsigned long long)h.seed,
+                    (unsigned long long)t->o->seed);
+    else if (fread(t->net->params, sizeof(float), n, f) != n || fread(t->m, sizeof(float), n, f) != n ||
+             fread(t->v, sizeof(float), n, f) != n || fread(t->mean, sizeof(float), n, f) != n || h.step < 0)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: ends too early", t->checkpoint);
     else {
         t->step = h.step;
@@ -98,7 +124,15 @@ static gv_status save_model(const trainer *t, gv_error *err) {
     snprintf(heads, sizeof heads, "%d", t->o->heads);
     snprintf(steps, sizeof steps, "%ld", t->step);
     snprintf(sequences, sizeof sequences, "%ld", t->step * t->o->batch);
-    const char *meta[] = {"num_heads", heads, "training_steps", steps, "training_sequences", sequences, "note", t->o->note ? t->o->note : "", NULL};
+    const char *meta[] = {"num_heads",
+                          heads,
+                          "training_steps",
+                          steps,
+                          "training_sequences",
+                          sequences,
+                          "note",
+                          t->o->note ? t->o->note : "",
+                          NULL};
     gv_status s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
     free(views);
     return s;
@@ -111,15 +145,18 @@ static double rate(const gv_train_options *o, long step) {
 }
 
 static void write_log(const trainer *t, const gv_train_progress *p) {
-    fprintf(t->log_file, "{\"step\":%ld,\"seconds\":%.1f,\"lr\":%.4g,\"grad_norm\":%.5g,\"sequences_per_second\":%.2f,\"loss\":%.6g", p->step,
-            p->seconds, p->lr, p->norm, p->sequences_per_second, p->loss.total);
+    fprintf(t->log_file,
+            "{\"step\":%ld,\"seconds\":%.1f,\"lr\":%.4g,\"grad_norm\":%.5g,\"sequences_per_second\":%.2f,\"loss\":%.6g",
+            p->step, p->seconds, p->lr, p->norm, p->sequences_per_second, p->loss.total);
     for (int i = 0; i < GV_LOSS_TERMS; i++) fprintf(t->log_file, ",\"%s\":%.6g", gv_loss_names[i], p->loss.term[i]);
     const gv_validation *v = p->validation;
     if (v)
         fprintf(t->log_file,
-                ",\"validation\":{\"loss\":%.6g,\"mpjpe_mm\":%.2f,\"pa_mpjpe_mm\":%.2f,\"wa_mpjpe_mm\":%.2f,\"gravity_deg\":%.3f,"
+                ",\"validation\":{\"loss\":%.6g,\"mpjpe_mm\":%.2f,\"pa_mpjpe_mm\":%.2f,\"wa_mpjpe_mm\":%.2f,\"gravity_"
+                "deg\":%.3f,"
                 "\"velocity_mm_per_frame\":%.3f,\"static_accuracy\":%.4f}",
-                v->loss, v->mpjpe_mm, v->pa_mpjpe_mm, v->wa_mpjpe_mm, v->gravity_deg, v->velocity_mm, v->still_accuracy);
+                v->loss, v->mpjpe_mm, v->pa_mpjpe_mm, v->wa_mpjpe_mm, v->gravity_deg, v->velocity_mm,
+                v->still_accuracy);
     fprintf(t->log_file, "}\n");
     fflush(t->log_file);
 }
@@ -134,7 +171,8 @@ static gv_loss train_step(trainer *t, double *norm) {
     gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step));
-    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight, t->partial);
+    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
+                t->partial);
     memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
     gv_net_backward(n, t->dx, t->dcam, t->dlogits);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
@@ -148,7 +186,8 @@ static gv_validation validate(trainer *t) {
     size_t bytes = sizeof(float) * (size_t)t->net->parameters;
     memcpy(t->live, t->net->params, bytes);
     memcpy(t->net->params, t->mean, bytes);
-    gv_validation v = gv_validate(t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits, t->partial);
+    gv_validation v =
+        gv_validate(t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits, t->partial);
     memcpy(t->net->params, t->live, bytes);
     return v;
 }
@@ -168,7 +207,9 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
         double norm;
         gv_loss loss = train_step(t, &norm);
         if (!isfinite(loss.total) || !isfinite(norm))
-            return gv_fail(err, GV_ERR_INTERNAL, "step %ld: the loss is %g and the gradient %g; the last checkpoint is kept", t->step, loss.total, norm);
+            return gv_fail(err, GV_ERR_INTERNAL,
+                           "step %ld: the loss is %g and the gradient %g; the last checkpoint is kept", t->step,
+                           loss.total, norm);
         average(&sum, &loss, 1);
         counted++;
         int stop = hooks && hooks->stop && *hooks->stop, last = stop || t->step == o->steps;
@@ -218,7 +259,8 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     t->dcam = gv_calloc2(T * 3, sizeof(float));
     t->dlogits = gv_calloc2(T * 6, sizeof(float));
     t->partial = gv_calloc2((size_t)o->batch * GV_LOSS_TERMS, sizeof(double));
-    if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial) return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
+    if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial)
+        return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
     gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
     memcpy(t->mean, t->net->params, sizeof(float) * n);
     if (mkdir(o->out, 0777) && errno != EEXIST) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be made", o->out);
@@ -236,11 +278,13 @@ static gv_status check_options(const gv_train_options *o, const gv_rig *rig, gv_
         return gv_fail(err, GV_ERR_ARGUMENT, "layers 1 to 64, batch 1 to 4096 and frames 2 to 120 are possible");
     if (rig->coco.count != GV_COCO || rig->surface.count > 512)
         return gv_fail(err, GV_ERR_ARGUMENT, "the body must have 17 keypoints and at most 512 surface points");
-    if (o->dropout < 0 || o->dropout >= 1) return gv_fail(err, GV_ERR_ARGUMENT, "dropout %g, expected 0 to below 1", o->dropout);
+    if (o->dropout < 0 || o->dropout >= 1)
+        return gv_fail(err, GV_ERR_ARGUMENT, "dropout %g, expected 0 to below 1", o->dropout);
     return GV_OK;
 }
 
-gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const gv_rig *rig, const gv_train_hooks *hooks, gv_error *err) {
+gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const gv_rig *rig, const gv_train_hooks *hooks,
+                       gv_error *err) {
     gv_status s = check_options(o, rig, err);
     if (s) return s;
     trainer t = {.o = o};

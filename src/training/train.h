@@ -6,14 +6,14 @@
 #include "training/sample.h"
 
 typedef struct gv_train_options {
-    const char *out;          // folder
-    const char *leave_out;    // subjects for validation, comma separated
-    const char *note;         // goes into the model's metadata
+    const char *out;       // folder
+    const char *leave_out; // subjects for validation, comma separated
+    const char *note;      // goes into the model's metadata
     int width, layers, heads, batch, frames, surface;
-    double dropout, gate;     // gate: initial value of all gates
+    double dropout, gate; // gate: initial value of all gates
     long steps;
     double lr, warmup, decay; // warmup: steps; decay: share of the steps at the end over which lr falls to lr / 50
-    double weight_decay, clip, average; // average: decay of the running mean of the weights
+    double weight_decay, clip, average;         // average: decay of the running mean of the weights
     long save_every, validate_every, log_every; // steps
     int validation_batches;
     uint64_t seed;
@@ -41,4 +41,5 @@ typedef struct gv_train_hooks { // may be all NULL
 } gv_train_hooks;
 
 // Continues from out/checkpoint.gvt where there is one (its sizes must agree), else starts anew.
-gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const gv_rig *rig, const gv_train_hooks *hooks, gv_error *err);
+gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const gv_rig *rig, const gv_train_hooks *hooks,
+                       gv_error *err);

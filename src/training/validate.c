@@ -63,8 +63,8 @@ static void add_frame(sums *s, const gv_net *n, const gv_batch *b, const gv_rig 
 }
 
 typedef struct world { // scratch for one sequence
-    double orient[GV_MAX_FRAMES * 3], transl[GV_MAX_FRAMES * 3], gv[GV_MAX_FRAMES * 3], c[GV_MAX_FRAMES * 3], velocity[GV_MAX_FRAMES * 3],
-        more[GV_MAX_FRAMES * 2];
+    double orient[GV_MAX_FRAMES * 3], transl[GV_MAX_FRAMES * 3], gv[GV_MAX_FRAMES * 3], c[GV_MAX_FRAMES * 3],
+        velocity[GV_MAX_FRAMES * 3], more[GV_MAX_FRAMES * 2];
     float angvel[GV_MAX_FRAMES * 6], joints[GV_MAX_FRAMES * J * 3], error[GV_MAX_FRAMES];
     gv_rig_pose pose[GV_MAX_FRAMES];
 } world;
@@ -87,7 +87,8 @@ static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, con
         axis_angle(w->gv + 3 * t, raw + GV_X_ORIENT_GV);
         axis_angle(w->c + 3 * t, raw + GV_X_ORIENT_C);
         for (int c = 0; c < 3; c++) w->velocity[3 * t + c] = raw[GV_X_VELOCITY + c];
-        for (int k = 0; k < 6; k++) w->angvel[6 * t + k] = b->angvel[(first + t) * 6 + k] * gv_cam_angvel_std[k] + gv_cam_angvel_mean[k];
+        for (int k = 0; k < 6; k++)
+            w->angvel[6 * t + k] = b->angvel[(first + t) * 6 + k] * gv_cam_angvel_std[k] + gv_cam_angvel_mean[k];
         gv_rig_shape(p, rig, raw + GV_X_BETAS);
         for (int j = 1; j < J; j++) gv_real_from_6d(p->local[j], raw + GV_X_POSE + 6 * (j - 1));
     }
@@ -105,7 +106,8 @@ static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, con
     for (int t = 0; t < L; t++) s->wa += w->error[t];
 }
 
-gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx, float *dcam, float *dlogits, double *partial) {
+gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx, float *dcam,
+                          float *dlogits, double *partial) {
     sums sum = {0};
     world *w = malloc(sizeof *w); // without it the world's error stays 0
     for (int k = 0; k < batches; k++) {
@@ -113,7 +115,8 @@ gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batch
         gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k);
         gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
         gv_net_forward(n, &in, 0, 0);
-        gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights, partial);
+        gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights,
+                    partial);
         sum.loss += loss.total / batches;
         for (int i = 0; i < b->B && w; i++) add_world(&sum, w, n, b, s->rig, i);
         for (int i = 0; i < b->B; i++)
@@ -121,6 +124,11 @@ gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batch
     }
     free(w);
     double f = (double)sum.frames;
-    return (gv_validation){.wa_mpjpe_mm = sum.wa / f, .mpjpe_mm = sum.mpjpe / f, .pa_mpjpe_mm = sum.pa / f, .gravity_deg = sum.gravity / f, .velocity_mm = sum.velocity / f,
-                           .still_accuracy = sum.still / f, .loss = sum.loss};
+    return (gv_validation){.wa_mpjpe_mm = sum.wa / f,
+                           .mpjpe_mm = sum.mpjpe / f,
+                           .pa_mpjpe_mm = sum.pa / f,
+                           .gravity_deg = sum.gravity / f,
+                           .velocity_mm = sum.velocity / f,
+                           .still_accuracy = sum.still / f,
+                           .loss = sum.loss};
 }

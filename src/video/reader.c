@@ -59,9 +59,8 @@ static gv_status fail_av(const gv_video *v, gv_error *err, gv_status status, con
 
 // Formats that are not one self-contained video: text turned into pictures, and lists that open other files.
 static bool is_refused(const char *name) {
-    static const char *const refused[] = {"tty",  "hls", "dash",  "concat", "sdp",
-                                          "rtsp", "rpl", "lavfi", "bin",    "bintext",
-                                          "xbin", "adf", "idf",   "vobsub", "ffmetadata"};
+    static const char *const refused[] = {"tty", "hls",     "dash", "concat", "sdp", "rtsp",   "rpl",       "lavfi",
+                                          "bin", "bintext", "xbin", "adf",    "idf", "vobsub", "ffmetadata"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (!strcmp(name, refused[i])) return true;
     return false;
@@ -69,13 +68,10 @@ static bool is_refused(const char *name) {
 
 static gv_status check_file(const gv_video *v, gv_error *err) {
     struct stat st;
-    if (stat(v->path, &st) != 0)
-        return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", v->path, strerror(errno));
-    if (S_ISDIR(st.st_mode))
-        return gv_fail(err, GV_ERR_IO, "%s: is a folder, expected a video file", v->path);
+    if (stat(v->path, &st) != 0) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", v->path, strerror(errno));
+    if (S_ISDIR(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: is a folder, expected a video file", v->path);
     if (!S_ISREG(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: not a regular file", v->path);
-    if (st.st_size == 0)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: the file is empty, expected a video", v->path);
+    if (st.st_size == 0) return gv_fail(err, GV_ERR_FORMAT, "%s: the file is empty, expected a video", v->path);
     FILE *f = fopen(v->path, "rb");
     if (!f) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", v->path, strerror(errno));
     fclose(f);
@@ -89,13 +85,11 @@ static gv_status open_container(gv_video *v, gv_error *err) {
     int code = avformat_open_input(&v->format, v->url, NULL, &options);
     av_dict_free(&options);
     if (code < 0)
-        return fail_av(
-            v, err, GV_ERR_FORMAT,
-            "not a video that FFmpeg can read, or damaged or cut short where it tells what it holds", code);
+        return fail_av(v, err, GV_ERR_FORMAT,
+                       "not a video that FFmpeg can read, or damaged or cut short where it tells what it holds", code);
     if (is_refused(v->format->iformat->name))
         return gv_fail(err, GV_ERR_FORMAT, "%s: looks like \"%s\", expected a video file", v->path,
-                       v->format->iformat->long_name ? v->format->iformat->long_name
-                                                     : v->format->iformat->name);
+                       v->format->iformat->long_name ? v->format->iformat->long_name : v->format->iformat->name);
     code = avformat_find_stream_info(v->format, NULL);
     if (code < 0) return fail_av(v, err, GV_ERR_FORMAT, "cannot find out what is inside", code);
     v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
@@ -110,11 +104,9 @@ static gv_status open_container(gv_video *v, gv_error *err) {
 }
 
 static gv_status check_size(const gv_video *v, int width, int height, gv_error *err) {
-    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE ||
-        (int64_t)width * height > MAX_PIXELS)
-        return gv_fail(err, GV_ERR_FORMAT,
-                       "%s: frames are %d x %d, expected 1 to %d a side and at most %d pixels", v->path,
-                       width, height, MAX_SIDE, MAX_PIXELS);
+    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE || (int64_t)width * height > MAX_PIXELS)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: frames are %d x %d, expected 1 to %d a side and at most %d pixels",
+                       v->path, width, height, MAX_SIDE, MAX_PIXELS);
     return GV_OK;
 }
 
@@ -123,8 +115,7 @@ static gv_status open_decoder(gv_video *v, gv_error *err) {
     const char *name = avcodec_get_name(st->codecpar->codec_id);
     const AVCodec *codec = avcodec_find_decoder(st->codecpar->codec_id);
     if (!codec)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: no decoder for its video codec \"%s\" in this FFmpeg",
-                       v->path, name);
+        return gv_fail(err, GV_ERR_FORMAT, "%s: no decoder for its video codec \"%s\" in this FFmpeg", v->path, name);
     if (st->codecpar->width > 0 && st->codecpar->height > 0) {
         gv_status status = check_size(v, st->codecpar->width, st->codecpar->height, err);
         if (status != GV_OK) return status;
@@ -147,8 +138,7 @@ static gv_status open_decoder(gv_video *v, gv_error *err) {
 static gv_status feed(gv_video *v, gv_error *err) {
     for (;;) {
         int code = av_read_frame(v->format, v->packet);
-        if (code == AVERROR(ENOMEM))
-            return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
+        if (code == AVERROR(ENOMEM)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
         if (code == AVERROR(EAGAIN)) continue;
         if (code < 0) { // the end, or bytes beyond which nothing can be read
             if (code != AVERROR_EOF) v->damaged++;
@@ -200,8 +190,7 @@ static gv_status decode(gv_video *v, bool *got, gv_error *err) {
 static void find_orientation(gv_video *v) {
     const AVFrameSideData *side = av_frame_get_side_data(v->frame, AV_FRAME_DATA_DISPLAYMATRIX);
     size_t size = 0;
-    const void *data =
-        av_stream_get_side_data(v->format->streams[v->stream], AV_PKT_DATA_DISPLAYMATRIX, &size);
+    const void *data = av_stream_get_side_data(v->format->streams[v->stream], AV_PKT_DATA_DISPLAYMATRIX, &size);
     if (side) data = side->data, size = side->size;
     int32_t m[9] = {1, 0, 0, 0, 1};
     if (data && size >= sizeof m) memcpy(m, data, sizeof m);
@@ -278,8 +267,7 @@ static gv_status prepare_converter(gv_video *v, gv_error *err) {
         return fail_av(v, err, GV_ERR_FORMAT, "cannot convert its pixel format to RGB", code);
     }
     int *from, *to, from_full, to_full, brightness, contrast, saturation;
-    if (sws_getColorspaceDetails(v->sws, &from, &from_full, &to, &to_full, &brightness, &contrast,
-                                 &saturation) >= 0) {
+    if (sws_getColorspaceDetails(v->sws, &from, &from_full, &to, &to_full, &brightness, &contrast, &saturation) >= 0) {
         bool known = f->colorspace >= 1 && f->colorspace <= 10 && f->colorspace != 8;
         const int *table = sws_getCoefficients(known ? (int)f->colorspace : AVCOL_SPC_BT470BG);
         if (f->color_range != AVCOL_RANGE_UNSPECIFIED) from_full = f->color_range == AVCOL_RANGE_JPEG;
@@ -296,8 +284,7 @@ static void turn_upright(gv_video *v) {
     // `step`
     for (int y = 0; y < H; y++) {
         int along0 = o.flip_x ? W - 1 : 0, across = o.flip_y ? H - 1 - y : y;
-        ptrdiff_t along_bytes = o.transpose ? v->rgb_stride : 3,
-                  across_bytes = o.transpose ? 3 : v->rgb_stride;
+        ptrdiff_t along_bytes = o.transpose ? v->rgb_stride : 3, across_bytes = o.transpose ? 3 : v->rgb_stride;
         const uint8_t *p = v->rgb + across * across_bytes + along0 * along_bytes;
         ptrdiff_t step = o.flip_x ? -along_bytes : along_bytes;
         uint8_t *out = v->upright + (ptrdiff_t)y * v->stride;
@@ -413,8 +400,7 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     if (rows < 0) return fail_av(v, err, GV_ERR_INTERNAL, "cannot convert a frame to RGB", rows);
     if (v->upright) turn_upright(v);
     double t = frame_time(v);
-    *frame =
-        (gv_frame){v->upright ? v->upright : v->rgb, v->info.width, v->info.height, v->stride, v->index, t};
+    *frame = (gv_frame){v->upright ? v->upright : v->rgb, v->info.width, v->info.height, v->stride, v->index, t};
     v->last_sec = t;
     v->index++;
     av_frame_unref(v->frame);

@@ -32,9 +32,9 @@ typedef struct gv_frame {
 } gv_frame;
 
 typedef struct gv_video_options {
-    double fps;    // > 0: ignore the container's times, frame i is at i / fps
-    int max_side;  // > 0: deliver frames reduced so that the longer side is at most this
-    int threads;   // decoder threads, 0 = automatic
+    double fps;   // > 0: ignore the container's times, frame i is at i / fps
+    int max_side; // > 0: deliver frames reduced so that the longer side is at most this
+    int threads;  // decoder threads, 0 = automatic
 } gv_video_options;
 
 typedef struct gv_video gv_video;

@@ -31,8 +31,7 @@ struct gv_video_writer {
 static gv_status fail_av(const gv_video_writer *w, gv_error *err, const char *what, int code) {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(code, text, sizeof text);
-    return gv_fail(err, code == AVERROR(ENOMEM) ? GV_ERR_MEMORY : GV_ERR_IO, "%s: %s: %s", w->file.path, what,
-                   text);
+    return gv_fail(err, code == AVERROR(ENOMEM) ? GV_ERR_MEMORY : GV_ERR_IO, "%s: %s: %s", w->file.path, what, text);
 }
 
 static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *codec, double fps) {
@@ -69,11 +68,10 @@ static gv_status open_encoder(gv_video_writer *w, double fps, gv_error *err) {
     if (codec) w->encoder = try_encoder(w, codec, fps);
     void *cursor = NULL;
     while (!w->encoder && (codec = av_codec_iterate(&cursor)))
-        if (av_codec_is_encoder(codec) && codec->id == AV_CODEC_ID_H264)
-            w->encoder = try_encoder(w, codec, fps);
+        if (av_codec_is_encoder(codec) && codec->id == AV_CODEC_ID_H264) w->encoder = try_encoder(w, codec, fps);
     if (!w->encoder)
-        return gv_fail(err, GV_ERR_MISSING, "%s: no H.264 encoder of this FFmpeg takes %d x %d pictures",
-                       w->file.path, w->width, w->height);
+        return gv_fail(err, GV_ERR_MISSING, "%s: no H.264 encoder of this FFmpeg takes %d x %d pictures", w->file.path,
+                       w->width, w->height);
     return GV_OK;
 }
 
@@ -101,8 +99,8 @@ static gv_status open_container(gv_video_writer *w, gv_error *err) {
 
 static gv_status open_converter(gv_video_writer *w, gv_error *err) {
     const int W = w->encoder->width, H = w->encoder->height;
-    w->sws = sws_getContext(W, H, AV_PIX_FMT_RGB24, W, H, AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND,
-                            NULL, NULL, NULL);
+    w->sws = sws_getContext(W, H, AV_PIX_FMT_RGB24, W, H, AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL,
+                            NULL, NULL);
     w->packet = av_packet_alloc();
     w->frame = av_frame_alloc();
     if (!w->sws || !w->packet || !w->frame) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->file.path);
@@ -121,13 +119,12 @@ static gv_status open_converter(gv_video_writer *w, gv_error *err) {
     return GV_OK;
 }
 
-gv_status gv_video_create(gv_video_writer **out, const char *path, int width, int height, double fps,
-                          gv_error *err) {
+gv_status gv_video_create(gv_video_writer **out, const char *path, int width, int height, double fps, gv_error *err) {
     *out = NULL;
     av_log_set_level(AV_LOG_QUIET);
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE)
-        return gv_fail(err, GV_ERR_ARGUMENT, "%s: pictures of %d x %d, expected 1 to %d a side", path, width,
-                       height, MAX_SIDE);
+        return gv_fail(err, GV_ERR_ARGUMENT, "%s: pictures of %d x %d, expected 1 to %d a side", path, width, height,
+                       MAX_SIDE);
     if (!(fps > 0 && fps <= 10000)) fps = 30;
     gv_video_writer *w = calloc(1, sizeof *w);
     if (!w) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
@@ -174,8 +171,7 @@ static gv_status encode(gv_video_writer *w, AVFrame *frame, gv_error *err) {
 
 gv_status gv_video_write(gv_video_writer *w, const uint8_t *rgb, int stride, double time_sec, gv_error *err) {
     if (!(time_sec > w->last_sec) || !(time_sec >= 0 && time_sec < 1e9))
-        return gv_fail(err, GV_ERR_ARGUMENT,
-                       "%s: a frame at %g s after one at %g s, expected increasing times from 0",
+        return gv_fail(err, GV_ERR_ARGUMENT, "%s: a frame at %g s after one at %g s, expected increasing times from 0",
                        w->file.path, time_sec, w->last_sec);
     int code = av_frame_make_writable(w->frame);
     if (code < 0) return fail_av(w, err, "cannot encode", code);
@@ -205,9 +201,8 @@ static int release(gv_video_writer *w) {
 }
 
 gv_status gv_video_finish(gv_video_writer *w, gv_error *err) {
-    gv_status status = w->last_pts < 0
-                           ? gv_fail(err, GV_ERR_EMPTY, "%s: not a single frame to write", w->file.path)
-                           : encode(w, NULL, err);
+    gv_status status = w->last_pts < 0 ? gv_fail(err, GV_ERR_EMPTY, "%s: not a single frame to write", w->file.path)
+                                       : encode(w, NULL, err);
     if (status == GV_OK) {
         int code = av_write_trailer(w->format);
         if (code >= 0 && w->format->pb->error < 0) code = w->format->pb->error;
