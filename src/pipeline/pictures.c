@@ -183,15 +183,6 @@ static void draw_world(studio *s, film *f, int n) {
     gv_render_world(f->canvas, f->rgb, f->width * 3, &f->view, s->meshes, n, s->paths, s->scene->people);
 }
 
-// The sheet: the overlay on the left, the world on the right.
-static void compose_sheet(studio *s, const gv_feed_frame *p) {
-    size_t left = (size_t)p->width * 3, right = (size_t)s->side.width * 3;
-    for (size_t y = 0; y < (size_t)p->height; y++) {
-        memcpy(s->sheet + y * (left + right), p->rgb + y * left, left);
-        memcpy(s->sheet + y * (left + right) + left, s->side.rgb + y * right, right);
-    }
-}
-
 static gv_status draw_frame(studio *s, gv_feed_frame *p, gv_error *err) {
     gv_status status = GV_OK;
     int n = pose_actors(s, p->index);
@@ -204,7 +195,8 @@ static gv_status draw_frame(studio *s, gv_feed_frame *p, gv_error *err) {
     if (status == GV_OK && s->overlay.writer)
         status = gv_video_write(s->overlay.writer, p->rgb, p->width * 3, p->time_sec, err);
     if (status == GV_OK && s->side.writer) {
-        compose_sheet(s, p);
+        gv_compose_side_by_side(s->sheet, s->sheet_width * 3, p->rgb, p->width, p->width * 3, s->side.rgb,
+                                s->side.width, s->side.width * 3, p->height);
         status = gv_video_write(s->side.writer, s->sheet, s->sheet_width * 3, p->time_sec, err);
     }
     return status;
