@@ -81,7 +81,7 @@ static bool covers(const capsule *c, float x, float y) {
     for (int i = 0; i < CAPSULES; i++) {
         float vx = c[i].b[0] - c[i].a[0], vy = c[i].b[1] - c[i].a[1], wx = x - c[i].a[0], wy = y - c[i].a[1];
         float t = (vx * wx + vy * wy) / (vx * vx + vy * vy + 1e-6f);
-        t = fminf(fmaxf(t, 0), 1);
+        t = t < 0 ? 0 : t > 1 ? 1 : t; // fminf, fmaxf are calls here
         wx -= t * vx;
         wy -= t * vy;
         if (wx * wx + wy * wy < c[i].r * c[i].r) return true;
