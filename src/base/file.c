@@ -113,7 +113,12 @@ static char *join(const char *a, const char *b, const char *c) {
 }
 
 char *gv_resource_find(const char *name, gv_error *err) {
-    static const char *const folders[] = {"", "..", "../models", "../models/node_modules/@mediapipe/pose",
+    static const char *const folders[] = {"",
+                                          "..",
+                                          "../models",
+                                          "../models/node_modules/@mediapipe/pose",
+                                          "../../models",
+                                          "../../models/node_modules/@mediapipe/pose",
                                           "../share/gvhmr"};
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
