@@ -26,7 +26,7 @@ static const float CLEAR = 0.6f, UNCLEAR = 0.4f; // quality that needs no suppor
 static const float SAME_LOOK = 0.45f;
 static const double FORGET_SEC = 3;         // a longer absence makes another person
 static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
-static const double FOCUS_SEC = 0.5;        // the detector looks there every frame this long, then every
+static const double FOCUS_SEC = 0.5;        // the detector looks there ten times a second this long, then every
 static const double FOCUS_EVERY_SEC = 0.25; // so often, and the landmark network with it
 static const double COAST_SEC = 1.5;        // time constant of a lost person's velocity
 
@@ -292,7 +292,7 @@ static int focus_tiles(gv_people *p, gv_tile *tiles) {
         track *t = p->tracks[i];
         bool read = t->seen_frame == p->frame; // not yet assigned: look at the sets
         for (int k = 0; k < p->set_count && !read; k++) read = p->sets[k].source == i;
-        double wait = p->time - t->seen_sec > FOCUS_SEC ? FOCUS_EVERY_SEC : 0;
+        double wait = p->time - t->seen_sec > FOCUS_SEC ? FOCUS_EVERY_SEC : 0.09;
         if (read || t->phase == TENTATIVE || p->time - t->focus_sec < wait) continue;
         float side = 2 * expected_size(t), x = (float)t->kalman.x[0], y = (float)t->kalman.x[1];
         if (x < 0 || y < 0 || x > (float)p->width || y > (float)p->height) continue;
