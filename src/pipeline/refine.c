@@ -5,6 +5,7 @@
 // rho after Huber, derivatives by differences. The turns are then smoothed in time and limited.
 #include "pipeline/refine.h"
 #include "base/memory.h"
+#include "geometry/linalg.h"
 #include "geometry/rotation.h"
 #include "motion/smoothing.h"
 #include "network/statistics.h"
@@ -88,27 +89,6 @@ static void residuals(double *r, const float *points, const float *kp, const flo
     }
 }
 
-// Solves A x = b in place for symmetric positive A [n, n]; x replaces b. False where it is not positive.
-static bool cholesky_solve(double *A, double *b, int n) {
-    for (int i = 0; i < n; i++) {
-        for (int j = 0; j <= i; j++) {
-            double sum = A[i * n + j];
-            for (int k = 0; k < j; k++) sum -= A[i * n + k] * A[j * n + k];
-            if (i == j && !(sum > 0)) return false;
-            A[i * n + j] = i == j ? sqrt(sum) : sum / A[j * n + j];
-        }
-    }
-    for (int i = 0; i < n; i++) {
-        for (int k = 0; k < i; k++) b[i] -= A[i * n + k] * b[k];
-        b[i] /= A[i * n + i];
-    }
-    for (int i = n - 1; i >= 0; i--) {
-        for (int k = i + 1; k < n; k++) b[i] -= A[k * n + i] * b[k];
-        b[i] /= A[i * n + i];
-    }
-    return true;
-}
-
 static double prior_precision(int unknown) {
     double s = unknown < 3 * TURNS ? turns[unknown / 3].sigma : unknown == 3 * TURNS + 2 ? depth_sigma : 1;
     return 1 / (s * s);
@@ -124,12 +104,16 @@ static bool step(double *d, const gv_points *regressor, const figure *f, const f
     residuals(r, points, kp, K, side);
     for (int u = 0; u < UNKNOWNS; u++) {
         int k = u / 3;
+        float *joint = k < TURNS ? aa + 3 * turns[k].joint : NULL, unturned[3];
         double keep = d[u];
         d[u] += h;
-        if (k < TURNS) turned(aa + 3 * turns[k].joint, f, k, d + 3 * k);
+        if (joint) {
+            memcpy(unturned, joint, sizeof unturned);
+            turned(joint, f, k, d + 3 * k);
+        }
         pose(points, regressor, f, aa, d + 3 * TURNS);
         d[u] = keep;
-        if (k < TURNS) turned(aa + 3 * turns[k].joint, f, k, d + 3 * k);
+        if (joint) memcpy(joint, unturned, sizeof unturned);
         residuals(moved, points, kp, K, side);
         for (int i = 0; i < ROWS; i++) J[u][i] = (moved[i] - r[i]) / h;
     }
@@ -147,7 +131,8 @@ static bool step(double *d, const gv_points *regressor, const figure *f, const f
             A[u * UNKNOWNS + v] = A[v * UNKNOWNS + u] = sum + (u == v ? prior_precision(u) : 0);
         }
     }
-    if (!cholesky_solve(A, b, UNKNOWNS)) return false;
+    if (!gv_cholesky(A, UNKNOWNS)) return false;
+    gv_cholesky_solve(A, UNKNOWNS, b);
     for (int u = 0; u < UNKNOWNS; u++) {
         double limit = u < 3 * TURNS ? 0.3 : 0.5; // of one step: the problem is only locally linear
         d[u] += fmin(fmax(b[u], -limit), limit);
