@@ -6,12 +6,9 @@
 #pragma once
 #include "base/error.h"
 #include "formats/tensors.h"
+#include "nn/linear.h"
 
 enum { GV_PRED_X = 151, GV_IMAGE_FEATURE = 1024 };
-typedef enum gv_precision {
-    GV_PRECISION_F32,
-    GV_PRECISION_BF16, // the blocks' matrix products take bfloat16; sums, attention, norms, embedders and heads f32
-} gv_precision;
 
 typedef struct gv_network gv_network;
 // heads 0: from the file's metadata, else 8. Tensor names with and without the "pipeline.denoiser3d." prefix.

@@ -14,6 +14,12 @@
 #pragma once
 #include "base/error.h"
 
+// What a network's large matrix products take; sums, norms and attention's softmax are float32 always.
+typedef enum gv_precision {
+    GV_PRECISION_F32,
+    GV_PRECISION_BF16, // only where gv_nn_has_bf16
+} gv_precision;
+
 typedef enum gv_linear_activation {
     GV_LINEAR_ONLY,
     GV_LINEAR_GELU_ERF,  // z/2 (1 + erf(z/sqrt 2))
