@@ -1,98 +1,19 @@
 #include "pipeline/observe.h"
 #include "base/memory.h"
-#include "base/progress.h"
-#include "base/queue.h"
 #include "camera/intrinsics.h"
-#include "pipeline/feed.h"
+#include "pipeline/watch.h"
+#include "video/video.h"
 
-#include <omp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFERS = 6, MAX_BOXES = 64 };
-
-typedef struct boxes {
-    float box[MAX_BOXES][4];
-    int count;
-} boxes;
-
-// The camera's thread: takes pictures with the boxes of the people in them, gives the buffers back.
-typedef struct camera_stage {
-    gv_odometry *odometry;
-    gv_queue *queue; // of gv_feed_frame *; picture->user is a boxes struct, owned by the queue's item
-    gv_feed *feed;
-    pthread_t thread;
-    bool running;
-    double busy_sec;
-    gv_status status;
-    gv_error err;
-} camera_stage;
-
-static void *follow_camera(void *arg) {
-    camera_stage *c = arg;
-    gv_feed_frame *p;
-    omp_set_num_threads(1); // of this thread only: the cores belong to the networks
-    while (gv_queue_pop(c->queue, &p)) {
-        boxes *b = p->user;
-        double start = gv_now();
-        if (c->status == GV_OK)
-            c->status =
-                gv_odometry_frame(c->odometry, p->rgb, p->width * 3, (const float(*)[4])b->box, b->count, &c->err);
-        c->busy_sec += gv_now() - start;
-        free(b);
-        gv_feed_release(c->feed, p);
-    }
-    return NULL;
-}
-
-static gv_status start_camera(camera_stage *c, gv_feed *feed, double focal_px, gv_error *err) {
-    const gv_video_info *info = gv_feed_info(feed);
-    c->feed = feed;
-    c->queue = gv_queue_create(BUFFERS, sizeof(gv_feed_frame *));
-    if (!c->queue) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera stage");
-    gv_status status = gv_odometry_create(&c->odometry, info->width, info->height, focal_px, err);
-    if (status != GV_OK) return status;
-    if (pthread_create(&c->thread, NULL, follow_camera, c) != 0)
-        return gv_fail(err, GV_ERR_MEMORY, "cannot start the camera thread");
-    c->running = true;
-    return GV_OK;
-}
-
-static void join_camera(camera_stage *c) {
-    if (!c->running) return;
-    gv_queue_close(c->queue);
-    pthread_join(c->thread, NULL);
-    c->running = false;
-}
-
-static gv_status hand_to_camera(camera_stage *c, gv_feed_frame *p, const gv_people *people, gv_error *err) {
-    boxes *b = calloc(1, sizeof *b);
-    if (!b) return gv_fail(err, GV_ERR_MEMORY, "no memory for the boxes of frame %ld", p->index);
-    b->count = gv_people_boxes(people, b->box, MAX_BOXES);
-    p->user = b;
-    gv_queue_push(c->queue, &p);
-    return GV_OK;
-}
-
-static void add_timing(gv_scene_observations *s, const char *stage, double seconds, long frames) {
+void gv_timing_add(gv_scene_observations *s, const char *stage, double seconds, long frames) {
+    if (s->timings >= GV_MAX_TIMINGS) return;
     gv_timing *t = &s->timing[s->timings++];
     snprintf(t->stage, sizeof t->stage, "%s", stage);
     t->seconds = seconds;
     t->frames = frames;
-}
-
-static gv_status push_time(gv_scene_observations *s, long *capacity, double t, gv_error *err) {
-    if (s->frames == *capacity) {
-        long bigger = *capacity ? 2 * *capacity : 1024;
-        double *p = realloc(s->time_sec, (size_t)bigger * sizeof *p);
-        if (!p) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld time stamps", bigger);
-        s->time_sec = p;
-        *capacity = bigger;
-    }
-    s->time_sec[s->frames++] = t;
-    return GV_OK;
 }
 
 static gv_status choose_focal(double *px, gv_scene_observations *s, const char *given, gv_error *err) {
@@ -100,42 +21,6 @@ static gv_status choose_focal(double *px, gv_scene_observations *s, const char *
     if (given) return gv_focal_parse(px, given, s->width, s->height, err);
     *px = gv_focal_default(s->width, s->height);
     return GV_OK;
-}
-
-// The whole pass over the video.
-static gv_status watch(gv_scene_observations *s, gv_feed *feed, gv_people *people, camera_stage *camera,
-                       const gv_observe_options *opt, gv_error *err) {
-    long capacity = 0;
-    double people_sec = 0;
-    gv_progress progress;
-    gv_progress_begin(&progress, "observe", gv_feed_info(feed)->frames, opt->quiet);
-    gv_status status;
-    gv_feed_frame *p;
-    while ((status = gv_feed_next(feed, &p, err)) == GV_OK && p) {
-        double start = gv_now();
-        gv_image image = {p->rgb, p->width, p->height, p->width * 3};
-        status = push_time(s, &capacity, p->time_sec, err);
-        if (status == GV_OK) status = gv_people_frame(people, &image, p->time_sec, err);
-        people_sec += gv_now() - start;
-        if (status != GV_OK) break;
-        if (camera->running)
-            status = hand_to_camera(camera, p, people, err);
-        else
-            gv_feed_release(feed, p);
-        if (status != GV_OK) break;
-        gv_progress_set(&progress, s->frames);
-    }
-    join_camera(camera);
-    double total = gv_progress_end(&progress);
-    add_timing(s, "observe", total, s->frames);
-    add_timing(s, "people", people_sec, s->frames);
-    if (camera->odometry) add_timing(s, "camera", camera->busy_sec, s->frames);
-    if (status == GV_OK && camera->status != GV_OK) {
-        if (err) *err = camera->err;
-        status = camera->status;
-    }
-    s->damaged = gv_feed_damaged(feed);
-    return status;
 }
 
 static gv_status fixed_camera(gv_camera_path *c, long frames, double focal, gv_error *err) {
@@ -171,59 +56,84 @@ static gv_status to_observations(gv_scene_observations *s, const gv_person *p, g
     return GV_OK;
 }
 
-static gv_status collect(gv_scene_observations *s, gv_tracks *tracks, gv_error *err) {
-    s->person = gv_calloc2((size_t)tracks->count, sizeof *s->person);
-    if (!s->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", tracks->count);
+static gv_status collect(gv_scene_observations *s, const gv_tracks *tracks, int max_people, gv_error *err) {
+    int people = max_people > 0 && max_people < tracks->count ? max_people : tracks->count;
+    s->person = gv_calloc2((size_t)people, sizeof *s->person);
+    if (!s->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", people);
     gv_status status = GV_OK;
-    for (int i = 0; i < tracks->count && status == GV_OK; i++) {
+    for (int i = 0; i < people && status == GV_OK; i++) {
         status = to_observations(s, &tracks->person[i], &s->person[i], err);
         s->people = i + 1;
     }
     return status;
 }
 
-gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
-    *s = (gv_scene_observations){0};
-    gv_feed *feed = NULL;
-    gv_people *people = NULL;
-    gv_tracks tracks = {0};
-    camera_stage camera = {0};
-    gv_people_options people_options = {.model = opt->model, .max_people = opt->max_people};
-    gv_status status = gv_feed_open(&feed, video, &(gv_video_options){.fps = opt->fps}, BUFFERS, err);
+// Size, codec and nominal rate.
+static gv_status look_at_video(gv_scene_observations *s, const char *video, double fps, gv_error *err) {
+    gv_video *v = NULL;
+    gv_status status = gv_video_open(&v, video, &(gv_video_options){.fps = fps}, err);
     if (status != GV_OK) return status;
-    const gv_video_info *info = gv_feed_info(feed);
+    const gv_video_info *info = gv_video_get_info(v);
     s->width = info->width;
     s->height = info->height;
+    s->fps = info->fps;
     snprintf(s->codec, sizeof s->codec, "%s", info->codec ? info->codec : "");
-    double focal;
-    if ((status = choose_focal(&focal, s, opt->focal_length, err)) != GV_OK) goto done;
-    if ((status = gv_people_create(&people, &people_options, s->width, s->height, err)) != GV_OK) goto done;
-    if (!opt->static_camera && (status = start_camera(&camera, feed, focal, err)) != GV_OK) goto done;
-    if ((status = watch(s, feed, people, &camera, opt, err)) != GV_OK) goto done;
-    if (s->frames == 0) {
-        status = gv_fail(err, GV_ERR_EMPTY, "%s: no frame could be read", video);
-        goto done;
-    }
-    s->fps = opt->fps > 0 ? opt->fps : info->fps;
-    if (opt->fps <= 0 && s->frames > 1)
+    gv_video_close(v);
+    return GV_OK;
+}
+
+static void mean_rate(gv_scene_observations *s, double given) {
+    if (given > 0)
+        s->fps = given;
+    else if (s->frames > 1)
         s->fps = (double)(s->frames - 1) / (s->time_sec[s->frames - 1] - s->time_sec[0]);
     if (!(s->fps > 0)) s->fps = 30;
-    if (camera.odometry) {
-        status = gv_odometry_finish(camera.odometry, &s->camera, err);
+}
+
+// The first pass: fills `seen` and s->camera.
+static gv_status first_pass(gv_scene_observations *s, gv_sightings *seen, const char *video,
+                            const gv_observe_options *opt, gv_error *err) {
+    double focal;
+    gv_watch_times times;
+    gv_watch_options watch = {.video = video, .fps = opt->fps, .quiet = opt->quiet};
+    gv_status status = choose_focal(&focal, s, opt->focal_length, err);
+    if (status == GV_OK)
+        status =
+            gv_finder_create(&watch.finder, &(gv_finder_options){.landmarks = opt->model}, s->width, s->height, err);
+    if (status == GV_OK && !opt->static_camera)
+        status = gv_odometry_create(&watch.odometry, s->width, s->height, focal, err);
+    if (status == GV_OK) status = gv_watch(seen, &watch, &times, err);
+    if (status != GV_OK) goto done;
+    gv_timing_add(s, "observe", times.whole, seen->frames);
+    gv_timing_add(s, "people", times.people, seen->frames);
+    if (watch.odometry) {
+        gv_timing_add(s, "camera", times.camera, seen->frames);
+        status = gv_odometry_finish(watch.odometry, &s->camera, err);
         s->rotation_source = s->camera.is_static ? "static (measured)" : "visual odometry";
     } else {
-        status = fixed_camera(&s->camera, s->frames, focal, err);
+        status = fixed_camera(&s->camera, seen->frames, focal, err);
         s->rotation_source = "static (given)";
     }
-    if (status == GV_OK) status = gv_people_finish(people, &tracks, err);
-    if (status == GV_OK) status = collect(s, &tracks, err);
 done:
-    join_camera(&camera);
-    gv_tracks_free(&tracks);
-    gv_people_destroy(people);
-    gv_odometry_destroy(camera.odometry);
-    gv_queue_destroy(camera.queue);
-    gv_feed_close(feed);
+    gv_odometry_destroy(watch.odometry);
+    gv_finder_destroy(watch.finder);
+    return status;
+}
+
+gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
+    *s = (gv_scene_observations){0};
+    gv_sightings seen = {0};
+    gv_status status = look_at_video(s, video, opt->fps, err);
+    if (status == GV_OK) status = first_pass(s, &seen, video, opt, err);
+    if (status == GV_OK) {
+        s->frames = seen.frames;
+        s->damaged = seen.damaged;
+        s->time_sec = seen.time_sec;
+        seen.time_sec = NULL;
+        mean_rate(s, opt->fps);
+        status = collect(s, &seen.tracks, opt->max_people, err);
+    }
+    gv_sightings_free(&seen);
     if (status != GV_OK) gv_scene_observations_free(s);
     return status;
 }

@@ -1,7 +1,4 @@
-// observe.h - a video to observations: everybody in it, and the camera's rotation, in one pass.
-//
-// Three threads work on consecutive frames: decoding, people, camera. Memory holds a fixed number of
-// frames; what grows with the video are the observations themselves.
+// observe.h - a video to observations: everybody in it, and the camera's rotation.
 #pragma once
 #include "base/error.h"
 #include "camera/odometry.h"
@@ -43,3 +40,6 @@ typedef struct gv_scene_observations {
 // Nobody in the video: people = 0, and GV_OK.
 gv_status gv_observe(gv_scene_observations *out, const char *video, const gv_observe_options *opt, gv_error *err);
 void gv_scene_observations_free(gv_scene_observations *s);
+
+// Notes how long a stage took; beyond GV_MAX_TIMINGS nothing is noted.
+void gv_timing_add(gv_scene_observations *s, const char *stage, double seconds, long frames);

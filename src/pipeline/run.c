@@ -75,14 +75,6 @@ static gv_status open_models(job *j, gv_error *err) {
     return status;
 }
 
-static void timed(gv_scene_observations *s, const char *stage, double seconds, long frames) {
-    if (s->timings >= GV_MAX_TIMINGS) return;
-    gv_timing *t = &s->timing[s->timings++];
-    snprintf(t->stage, sizeof t->stage, "%s", stage);
-    t->seconds = seconds;
-    t->frames = frames;
-}
-
 static gv_status predict_all(job *j, gv_error *err) {
     gv_scene_observations *s = &j->observations;
     j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
@@ -99,7 +91,7 @@ static gv_status predict_all(job *j, gv_error *err) {
         frames += s->person[k].frames;
         gv_progress_set(&progress, k + 1);
     }
-    timed(s, "predict", gv_progress_end(&progress), frames);
+    gv_timing_add(s, "predict", gv_progress_end(&progress), frames);
     return GV_OK;
 }
 
@@ -127,7 +119,7 @@ static gv_status draw(job *j, gv_error *err) {
                                 .quiet = o->observe.quiet};
     double seconds;
     gv_status status = gv_draw_pictures(&j->scene, j->video, j->body, &popt, &seconds, err);
-    timed(&j->observations, "draw", seconds, j->observations.frames);
+    gv_timing_add(&j->observations, "draw", seconds, j->observations.frames);
     return status;
 }
 
@@ -158,7 +150,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
     if (status == GV_OK) status = draw(&j, err);
-    timed(&j.observations, "whole", gv_now() - start, j.observations.frames);
+    gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
     if (status == GV_OK && summary) {
         *summary = text;

@@ -1,0 +1,191 @@
+#include "pipeline/watch.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "base/queue.h"
+#include "pipeline/feed.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFERS = 6, MAX_BOXES = 64 };
+
+typedef struct boxes {
+    float box[MAX_BOXES][4];
+    int count;
+} boxes;
+
+// The camera's thread: takes pictures with the boxes of the people in them, gives the buffers back.
+typedef struct camera_stage {
+    gv_odometry *odometry;
+    gv_queue *queue; // of gv_feed_frame *; picture->user is a boxes struct, owned by the queue's item
+    gv_feed *feed;
+    pthread_t thread;
+    bool running;
+    double busy_sec;
+    gv_status status;
+    gv_error err;
+} camera_stage;
+
+static void *follow_camera(void *arg) {
+    camera_stage *c = arg;
+    gv_feed_frame *p;
+    omp_set_num_threads(1); // of this thread only: the cores belong to the networks
+    while (gv_queue_pop(c->queue, &p)) {
+        boxes *b = p->user;
+        double start = gv_now();
+        if (c->status == GV_OK)
+            c->status =
+                gv_odometry_frame(c->odometry, p->rgb, p->width * 3, (const float(*)[4])b->box, b->count, &c->err);
+        c->busy_sec += gv_now() - start;
+        free(b);
+        gv_feed_release(c->feed, p);
+    }
+    return NULL;
+}
+
+static gv_status start_camera(camera_stage *c, gv_feed *feed, gv_odometry *odometry, gv_error *err) {
+    if (!odometry) return GV_OK;
+    c->feed = feed;
+    c->odometry = odometry;
+    c->queue = gv_queue_create(BUFFERS, sizeof(gv_feed_frame *));
+    if (!c->queue) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera stage");
+    if (pthread_create(&c->thread, NULL, follow_camera, c) != 0)
+        return gv_fail(err, GV_ERR_MEMORY, "cannot start the camera thread");
+    c->running = true;
+    return GV_OK;
+}
+
+static void join_camera(camera_stage *c) {
+    if (!c->running) return;
+    gv_queue_close(c->queue);
+    pthread_join(c->thread, NULL);
+    c->running = false;
+}
+
+// ---- what is noted of every frame
+
+typedef struct notes { // of one pass
+    gv_sightings *s;
+    long room, mask_room, mask_count; // allocated frames and boxes; boxes so far
+    long frame;                       // next one
+} notes;
+
+static bool grow(void **p, long *room, long need, size_t size) {
+    if (need <= *room) return true;
+    long bigger = *room ? 2 * *room : 1024;
+    while (bigger < need) bigger *= 2;
+    void *q = realloc(*p, (size_t)bigger * size);
+    if (!q) return false;
+    *p = q;
+    *room = bigger;
+    return true;
+}
+
+static gv_status note_frame(notes *n, double time_sec, const boxes *b, gv_error *err) {
+    gv_sightings *s = n->s;
+    long room = n->room;
+    if (!grow((void **)&s->time_sec, &room, s->frames + 1, sizeof *s->time_sec) ||
+        !grow((void **)&s->masks, &n->room, s->frames + 1, sizeof *s->masks) ||
+        !grow((void **)&s->mask, &n->mask_room, n->mask_count + b->count, sizeof *s->mask))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for the people of %ld frames", s->frames + 1);
+    if (b->count) memcpy(s->mask + n->mask_count, b->box, (size_t)b->count * sizeof *s->mask);
+    n->mask_count += b->count;
+    s->masks[s->frames] = b->count;
+    s->time_sec[s->frames++] = time_sec;
+    return GV_OK;
+}
+
+// The boxes of a frame that an earlier pass has seen.
+static void recall_frame(notes *n, boxes *b) {
+    if (n->frame >= n->s->frames) return;
+    int count = n->s->masks[n->frame];
+    b->count = count < MAX_BOXES ? count : MAX_BOXES;
+    if (b->count) memcpy(b->box, n->s->mask + n->mask_count, (size_t)b->count * sizeof *b->box);
+    n->mask_count += count;
+}
+
+static gv_status take_frame(notes *n, gv_feed_frame *p, const gv_watch_options *opt, boxes *b, gv_error *err) {
+    gv_status status = GV_OK;
+    b->count = 0;
+    if (opt->finder) {
+        gv_image image = {p->rgb, p->width, p->height, p->width * 3};
+        status = gv_finder_frame(opt->finder, &image, p->time_sec, err);
+        if (status == GV_OK) b->count = gv_finder_boxes(opt->finder, b->box, MAX_BOXES);
+        if (status == GV_OK) status = note_frame(n, p->time_sec, b, err);
+    } else {
+        recall_frame(n, b);
+    }
+    n->frame++;
+    return status;
+}
+
+static gv_status hand_to_camera(camera_stage *c, gv_feed_frame *p, const boxes *b, gv_error *err) {
+    boxes *copy = malloc(sizeof *copy);
+    if (!copy) return gv_fail(err, GV_ERR_MEMORY, "no memory for the boxes of frame %ld", p->index);
+    *copy = *b;
+    p->user = copy;
+    gv_queue_push(c->queue, &p);
+    return GV_OK;
+}
+
+static gv_status watch(notes *n, gv_feed *feed, camera_stage *camera, const gv_watch_options *opt,
+                       gv_watch_times *times, gv_error *err) {
+    gv_progress progress;
+    gv_progress_begin(&progress, opt->finder ? "observe" : "camera", gv_feed_info(feed)->frames, opt->quiet);
+    gv_status status;
+    gv_feed_frame *p;
+    boxes b;
+    while ((status = gv_feed_next(feed, &p, err)) == GV_OK && p) {
+        double start = gv_now();
+        status = take_frame(n, p, opt, &b, err);
+        times->people += gv_now() - start;
+        if (status != GV_OK) break;
+        if (camera->running)
+            status = hand_to_camera(camera, p, &b, err);
+        else
+            gv_feed_release(feed, p);
+        if (status != GV_OK) break;
+        gv_progress_set(&progress, n->frame);
+    }
+    join_camera(camera);
+    times->whole = gv_progress_end(&progress);
+    times->camera = camera->busy_sec;
+    if (status == GV_OK && camera->status != GV_OK) {
+        if (err) *err = camera->err;
+        status = camera->status;
+    }
+    return status;
+}
+
+gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times *times, gv_error *err) {
+    *times = (gv_watch_times){0};
+    notes n = {.s = s};
+    camera_stage camera = {0};
+    gv_feed *feed = NULL;
+    gv_status status = gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps}, BUFFERS, err);
+    if (status != GV_OK) return status;
+    status = start_camera(&camera, feed, opt->odometry, err);
+    if (status == GV_OK) status = watch(&n, feed, &camera, opt, times, err);
+    if (status == GV_OK && n.frame == 0) status = gv_fail(err, GV_ERR_EMPTY, "%s: no frame could be read", opt->video);
+    if (status == GV_OK && !opt->finder && n.frame != s->frames)
+        status = gv_fail(err, GV_ERR_IO, "%s: %ld frames, expected %ld as in the pass before", opt->video, n.frame,
+                         s->frames);
+    if (status == GV_OK && opt->finder) {
+        s->damaged = gv_feed_damaged(feed);
+        status = gv_finder_finish(opt->finder, &s->tracks, err);
+    }
+    join_camera(&camera);
+    gv_queue_destroy(camera.queue);
+    gv_feed_close(feed);
+    return status;
+}
+
+void gv_sightings_free(gv_sightings *s) {
+    gv_tracks_free(&s->tracks);
+    free(s->time_sec);
+    free(s->masks);
+    free(s->mask);
+    *s = (gv_sightings){0};
+}
