@@ -35,13 +35,13 @@ int main(int argc, char **argv) {
     for (int r = 0; r < runs; r++) {
         char folder[] = "/tmp/gvhmr-bench-XXXXXX";
         gv_error err = {0};
-        char *text = NULL;
+        gv_run_result result = {0};
         gv_run_options opt = {.observe = {.model = GV_BLAZE_FULL, .quiet = true}, .pictures = true};
-        if (!mkdtemp(folder) || gv_run(argv[1], folder, &opt, &text, &err) != GV_OK) {
+        if (!mkdtemp(folder) || gv_run(argv[1], folder, &opt, &result, &err) != GV_OK) {
             fprintf(stderr, "bench_run: %s\n", err.text);
             return 1;
         }
-        json_t *root = json_loads(text, 0, NULL), *timings = json_object_get(root, "timings"), *t;
+        json_t *root = json_loads(result.scene, 0, NULL), *timings = json_object_get(root, "timings"), *t;
         size_t i;
         stages = json_array_size(timings);
         json_array_foreach(timings, i, t) {
@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
             seconds[i][r] = json_number_value(json_object_get(t, "seconds"));
         }
         json_decref(root);
-        free(text);
+        gv_run_result_free(&result);
         remove_results(folder);
     }
     printf("%-10s %8s %10s %10s   (median of %d, %s)\n", "stage", "frames", "seconds", "frames/s", runs, argv[1]);

@@ -4,14 +4,14 @@
 #include "pipeline/run.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 static void help(void) {
     puts("usage: gvhmr run VIDEO -o DIR [options]\n"
          "\n"
          "Recovers everybody's motion in one gravity-aligned world and writes into DIR:\n"
          "  person-1.npz ...  motion of each person, 1 = most prominent (SMPL-X parameters, joints)\n"
-         "  scene.json        people, camera path, timings, versions, model hashes\n"
+         "  scene.json        people, camera path, quality, timings, versions, model hashes\n"
          "  overlay.mp4       the bodies over the video\n"
          "  world.mp4         the bodies in the world, from a fixed outside view\n"
          "\n"
@@ -29,7 +29,7 @@ static void help(void) {
         "      --bf16               matrix products in bfloat16\n"
         "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
         "      --json               print scene.json on standard output\n"
-        "  -q, --quiet              no progress line\n"
+        "  -q, --quiet              no progress line, no report\n"
         "      --threads N          processor threads (default: all cores)\n"
         "\n"
         "example: gvhmr run walk.mp4 -o walk --static-camera");
@@ -100,9 +100,10 @@ int gv_cmd_run(int argc, char **argv) {
     if (optind + 1 != argc) return gv_cli_usage("run", optind == argc ? "no VIDEO given" : "more than one VIDEO given");
     if (!folder) return gv_cli_usage("run", "no output folder given (-o DIR)");
     gv_error err = {0};
-    char *summary = NULL;
-    if (gv_run(argv[optind], folder, &run, &summary, &err) != GV_OK) return gv_cli_fail(&err);
-    if (json) puts(summary);
-    free(summary);
+    gv_run_result result;
+    if (gv_run(argv[optind], folder, &run, &result, &err) != GV_OK) return gv_cli_fail(&err);
+    if (json) puts(result.scene);
+    if (!run.observe.quiet && isatty(STDERR_FILENO) && result.report) fputs(result.report, stderr);
+    gv_run_result_free(&result);
     return 0;
 }

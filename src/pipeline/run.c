@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "body/body.h"
 #include "pipeline/ground.h"
+#include "pipeline/judge.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
 #include "pipeline/scene_file.h"
@@ -27,6 +28,7 @@ typedef struct job {
     int models;
     gv_scene_observations observations;
     gv_motion *motions;
+    gv_quality *quality; // [people]
     gv_scene scene;
 } job;
 
@@ -95,6 +97,29 @@ static gv_status predict_all(job *j, gv_error *err) {
     return GV_OK;
 }
 
+static gv_status judge_all(job *j, gv_error *err) {
+    int people = j->observations.people;
+    j->quality = gv_calloc2((size_t)people, sizeof *j->quality);
+    if (!j->quality) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", people);
+    gv_status status = GV_OK;
+    for (int k = 0; status == GV_OK && k < people; k++) status = gv_judge(&j->quality[k], &j->motions[k], j->body, err);
+    return status;
+}
+
+// "person 1: good: ..." for everybody; NULL when memory is exhausted.
+static char *report(const job *j) {
+    int people = j->observations.people;
+    size_t used = 0, bytes = (size_t)people * (GV_QUALITY_TEXT + 24) + 1;
+    char *text = gv_calloc2(bytes, 1);
+    for (int k = 0; text && k < people; k++) {
+        char words[GV_QUALITY_TEXT];
+        gv_quality_describe(words, sizeof words, &j->quality[k], &j->motions[k]);
+        int n = snprintf(text + used, bytes - used, "person %d: %s\n", k + 1, words);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return text;
+}
+
 static gv_status save_motions(job *j, gv_error *err) {
     for (int k = 0; k < j->observations.people; k++) {
         char path[MAX_PATH];
@@ -128,11 +153,12 @@ static gv_status write_scene(job *j, char **text, gv_error *err) {
     snprintf(path, sizeof path, "%s/scene.json", j->folder);
     free(*text);
     *text = NULL;
-    gv_status status = gv_scene_json(text, &j->scene, &j->observations, j->video, j->model, j->models, err);
+    gv_status status = gv_scene_json(text, &j->scene, &j->observations, j->quality, j->video, j->model, j->models, err);
     return status == GV_OK ? gv_file_write(path, *text, strlen(*text), err) : status;
 }
 
-gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, char **summary, gv_error *err) {
+gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
+                 gv_error *err) {
     job j = {.opt = opt, .video = video, .folder = folder};
     char *text = NULL;
     double start = gv_now();
@@ -147,22 +173,31 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
         status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
     if (status == GV_OK) status = predict_all(&j, err);
     if (status == GV_OK) status = gv_scene_compose(&j.scene, j.motions, j.observations.people, &j.observations, err);
+    if (status == GV_OK) status = judge_all(&j, err);
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
     if (status == GV_OK) status = draw(&j, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
-    if (status == GV_OK && summary) {
-        *summary = text;
+    if (status == GV_OK && result) {
+        *result = (gv_run_result){.scene = text, .report = report(&j)};
         text = NULL;
     }
     free(text);
     gv_scene_free(&j.scene);
     for (int k = 0; j.motions && k < j.observations.people; k++) gv_motion_free(&j.motions[k]);
     free(j.motions);
+    for (int k = 0; j.quality && k < j.observations.people; k++) gv_quality_free(&j.quality[k]);
+    free(j.quality);
     gv_scene_observations_free(&j.observations);
     for (int i = 0; i < j.models; i++) free(j.model[i].path);
     gv_network_close(j.network);
     gv_body_close(j.body);
     return status;
+}
+
+void gv_run_result_free(gv_run_result *r) {
+    free(r->scene);
+    free(r->report);
+    *r = (gv_run_result){0};
 }

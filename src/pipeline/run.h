@@ -15,6 +15,13 @@ typedef struct gv_run_options {
     bool verbose;       // raw network outputs in the motion files
 } gv_run_options;
 
+typedef struct gv_run_result { // texts, to be freed with gv_run_result_free
+    char *scene;               // scene.json
+    char *report;              // the quality of each person in plain words, lines
+} gv_run_result;
+
 // Writes person-1.npz .. person-N.npz and scene.json, then the videos, into `folder` (created if needed).
-// Nobody in the video is GV_ERR_EMPTY. summary (may be NULL) receives the text of scene.json, to be freed.
-gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, char **summary, gv_error *err);
+// Nobody in the video is GV_ERR_EMPTY. result may be NULL.
+gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
+                 gv_error *err);
+void gv_run_result_free(gv_run_result *r); // leaves a zeroed struct

@@ -42,7 +42,31 @@ static json_t *numbers(const float *v, int n) {
     return a;
 }
 
-static json_t *people_of(const gv_scene *scene) {
+// null where the figure is not known
+static json_t *known(double v) {
+    return v >= 0 ? number(v) : json_null();
+}
+
+static json_t *quality_of(const gv_quality *q, const gv_motion *m) {
+    json_t *stretches = json_array();
+    for (int i = 0; i < q->stretches; i++) {
+        const gv_stretch *s = q->stretch + i;
+        json_array_append_new(stretches, json_pack("{s:i, s:i, s:s, s:s}", "first_frame", (int)m->frame_index[s->first],
+                                                   "last_frame", (int)m->frame_index[s->last], "reason",
+                                                   gv_doubt_name(s->why), "words", gv_doubt_words(s->why)));
+    }
+    char text[GV_QUALITY_TEXT];
+    gv_quality_describe(text, sizeof text, q, m);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "verdict",
+                     gv_verdict_name(q->verdict), "words", text, "jitter", number(q->jitter), "foot_sliding_mm",
+                     number(q->sliding_mm), "foot_sliding_worst_mm", number(q->worst_sliding_mm), "contact_share",
+                     number(q->contact_share), "reprojection_px", known(q->reprojection_px), "reprojection_share",
+                     known(q->reprojection_share), "confidence", number(q->confidence), "gaps", q->gaps,
+                     "longest_gap_frames", q->longest_gap, "distrust_share", number(q->distrust_share), "distrust",
+                     stretches);
+}
+
+static json_t *people_of(const gv_scene *scene, const gv_quality *quality) {
     json_t *people = json_array();
     for (int k = 0; k < scene->people; k++) {
         const gv_motion *m = scene->motion + k;
@@ -55,9 +79,10 @@ static json_t *people_of(const gv_scene *scene) {
             seen += sum > 0;
         }
         json_array_append_new(people,
-                              json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o}", "id", k + 1, "file", file, "first_frame",
-                                        (int)m->frame_index[0], "last_frame", (int)m->frame_index[m->frames - 1],
-                                        "frames", m->frames, "frames_seen", seen, "betas", numbers(m->betas, 10)));
+                              json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o, s:o}", "id", k + 1, "file", file,
+                                        "first_frame", (int)m->frame_index[0], "last_frame",
+                                        (int)m->frame_index[m->frames - 1], "frames", m->frames, "frames_seen", seen,
+                                        "betas", numbers(m->betas, 10), "quality", quality_of(quality + k, m)));
     }
     return people;
 }
@@ -99,8 +124,8 @@ static json_t *models_of(const gv_model_used *models, int n) {
     return a;
 }
 
-gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_observations *s, const char *video,
-                        const gv_model_used *models, int nmodels, gv_error *err) {
+gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_observations *s, const gv_quality *quality,
+                        const char *video, const gv_model_used *models, int nmodels, gv_error *err) {
     const char *slash = strrchr(video, '/');
     json_t *name = json_string(slash ? slash + 1 : video);
     if (!name) name = json_string("(not UTF-8)");
@@ -109,7 +134,7 @@ gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_obser
                              s->height, "frames", (json_int_t)s->frames, "fps", number(s->fps), "codec", s->codec,
                              "damaged_packets", (json_int_t)s->damaged, "world",
                              "y up, ground at y = 0, metres; origin and heading of person 1; x_cam = R_w2c x + t_w2c",
-                             "people", people_of(scene), "camera", camera_of(scene, s), "models",
+                             "people", people_of(scene, quality), "camera", camera_of(scene, s), "models",
                              models_of(models, nmodels), "timings", timings_of(s));
     *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) : NULL;
     json_decref(root);
