@@ -14,7 +14,7 @@ static void help(void) {
          "\n"
          "  -o, --output FILE        .npz to write\n"
          "      --person N           which one, 1 = most prominent (default 1)\n"
-         "      --landmarks MODEL    2D keypoints: lite, full (default) or heavy");
+         "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
     gv_observe_help();
     puts("  -q, --quiet              no progress line\n"
          "      --threads N          processor threads (default: all cores)\n"
@@ -31,7 +31,7 @@ int gv_cmd_observe(int argc, char **argv) {
         {"person", required_argument, NULL, OPT_PERSON},
         {0},
     };
-    gv_observe_options observe = {.model = GV_BLAZE_FULL};
+    gv_observe_options observe = {.want.landmarks = GV_BLAZE_FULL};
     const char *output = NULL;
     long person = 1;
     int c;

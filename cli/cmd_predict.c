@@ -1,16 +1,16 @@
 // predict: observations of one person to motion, the reference's method exactly.
 #include "cli.h"
 
-#include "base/file.h"
 #include "base/progress.h"
+#include "pipeline/models.h"
 #include "pipeline/predict.h"
 
 #include <omp.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 typedef struct options {
-    const char *input, *output, *model, *body;
+    const char *input, *output;
+    gv_model_request want;
     long heads, threads;
     bool bf16, quiet;
     gv_predict_options predict;
@@ -21,6 +21,7 @@ static void help(void) {
          "Recovers one person's motion from observations (boxes, 2D keypoints, camera), in the camera and in a\n"
          "world whose y is up.\n\n"
          "  -o, --output FILE     the motion (.npz)\n"
+         "      --weights DIR     folder laid out like GVHMR's inputs/checkpoints: model and body from there\n"
          "      --model FILE      weights: GVHMR's checkpoint or our safetensors [gvhmr-compact.safetensors]\n"
          "      --body-model FILE SMPL-X body model, .npz [the built-in mannequin]\n"
          "      --static-camera   the camera stands still: hold the motion to where the camera sees it\n"
@@ -34,9 +35,10 @@ static void help(void) {
 
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { MODEL = 256, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS, QUIET };
+    enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS, QUIET };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"model", required_argument, NULL, MODEL},
+                                          {"weights", required_argument, NULL, WEIGHTS},
                                           {"body-model", required_argument, NULL, BODY},
                                           {"static-camera", no_argument, NULL, STATIC},
                                           {"heads", required_argument, NULL, HEADS},
@@ -51,10 +53,13 @@ static int parse(options *o, int argc, char **argv) {
             o->output = optarg;
             break;
         case MODEL:
-            o->model = optarg;
+            o->want.network = optarg;
             break;
         case BODY:
-            o->body = optarg;
+            o->want.body = optarg;
+            break;
+        case WEIGHTS:
+            o->want.weights = optarg;
             break;
         case STATIC:
             o->predict.static_camera = true;
@@ -93,14 +98,14 @@ static gv_status predict(const options *o, gv_error *err) {
     gv_network *net = NULL;
     gv_body *body = NULL;
     gv_predict_times times = {0};
-    char *found = NULL;
+    gv_models models = {0};
     double start = gv_now(), opened = start;
     gv_status s = gv_observations_load(&obs, o->input, err);
-    if (!s && !o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
+    if (!s) s = gv_models_choose(&models, &o->want, err);
     if (!s)
-        s = gv_network_open(&net, o->model ? o->model : found, (int)o->heads,
+        s = gv_network_open(&net, models.role[GV_ROLE_NETWORK].path, (int)o->heads,
                             o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
-    if (!s) s = gv_body_open(&body, o->body, err);
+    if (!s) s = gv_body_open(&body, models.role[GV_ROLE_BODY].path, err);
     if (!s) {
         opened = gv_now();
         if ((s = gv_predict(&motion, net, body, &obs, &o->predict, &times, err))) gv_wrap(err, "%s", o->input);
@@ -109,7 +114,7 @@ static gv_status predict(const options *o, gv_error *err) {
     if (!s && !o->quiet)
         fprintf(stderr, "%d frames: start %.2f s, network %.3f s, motion %.3f s, all %.2f s\n", obs.frames,
                 opened - start, times.network, times.solver, gv_now() - start);
-    free(found);
+    gv_models_free(&models);
     gv_motion_free(&motion);
     gv_body_close(body);
     gv_network_close(net);
@@ -118,7 +123,7 @@ static gv_status predict(const options *o, gv_error *err) {
 }
 
 int gv_cmd_predict(int argc, char **argv) {
-    options o = {0};
+    options o = {.want.motion_only = true};
     int stop = parse(&o, argc, argv);
     if (stop) return stop - 1;
     if (o.threads) omp_set_num_threads((int)o.threads);

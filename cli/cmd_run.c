@@ -19,12 +19,12 @@ static void help(void) {
          "      --side-by-side       also side-by-side.mp4, overlay and world in one picture\n"
          "      --no-video           only the motion files and scene.json\n"
          "      --people N           at most N persons, most prominent first (default: everybody)\n"
-         "      --landmarks MODEL    2D keypoints: lite, full (default) or heavy");
+         "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
     gv_observe_help();
     puts(
-        "      --model FILE         network weights, checkpoint or safetensors (default: built in)\n"
+        "      --model FILE         network weights, checkpoint or safetensors (default: DIR's, or built in)\n"
         "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
-        "      --body-model FILE    SMPL-X .npz (default: the built-in mannequin)\n"
+        "      --body-model FILE    SMPL-X .npz (default: DIR's, or the built-in mannequin)\n"
         "      --no-refinement      the reference's method as it is: not drawn towards the keypoints, no level ground\n"
         "      --bf16               matrix products in bfloat16\n"
         "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
@@ -52,7 +52,7 @@ int gv_cmd_run(int argc, char **argv) {
         {"no-refinement", no_argument, NULL, OPT_NO_REFINE},
         {0},
     };
-    gv_run_options run = {.observe.model = GV_BLAZE_FULL, .pictures = true};
+    gv_run_options run = {.observe.want.landmarks = GV_BLAZE_FULL, .pictures = true};
     const char *folder = NULL;
     bool json = false;
     long n;
@@ -72,14 +72,14 @@ int gv_cmd_run(int argc, char **argv) {
             run.pictures = false;
             break;
         case OPT_MODEL:
-            run.model = optarg;
+            run.observe.want.network = optarg;
             break;
         case OPT_HEADS:
             if (!gv_cli_int("run", "--heads", optarg, 1, 256, &n)) return 2;
             run.heads = (int)n;
             break;
         case OPT_BODY:
-            run.body_model = optarg;
+            run.observe.want.body = optarg;
             break;
         case OPT_BF16:
             run.precision = GV_PRECISION_BF16;

@@ -6,7 +6,13 @@
 #include <string.h>
 
 void gv_observe_help(void) {
-    puts("      --static-camera      the camera does not move (default: measured)\n"
+    puts("      --weights DIR        folder of weights laid out like GVHMR's inputs/checkpoints; what it lacks comes "
+         "from\n"
+         "                           the built-in models\n"
+         "      --detector WHAT      auto (default: the best that is there), blazepose, yolov8, or a checkpoint file\n"
+         "      --keypoints WHAT     auto, blazepose, vitpose, or a checkpoint file\n"
+         "      --features WHAT      auto, none, hmr2, or a checkpoint file\n"
+         "      --static-camera      the camera does not move (default: measured)\n"
          "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
          "                           (default: the image diagonal)\n"
          "      --fps F              the true frame rate where the file's is wrong");
@@ -38,7 +44,19 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
     case GV_OPT_FPS:
         return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
     case GV_OPT_LANDMARKS:
-        return landmarks(command, &o->model);
+        return landmarks(command, &o->want.landmarks);
+    case GV_OPT_WEIGHTS:
+        o->want.weights = optarg;
+        return true;
+    case GV_OPT_DETECTOR:
+        o->want.detector = optarg;
+        return true;
+    case GV_OPT_KEYPOINTS:
+        o->want.keypoints = optarg;
+        return true;
+    case GV_OPT_FEATURES:
+        o->want.features = optarg;
+        return true;
     case GV_OPT_PEOPLE:
         if (!gv_cli_int(command, "--people", optarg, 1, 1000, &n)) return false;
         o->max_people = (int)n;

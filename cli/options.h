@@ -4,12 +4,26 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-enum { GV_OPT_STATIC = 256, GV_OPT_FOCAL, GV_OPT_FPS, GV_OPT_PEOPLE, GV_OPT_LANDMARKS, GV_OPT_THREADS };
+enum {
+    GV_OPT_STATIC = 256,
+    GV_OPT_FOCAL,
+    GV_OPT_FPS,
+    GV_OPT_PEOPLE,
+    GV_OPT_LANDMARKS,
+    GV_OPT_THREADS,
+    GV_OPT_WEIGHTS,
+    GV_OPT_DETECTOR,
+    GV_OPT_KEYPOINTS,
+    GV_OPT_FEATURES,
+};
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
         {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \
         {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},                                                      \
-        {"threads", required_argument, NULL, GV_OPT_THREADS}, {"quiet", no_argument, NULL, 'q'}, {                     \
+        {"weights", required_argument, NULL, GV_OPT_WEIGHTS}, {"detector", required_argument, NULL, GV_OPT_DETECTOR},  \
+        {"keypoints", required_argument, NULL, GV_OPT_KEYPOINTS},                                                      \
+        {"features", required_argument, NULL, GV_OPT_FEATURES}, {"threads", required_argument, NULL, GV_OPT_THREADS},  \
+        {"quiet", no_argument, NULL, 'q'}, {                                                                           \
         "help", no_argument, NULL, 'h'                                                                                 \
     }
 

@@ -26,6 +26,10 @@ typedef struct gvhmr_options {
     double fps;               // > 0: overrides the container's frame rate
     const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
     const char *landmarks;    // "lite", "full" (default), "heavy"
+    const char *weights;      // folder laid out like GVHMR's inputs/checkpoints; NULL = none
+    const char *detector;     // NULL or "auto" = the best that is there; "blazepose", "yolov8", or a checkpoint
+    const char *keypoints;    // the same: "blazepose", "vitpose", a checkpoint, or a file of 2D points
+    const char *features;     // the same: "none", "hmr2", or a checkpoint
     const char *model;        // network weights; NULL = the built-in ones
     const char *body_model;   // SMPL-X .npz; NULL = the built-in mannequin
     int heads;                // attention heads of `model`; 0 = as the file says, else 8

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/queue.h"
+#include "base/sha256.h"
 #include "test.h"
 
 #include <pthread.h>
@@ -98,11 +99,60 @@ static void queue_keeps_order_and_ends(void **state) {
     gv_queue_destroy(NULL);
 }
 
+static void sums_are_those_of_the_standard(void **state) { // FIPS 180-4's examples, fed in unequal pieces
+    (void)state;
+    static const struct {
+        const char *text, *sum;
+        int times;
+    } known[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 1},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1", 1},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", 10000},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        gv_sha256 h;
+        char hex[65];
+        gv_sha256_begin(&h);
+        for (int k = 0; k < known[i].times; k++) gv_sha256_add(&h, known[i].text, strlen(known[i].text));
+        gv_sha256_hex(&h, hex);
+        assert_string_equal(hex, known[i].sum);
+    }
+}
+
+static void fingerprints_tell_files_apart(void **state) {
+    (void)state;
+    char path[] = "/tmp/gvhmr-base-XXXXXX", a[65], b[65];
+    gv_error err = {0};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    const size_t size = (size_t)20 << 20; // beyond what is read whole
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_int_equal(gv_file_fingerprint(a, path, &err), GV_OK);
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)size - 1000), 1);
+    assert_int_equal(gv_file_fingerprint(b, path, &err), GV_OK);
+    assert_string_not_equal(a, b);
+    assert_int_equal(ftruncate(fd, (off_t)size + 1), 0);
+    assert_int_equal(gv_file_fingerprint(a, path, &err), GV_OK);
+    assert_string_not_equal(a, b);
+    assert_int_equal(ftruncate(fd, 100), 0); // small: the sum of all bytes
+    assert_int_equal(gv_file_fingerprint(a, path, &err), GV_OK);
+    assert_int_equal(gv_sha256_file(b, path, &err), GV_OK);
+    assert_string_equal(a, b);
+    close(fd);
+    unlink(path);
+    assert_int_equal(gv_file_fingerprint(a, path, &err), GV_ERR_IO);
+    assert_int_equal(gv_file_fingerprint(a, "/tmp", &err), GV_ERR_IO);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_are_one_line),        cmocka_unit_test(sizes_cannot_wrap),
-        cmocka_unit_test(arena_reuses_memory),        cmocka_unit_test(files_appear_whole_or_not_at_all),
-        cmocka_unit_test(queue_keeps_order_and_ends),
+        cmocka_unit_test(errors_are_one_line),           cmocka_unit_test(sizes_cannot_wrap),
+        cmocka_unit_test(arena_reuses_memory),           cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(queue_keeps_order_and_ends),    cmocka_unit_test(sums_are_those_of_the_standard),
+        cmocka_unit_test(fingerprints_tell_files_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,13 +93,19 @@ static void mean_rate(gv_scene_observations *s, double given) {
 // The first pass: fills `seen` and s->camera.
 static gv_status first_pass(gv_scene_observations *s, gv_sightings *seen, const char *video,
                             const gv_observe_options *opt, gv_error *err) {
+    const gv_model_choice *c = opt->models->role;
+    if (c[GV_ROLE_DETECTOR].method != GV_METHOD_BLAZEPOSE || c[GV_ROLE_KEYPOINTS].method != GV_METHOD_BLAZEPOSE ||
+        c[GV_ROLE_FEATURES].method != GV_METHOD_NONE)
+        return gv_fail(err, GV_ERR_ARGUMENT, "detector %s, keypoints %s, features %s: not available in this version",
+                       gv_method_name(c[GV_ROLE_DETECTOR].method), gv_method_name(c[GV_ROLE_KEYPOINTS].method),
+                       gv_method_name(c[GV_ROLE_FEATURES].method));
     double focal;
     gv_watch_times times;
     gv_watch_options watch = {.video = video, .fps = opt->fps, .quiet = opt->quiet};
     gv_status status = choose_focal(&focal, s, opt->focal_length, err);
     if (status == GV_OK)
-        status =
-            gv_finder_create(&watch.finder, &(gv_finder_options){.landmarks = opt->model}, s->width, s->height, err);
+        status = gv_finder_create(&watch.finder, &(gv_finder_options){.landmarks = opt->models->landmarks}, s->width,
+                                  s->height, err);
     if (status == GV_OK && !opt->static_camera)
         status = gv_odometry_create(&watch.odometry, s->width, s->height, focal, err);
     if (status == GV_OK) status = gv_watch(seen, &watch, &times, err);
@@ -120,8 +126,7 @@ done:
     return status;
 }
 
-gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
-    *s = (gv_scene_observations){0};
+static gv_status observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
     gv_sightings seen = {0};
     gv_status status = look_at_video(s, video, opt->fps, err);
     if (status == GV_OK) status = first_pass(s, &seen, video, opt, err);
@@ -134,6 +139,17 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
         status = collect(s, &seen.tracks, opt->max_people, err);
     }
     gv_sightings_free(&seen);
+    return status;
+}
+
+gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
+    *s = (gv_scene_observations){0};
+    gv_models own = {0};
+    gv_observe_options complete = *opt;
+    gv_status status = opt->models ? GV_OK : gv_models_choose(&own, &opt->want, err);
+    if (!opt->models) complete.models = &own;
+    if (status == GV_OK) status = observe(s, video, &complete, err);
+    gv_models_free(&own);
     if (status != GV_OK) gv_scene_observations_free(s);
     return status;
 }

@@ -4,9 +4,11 @@
 #include "camera/odometry.h"
 #include "formats/observations.h"
 #include "perception/people.h"
+#include "pipeline/models.h"
 
 typedef struct gv_observe_options {
-    gv_blaze_model model;
+    gv_model_request want;    // what the user asks for
+    const gv_models *models;  // what does the work; NULL: chosen from `want`
     int max_people;           // 0 = everybody
     double fps;               // > 0: overrides the container's frame rate
     const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal

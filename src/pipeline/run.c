@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/sha256.h"
 #include "body/body.h"
 #include "pipeline/ground.h"
 #include "pipeline/judge.h"
@@ -17,15 +18,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_PATH = 4096, MAX_MODELS = 4 };
+enum { MAX_PATH = 4096 };
 
 typedef struct job {
     const gv_run_options *opt;
     const char *video, *folder;
     gv_network *network;
     gv_body *body;
-    gv_model_used model[MAX_MODELS];
-    int models;
+    gv_models models;
+    gv_model_used used[GV_ROLES];
+    int used_count;
     gv_scene_observations observations;
     gv_motion *motions;
     gv_quality *quality; // [people]
@@ -54,27 +56,31 @@ static gv_status prepare_folder(const char *folder, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status use_model(job *j, const char *role, const char *given, const char *builtin, gv_error *err) {
-    gv_model_used *m = &j->model[j->models];
-    m->role = role;
-    m->path = given ? strdup(given) : gv_resource_find(builtin, err);
-    if (!m->path) return given ? gv_fail(err, GV_ERR_MEMORY, "%s: no memory", given) : GV_ERR_MISSING;
-    j->models++;
-    return gv_sha256_file(m->sha256, m->path, err);
-}
-
 // Everything that can be missing is looked for before the long work starts.
 static gv_status open_models(job *j, gv_error *err) {
-    static const char *const graphs[] = {"pose_landmark_lite.tflite", "pose_landmark_full.tflite",
-                                         "pose_landmark_heavy.tflite"};
     const gv_run_options *o = j->opt;
-    gv_status status = use_model(j, "network", o->model, "gvhmr-compact.safetensors", err);
-    if (status == GV_OK) status = gv_network_open(&j->network, j->model[0].path, o->heads, o->precision, err);
-    if (status == GV_OK) status = use_model(j, "body", o->body_model, "mannequin.npz", err);
-    if (status == GV_OK) status = gv_body_open(&j->body, j->model[1].path, err);
-    if (status == GV_OK) status = use_model(j, "detector", NULL, "pose_solution_packed_assets.data", err);
-    if (status == GV_OK) status = use_model(j, "landmarks", NULL, graphs[o->observe.model], err);
+    gv_status status = gv_models_choose(&j->models, &o->observe.want, err);
+    if (status != GV_OK) return status;
+    const gv_model_choice *c = j->models.role;
+    status = gv_network_open(&j->network, c[GV_ROLE_NETWORK].path, o->heads, o->precision, err);
+    if (status == GV_OK) status = gv_body_open(&j->body, c[GV_ROLE_BODY].path, err);
+    if (status == GV_OK && !gv_network_has_images(j->network)) gv_models_drop_features(&j->models);
     return status;
+}
+
+// The files that did the work, with their sums.
+static gv_status list_models(job *j, gv_error *err) {
+    for (gv_role r = 0; r < GV_ROLES; r++) {
+        const gv_model_choice *c = &j->models.role[r];
+        if (!c->path) continue;
+        gv_model_used *m = &j->used[j->used_count++];
+        *m = (gv_model_used){.role = gv_role_name(r), .method = gv_method_name(c->method), .path = c->path};
+        struct stat st;
+        if (stat(c->path, &st) == 0 && S_ISDIR(st.st_mode)) continue;
+        gv_status status = gv_sha256_file(m->sha256, c->path, err);
+        if (status != GV_OK) return status;
+    }
+    return GV_OK;
 }
 
 static gv_status predict_all(job *j, gv_error *err) {
@@ -153,7 +159,8 @@ static gv_status write_scene(job *j, char **text, gv_error *err) {
     snprintf(path, sizeof path, "%s/scene.json", j->folder);
     free(*text);
     *text = NULL;
-    gv_status status = gv_scene_json(text, &j->scene, &j->observations, j->quality, j->video, j->model, j->models, err);
+    gv_status status =
+        gv_scene_json(text, &j->scene, &j->observations, j->quality, j->video, j->used, j->used_count, err);
     return status == GV_OK ? gv_file_write(path, *text, strlen(*text), err) : status;
 }
 
@@ -168,10 +175,13 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     gv_video_close(probe);
     if (status == GV_OK) status = open_models(&j, err);
     if (status == GV_OK) status = prepare_folder(folder, err);
-    if (status == GV_OK) status = gv_observe(&j.observations, video, &opt->observe, err);
+    gv_observe_options observe = opt->observe;
+    observe.models = &j.models;
+    if (status == GV_OK) status = gv_observe(&j.observations, video, &observe, err);
     if (status == GV_OK && j.observations.people == 0)
         status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
     if (status == GV_OK) status = predict_all(&j, err);
+    if (status == GV_OK) status = list_models(&j, err);
     if (status == GV_OK) status = gv_scene_compose(&j.scene, j.motions, j.observations.people, &j.observations, err);
     if (status == GV_OK) status = judge_all(&j, err);
     if (status == GV_OK) status = save_motions(&j, err);
@@ -190,7 +200,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     for (int k = 0; j.quality && k < j.observations.people; k++) gv_quality_free(&j.quality[k]);
     free(j.quality);
     gv_scene_observations_free(&j.observations);
-    for (int i = 0; i < j.models; i++) free(j.model[i].path);
+    gv_models_free(&j.models);
     gv_network_close(j.network);
     gv_body_close(j.body);
     return status;

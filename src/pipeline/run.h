@@ -4,10 +4,8 @@
 #include "pipeline/observe.h"
 
 typedef struct gv_run_options {
-    gv_observe_options observe;
-    const char *model;      // network weights; NULL = built in
-    const char *body_model; // NULL = the mannequin
-    int heads;              // 0 = as the file says, else 8
+    gv_observe_options observe; // with `want`: which models
+    int heads;                  // 0 = as the file says, else 8
     gv_precision precision;
     bool no_refinement; // the reference's method as it is (without refine.h, ground.h)
     bool pictures;      // overlay.mp4 and world.mp4

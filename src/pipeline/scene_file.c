@@ -1,33 +1,10 @@
 #include "pipeline/scene_file.h"
 
-#include <errno.h>
 #include <jansson.h>
-#include <libavutil/mem.h>
-#include <libavutil/sha.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-gv_status gv_sha256_file(char hex[65], const char *path, gv_error *err) {
-    FILE *f = fopen(path, "rb");
-    if (!f) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    struct AVSHA *sha = av_sha_alloc();
-    gv_status status = GV_OK;
-    if (!sha || av_sha_init(sha, 256) < 0) {
-        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for its SHA-256", path);
-    } else {
-        uint8_t block[16384], digest[32];
-        size_t n;
-        while ((n = fread(block, 1, sizeof block, f)) > 0) av_sha_update(sha, block, n);
-        av_sha_final(sha, digest);
-        for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-        if (ferror(f)) status = gv_fail(err, GV_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
-    }
-    av_free(sha);
-    fclose(f);
-    return status;
-}
 
 // Numbers as people read them: six significant digits are far below what a video can tell.
 static json_t *number(double v) {
@@ -118,8 +95,10 @@ static json_t *models_of(const gv_model_used *models, int n) {
     json_t *a = json_array();
     for (int i = 0; i < n; i++) {
         const char *slash = strrchr(models[i].path, '/');
-        json_array_append_new(a, json_pack("{s:s, s:s, s:s}", "role", models[i].role, "file",
-                                           slash ? slash + 1 : models[i].path, "sha256", models[i].sha256));
+        json_t *file = json_string(slash ? slash + 1 : models[i].path);
+        if (!file) file = json_string("(not UTF-8)");
+        json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:s}", "role", models[i].role, "method", models[i].method,
+                                           "file", file, "sha256", models[i].sha256));
     }
     return a;
 }
