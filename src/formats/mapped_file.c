@@ -34,3 +34,7 @@ gv_status gv_map_file(const unsigned char **data, size_t *size, const char *path
 void gv_unmap_file(const unsigned char *data, size_t size) {
     if (data) munmap((void *)data, size);
 }
+
+void gv_forget_pages(const unsigned char *data, size_t size) {
+    madvise((void *)data, size, MADV_DONTNEED);
+}

@@ -247,3 +247,16 @@ float *gv_tensors_read_f32(gv_tensors *w, const char *name, const int64_t *shape
         read_strided(data, p->data, t, p);
     return data;
 }
+
+const float *gv_tensors_in_place(const gv_tensors *w, const char *name) {
+    int i = find_index(w, name);
+    if (i < 0 || w->tensors[i].dtype != GV_F32 || !w->tensors[i].count || !is_contiguous(&w->tensors[i], &w->places[i]))
+        return NULL;
+    const unsigned char *data = w->places[i].data + (size_t)w->places[i].offset * sizeof(float);
+    if ((uintptr_t)data % sizeof(float)) return NULL;
+    return (const float *)(const void *)data;
+}
+
+void gv_tensors_forget(const gv_tensors *w) {
+    gv_forget_pages(w->data, w->size);
+}

@@ -34,6 +34,13 @@ const gv_tensor *gv_tensors_find(const gv_tensors *w, const char *name);
 // ndim < 0: any shape. A missing tensor or another shape is an error that says which, found and expected.
 float *gv_tensors_read_f32(gv_tensors *w, const char *name, const int64_t *shape, int ndim, gv_error *err);
 
+// The tensor where it lies in the mapped file: contiguous float32 that is read without a copy, until the file is
+// closed. NULL where it is missing, of another type, strided or not aligned (legacy checkpoints align nothing).
+const float *gv_tensors_in_place(const gv_tensors *w, const char *name);
+// Lets go of the memory of everything read so far (it counts as the process's); what is touched again is
+// fetched again.
+void gv_tensors_forget(const gv_tensors *w);
+
 // Keys of a checkpoint's top level ("state_dict", "epoch", ...), at most 64; none for safetensors.
 int gv_tensors_key_count(const gv_tensors *w);
 const char *gv_tensors_key(const gv_tensors *w, int i);

@@ -229,9 +229,7 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     builder b = {.n = n, .weights = weights, .err = err};
     b.status = check_sizes(n, err);
     if (!b.status) b.status = gv_nn_create(&n->nn, omp_get_max_threads(), err);
-    if (!b.status && precision == GV_PRECISION_BF16 && !gv_nn_has_bf16(n->nn))
-        b.status =
-            gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
+    if (!b.status) b.status = gv_nn_check(n->nn, precision, err);
     n->arena = gv_arena_create(0);
     n->layer = gv_calloc2((size_t)n->layers, sizeof *n->layer);
     if (!b.status && (!n->arena || !n->layer)) b.status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the network");

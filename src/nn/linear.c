@@ -108,6 +108,11 @@ int gv_nn_has_bf16(const gv_nn *nn) {
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
+gv_status gv_nn_check(const gv_nn *nn, gv_precision precision, gv_error *err) {
+    if (precision != GV_PRECISION_BF16 || gv_nn_has_bf16(nn)) return GV_OK;
+    return gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
+}
+
 // 64-byte aligned, for the engine's life. Weights are read front to back for every block of rows; in pages
 // of 4 KiB that costs 6 percent of the network's time in address translation.
 static void *pool_alloc(gv_nn *nn, size_t bytes) {
@@ -136,8 +141,10 @@ static void *pool_alloc(gv_nn *nn, size_t bytes) {
 static dnnl_status_t append_activation(dnnl_post_ops_t ops, gv_linear_activation a) {
     static const dnnl_alg_kind_t kinds[] = {[GV_LINEAR_GELU_ERF] = dnnl_eltwise_gelu_erf,
                                             [GV_LINEAR_GELU_TANH] = dnnl_eltwise_gelu_tanh,
-                                            [GV_LINEAR_SILU] = dnnl_eltwise_swish};
-    return a == GV_LINEAR_ONLY ? dnnl_success : dnnl_post_ops_append_eltwise(ops, 1, kinds[a], 1, 0);
+                                            [GV_LINEAR_SILU] = dnnl_eltwise_swish,
+                                            [GV_LINEAR_RELU] = dnnl_eltwise_relu};
+    float alpha = a == GV_LINEAR_RELU ? 0 : 1; // relu: slope below zero; swish: factor of z in exp
+    return a == GV_LINEAR_ONLY ? dnnl_success : dnnl_post_ops_append_eltwise(ops, 1, kinds[a], alpha, 0);
 }
 
 // Weights in the layout that p->weight already has, else in the one that oneDNN likes best.

@@ -25,6 +25,7 @@ typedef enum gv_linear_activation {
     GV_LINEAR_GELU_ERF,  // z/2 (1 + erf(z/sqrt 2))
     GV_LINEAR_GELU_TANH, // z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))
     GV_LINEAR_SILU,      // z / (1 + exp(-z))
+    GV_LINEAR_RELU,      // max(z, 0)
 } gv_linear_activation;
 
 typedef struct gv_linear_spec {
@@ -44,6 +45,7 @@ void gv_nn_destroy(gv_nn *nn);                                // after its layer
 gv_status gv_nn_set_rows(gv_nn *nn, int rows, gv_error *err); // of the blocks of all layers; not while one runs
 int gv_nn_threads(const gv_nn *nn);
 int gv_nn_has_bf16(const gv_nn *nn); // whether the processor multiplies bfloat16 natively
+gv_status gv_nn_check(const gv_nn *nn, gv_precision precision, gv_error *err); // an error where it cannot be had
 
 typedef struct gv_linear gv_linear;
 // weight [out, in] and bias [out] are copied (bias NULL: zero) into the engine's memory.

@@ -5,15 +5,11 @@
 // one image at a time and keeps no track: following people over time is people.h's business.
 #pragma once
 #include "base/error.h"
+#include "perception/image.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef enum gv_blaze_model { GV_BLAZE_LITE, GV_BLAZE_FULL, GV_BLAZE_HEAVY } gv_blaze_model;
-
-typedef struct gv_image { // RGB, 8 bits, borrowed
-    const uint8_t *rgb;
-    int width, height, stride;
-} gv_image;
 
 typedef struct gv_region {
     float cx, cy, width, height; // px
