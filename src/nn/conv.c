@@ -1,6 +1,7 @@
 #include "nn/conv.h"
 
 #include "base/memory.h"
+#include <assert.h>
 #include <dnnl.h>
 #include <stdlib.h>
 
@@ -10,10 +11,11 @@ struct gv_conv_engine {
     dnnl_stream_t *streams; // [workers]
 };
 
-enum { SRC, DST, SCRATCH, PLACES };
+enum { SRC, DST, ADDEND, SCRATCH, PLACES };
 
 struct gv_conv {
     gv_conv_engine *e;
+    gv_conv_spec spec; // without weights and bias, which the caller owns
     dnnl_primitive_t primitive;
     dnnl_memory_t weights, bias;
     dnnl_memory_t (*places)[PLACES]; // [workers]
@@ -51,8 +53,13 @@ int gv_conv_engine_workers(const gv_conv_engine *e) {
     return e->workers;
 }
 
-// Scratch is the caller's; the sum and the activation are done while the result is in registers.
-static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_spec *s) {
+static int post_ops_before_add(const gv_conv_spec *s) {
+    return s->sum + (s->act != GV_ACT_NONE) + s->silu;
+}
+
+// Scratch is the caller's; sums and activation are done while the result is in registers.
+static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_spec *s,
+                                     const dnnl_memory_desc_t *dst) {
     dnnl_post_ops_t ops = NULL;
     dnnl_status_t st = dnnl_primitive_attr_create(attr);
     if (!st) st = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
@@ -60,6 +67,8 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_
     if (!st && s->sum) st = dnnl_post_ops_append_sum(ops, 1.0f);
     if (!st && s->act == GV_ACT_RELU) st = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
     if (!st && s->act == GV_ACT_RELU6) st = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_clip, 0, 6);
+    if (!st && s->silu) st = dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_swish, 1, 0);
+    if (!st && s->add) st = dnnl_post_ops_append_binary(ops, dnnl_binary_add, dst);
     if (!st) st = dnnl_primitive_attr_set_post_ops(*attr, ops);
     if (ops) dnnl_post_ops_destroy(ops);
     return st;
@@ -69,25 +78,32 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, const gv_conv_
 static dnnl_status_t weights_desc(dnnl_memory_desc_t *md, const gv_conv_spec *s, bool any) {
     dnnl_dims_t full = {s->oc, s->c, s->kh, s->kw}, group = {s->c, 1, 1, s->kh, s->kw};
     dnnl_format_tag_t tag = any ? dnnl_format_tag_any : s->depthwise ? dnnl_hwigo : dnnl_ohwi;
-    return dnnl_memory_desc_init_by_tag(md, s->depthwise ? 5 : 4, s->depthwise ? group : full, dnnl_f32, tag);
+    dnnl_data_type_t type = any && s->bf16_in ? dnnl_bf16 : dnnl_f32;
+    return dnnl_memory_desc_init_by_tag(md, s->depthwise ? 5 : 4, s->depthwise ? group : full, type, tag);
+}
+
+static dnnl_status_t image_desc(dnnl_memory_desc_t *md, const gv_conv_spec *s, int c, int h, int w, bool bf16,
+                                bool input) {
+    dnnl_dims_t dims = {s->n, c, h, w};
+    dnnl_format_tag_t tag = !s->blocked ? dnnl_nhwc : input && c < 16 ? dnnl_nchw : dnnl_nChw16c;
+    return dnnl_memory_desc_init_by_tag(md, 4, dims, bf16 ? dnnl_bf16 : dnnl_f32, tag);
 }
 
 static dnnl_status_t describe(dnnl_primitive_desc_t *pd, gv_conv_engine *e, const gv_conv_spec *s) {
-    dnnl_dims_t in = {s->n, s->c, s->h, s->w}, bias = {s->oc};
-    dnnl_dims_t out = {s->n, s->oc, gv_conv_extent(s, 0), gv_conv_extent(s, 1)};
+    dnnl_dims_t bias = {s->oc};
     dnnl_dims_t stride = {s->stride[0], s->stride[1]}, dilation = {s->dilation[0] - 1, s->dilation[1] - 1};
     dnnl_dims_t before = {s->before[0], s->before[1]}, after = {s->after[0], s->after[1]};
     dnnl_memory_desc_t src, w, b, dst;
     dnnl_convolution_desc_t desc;
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t st = dnnl_memory_desc_init_by_tag(&src, 4, in, dnnl_f32, dnnl_nhwc);
-    if (!st) st = dnnl_memory_desc_init_by_tag(&dst, 4, out, dnnl_f32, dnnl_nhwc);
+    dnnl_status_t st = image_desc(&src, s, s->c, s->h, s->w, s->bf16_in, true);
+    if (!st) st = image_desc(&dst, s, s->oc, gv_conv_extent(s, 0), gv_conv_extent(s, 1), s->bf16_out, false);
     if (!st) st = dnnl_memory_desc_init_by_tag(&b, 1, bias, dnnl_f32, dnnl_x);
     if (!st) st = weights_desc(&w, s, true);
     if (!st)
         st = dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &src,
                                                         &w, &b, &dst, stride, dilation, before, after);
-    if (!st) st = make_attributes(&attr, s);
+    if (!st) st = make_attributes(&attr, s, &dst);
     if (!st) st = dnnl_primitive_desc_create(pd, &desc, attr, e->engine, NULL);
     if (attr) dnnl_primitive_attr_destroy(attr);
     return st;
@@ -132,9 +148,10 @@ static dnnl_status_t load_bias(gv_conv *c, const gv_conv_spec *s, dnnl_primitive
     return st;
 }
 
-// Each worker's handles of input, output and scratch.
+// Each worker's handles of input, output, addend and scratch.
 static dnnl_status_t make_places(gv_conv *c, dnnl_primitive_desc_t pd) {
-    static const dnnl_query_t query[PLACES] = {dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_scratchpad_md};
+    static const dnnl_query_t query[PLACES] = {dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_dst_md,
+                                               dnnl_query_scratchpad_md};
     c->places = gv_calloc2((size_t)c->e->workers, sizeof *c->places);
     if (!c->places) return dnnl_out_of_memory;
     dnnl_status_t st = dnnl_success;
@@ -145,16 +162,53 @@ static dnnl_status_t make_places(gv_conv *c, dnnl_primitive_desc_t pd) {
     return st;
 }
 
+static void drop_places(gv_conv *c) {
+    for (int w = 0; w < c->e->workers && c->places; w++)
+        for (int i = 0; i < PLACES; i++)
+            if (c->places[w][i]) dnnl_memory_destroy(c->places[w][i]);
+    free(c->places);
+    c->places = NULL;
+}
+
+// The primitive and what depends on the extents.
+static dnnl_status_t plan(gv_conv *c, dnnl_primitive_desc_t pd) {
+    dnnl_status_t st = dnnl_primitive_create(&c->primitive, pd);
+    if (!st) st = make_places(c, pd);
+    if (!st) c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+    return st;
+}
+
 static dnnl_status_t build(gv_conv *c, const gv_conv_spec *s) {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t st = describe(&pd, c->e, s);
-    if (!st) st = dnnl_primitive_create(&c->primitive, pd);
+    if (!st) st = plan(c, pd);
     if (!st) st = load_weights(c, s, pd);
     if (!st) st = load_bias(c, s, pd);
-    if (!st) st = make_places(c, pd);
-    if (!st) c->scratch = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
     if (pd) dnnl_primitive_desc_destroy(pd);
     return st;
+}
+
+// The weights in the layout that another size asks for, mostly the one they have.
+static dnnl_status_t adapt_weights(gv_conv *c, dnnl_primitive_desc_t pd) {
+    const dnnl_memory_desc_t *now, *wanted = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    dnnl_memory_t packed = NULL;
+    dnnl_status_t st = dnnl_memory_get_memory_desc(c->weights, &now);
+    if (st || dnnl_memory_desc_equal(now, wanted)) return st;
+    st = dnnl_memory_create(&packed, wanted, c->e->engine, DNNL_MEMORY_ALLOCATE);
+    if (!st) st = reorder(c->e, c->weights, packed);
+    if (st) {
+        if (packed) dnnl_memory_destroy(packed);
+        return st;
+    }
+    dnnl_memory_destroy(c->weights);
+    c->weights = packed;
+    return st;
+}
+
+static gv_status cannot_make(const gv_conv_spec *s, dnnl_status_t st, gv_error *err) {
+    return gv_fail(err, st == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL,
+                   "oneDNN cannot make a %dx%d convolution of %dx%dx%d to %d channels (status %d)", s->kh, s->kw, s->h,
+                   s->w, s->c, s->oc, (int)st);
 }
 
 gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s, gv_error *err) {
@@ -162,26 +216,38 @@ gv_status gv_conv_create(gv_conv **out, gv_conv_engine *e, const gv_conv_spec *s
     gv_conv *c = calloc(1, sizeof *c);
     if (!c) return gv_fail(err, GV_ERR_MEMORY, "no memory for a convolution");
     c->e = e;
+    c->spec = *s;
+    c->spec.weights = c->spec.bias = NULL;
     dnnl_status_t st = build(c, s);
     if (st) {
         gv_conv_destroy(c);
-        return gv_fail(err, st == dnnl_out_of_memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL,
-                       "oneDNN cannot make a %dx%d convolution of %dx%dx%d to %d channels (status %d)", s->kh, s->kw,
-                       s->h, s->w, s->c, s->oc, (int)st);
+        return cannot_make(s, st, err);
     }
     *out = c;
     return GV_OK;
 }
 
+gv_status gv_conv_resize(gv_conv *c, int h, int w, gv_error *err) {
+    if (h == c->spec.h && w == c->spec.w) return GV_OK;
+    dnnl_primitive_desc_t pd = NULL;
+    c->spec.h = h;
+    c->spec.w = w;
+    drop_places(c);
+    dnnl_primitive_destroy(c->primitive);
+    c->primitive = NULL;
+    dnnl_status_t st = describe(&pd, c->e, &c->spec);
+    if (!st) st = adapt_weights(c, pd);
+    if (!st) st = plan(c, pd);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    return st ? cannot_make(&c->spec, st, err) : GV_OK;
+}
+
 void gv_conv_destroy(gv_conv *c) {
     if (!c) return;
-    for (int w = 0; w < c->e->workers && c->places; w++)
-        for (int i = 0; i < PLACES; i++)
-            if (c->places[w][i]) dnnl_memory_destroy(c->places[w][i]);
+    drop_places(c);
     if (c->weights) dnnl_memory_destroy(c->weights);
     if (c->bias) dnnl_memory_destroy(c->bias);
     if (c->primitive) dnnl_primitive_destroy(c->primitive);
-    free(c->places);
     free(c);
 }
 
@@ -189,18 +255,28 @@ size_t gv_conv_scratch(const gv_conv *c) {
     return c->scratch;
 }
 
-gv_status gv_conv_run(gv_conv *c, int worker, const float *in, float *out, void *scratch, gv_error *err) {
+gv_status gv_conv_run_add(gv_conv *c, int worker, const void *in, const void *addend, void *out, void *scratch,
+                          gv_error *err) {
     dnnl_memory_t *p = c->places[worker];
     dnnl_stream_t stream = c->e->streams[worker];
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, p[SRC]},
-                              {DNNL_ARG_WEIGHTS, c->weights},
-                              {DNNL_ARG_BIAS, c->bias},
-                              {DNNL_ARG_DST, p[DST]},
-                              {DNNL_ARG_SCRATCHPAD, p[SCRATCH]}};
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, p[SRC]},
+        {DNNL_ARG_WEIGHTS, c->weights},
+        {DNNL_ARG_BIAS, c->bias},
+        {DNNL_ARG_DST, p[DST]},
+        {DNNL_ARG_SCRATCHPAD, p[SCRATCH]},
+        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(post_ops_before_add(&c->spec)) | DNNL_ARG_SRC_1, p[ADDEND]}};
+    int count = (int)(sizeof args / sizeof *args) - (c->spec.add ? 0 : 1);
+    assert(c->spec.add == (addend != NULL));
     dnnl_status_t st = dnnl_memory_set_data_handle(p[SRC], (void *)in);
     if (!st) st = dnnl_memory_set_data_handle(p[DST], out);
+    if (!st && addend) st = dnnl_memory_set_data_handle(p[ADDEND], (void *)addend);
     if (!st) st = dnnl_memory_set_data_handle(p[SCRATCH], c->scratch ? scratch : NULL);
-    if (!st) st = dnnl_primitive_execute(c->primitive, stream, sizeof args / sizeof *args, args);
+    if (!st) st = dnnl_primitive_execute(c->primitive, stream, count, args);
     if (!st) st = dnnl_stream_wait(stream);
     return st ? gv_fail(err, GV_ERR_INTERNAL, "oneDNN: a convolution failed (status %d)", (int)st) : GV_OK;
+}
+
+gv_status gv_conv_run(gv_conv *c, int worker, const void *in, void *out, void *scratch, gv_error *err) {
+    return gv_conv_run_add(c, worker, in, NULL, out, scratch, err);
 }

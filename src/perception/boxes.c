@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,16 @@ float gv_box_iou(const float a[4], const float b[4]) {
     if (!(w > 0 && h > 0)) return 0;
     float both = w * h;
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both);
+}
+
+int gv_box_suppress(int *kept, const float (*boxes)[4], int n, double overlap, int max) {
+    int count = 0;
+    for (int i = 0; i < n && count < max; i++) {
+        bool covered = false;
+        for (int k = 0; k < count && !covered; k++) covered = gv_box_iou(boxes[kept[k]], boxes[i]) > overlap;
+        if (!covered) kept[count++] = i;
+    }
+    return count;
 }
 
 void gv_box_fill_gaps(float *xyxy, const uint8_t *observed, int n) {

@@ -1,0 +1,148 @@
+#include "perception/yolo.h"
+
+#include "base/memory.h"
+#include "perception/boxes.h"
+#include "perception/letterbox.h"
+#include "perception/yolo_net.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PERSON = 0, LARGEST_SIDE = 1 << 16 };
+static const float MIN_SCORE = 0.5f;
+static const double MAX_OVERLAP = 0.7;
+
+typedef struct candidate {
+    float box[4], score;
+    int cell; // position in the reference's list: levels, rows, columns
+} candidate;
+
+struct gv_yolo {
+    gv_yolo_net *net;
+    candidate *candidates; // [cells]
+    float (*boxes)[4];     // [cells], sorted
+    int *kept;             // [cells]
+    int cells;
+};
+
+gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_error *err) {
+    *out = NULL;
+    gv_yolo *y = gv_calloc2(1, sizeof *y);
+    if (!y) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
+    gv_status status = gv_yolo_net_open(&y->net, path, precision, err);
+    if (status == GV_OK)
+        *out = y;
+    else
+        gv_yolo_close(y);
+    return status;
+}
+
+static void free_lists(gv_yolo *y) {
+    free(y->candidates);
+    free(y->boxes);
+    free(y->kept);
+}
+
+void gv_yolo_close(gv_yolo *y) {
+    if (!y) return;
+    gv_yolo_net_close(y->net);
+    free_lists(y);
+    free(y);
+}
+
+static gv_status prepare(gv_yolo *y, gv_letterbox l, gv_error *err) {
+    gv_status status = gv_yolo_net_resize(y->net, l.height, l.width, err);
+    int cells = 0;
+    for (int i = 0; i < GV_YOLO_LEVELS; i++) cells += (l.height >> (3 + i)) * (l.width >> (3 + i));
+    if (status != GV_OK || cells == y->cells) return status;
+    free_lists(y);
+    y->candidates = gv_calloc2((size_t)cells, sizeof *y->candidates);
+    y->boxes = gv_calloc2((size_t)cells, sizeof *y->boxes);
+    y->kept = gv_calloc2((size_t)cells, sizeof *y->kept);
+    y->cells = y->candidates && y->boxes && y->kept ? cells : 0;
+    return y->cells ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for %d detections", cells);
+}
+
+static inline float logit(const float *list, int i, size_t cell, size_t cells) {
+    return list[((size_t)(i / 16) * cells + cell) * 16 + i % 16];
+}
+
+// Score of the person where no class is better (the first of equal ones wins, and it is the first), else 0.
+static float person_score(const gv_yolo_level *l, size_t cell, size_t cells, int classes) {
+    float best = logit(l->scores, PERSON, cell, cells);
+    for (int c = 0; c < classes; c++)
+        if (logit(l->scores, c, cell, cells) > best) return 0;
+    return 1 / (1 + expf(-best));
+}
+
+// Expected bin of one side's 16 logits.
+static float distance(const gv_yolo_level *l, int side, size_t cell, size_t cells) {
+    const float *v = l->sides + ((size_t)side * cells + cell) * GV_YOLO_BINS;
+    float most = v[0], sum = 0, mean = 0;
+    for (int i = 1; i < GV_YOLO_BINS; i++) most = fmaxf(most, v[i]);
+    for (int i = 0; i < GV_YOLO_BINS; i++) {
+        float e = expf(v[i] - most);
+        sum += e;
+        mean += e * (float)i;
+    }
+    return mean / sum;
+}
+
+// Candidates of all levels, boxes in px of the input.
+static int find_candidates(gv_yolo *y) {
+    int n = 0, first = 0, classes = gv_yolo_net_classes(y->net);
+    for (int i = 0; i < GV_YOLO_LEVELS; i++) {
+        gv_yolo_level l = gv_yolo_net_level(y->net, i);
+        size_t cells = (size_t)l.height * l.width;
+        for (size_t k = 0; k < cells; k++) {
+            float score = person_score(&l, k, cells, classes);
+            if (!(score > MIN_SCORE)) continue;
+            float d[4], cx = (float)(k % l.width) + 0.5f, cy = (float)(k / l.width) + 0.5f, s = (float)l.stride;
+            for (int c = 0; c < 4; c++) d[c] = distance(&l, c, k, cells);
+            y->candidates[n++] = (candidate){
+                {(cx - d[0]) * s, (cy - d[1]) * s, (cx + d[2]) * s, (cy + d[3]) * s}, score, first + (int)k};
+        }
+        first += (int)cells;
+    }
+    return n;
+}
+
+static int best_first(const void *x, const void *y) {
+    const candidate *a = x, *b = y;
+    return a->score != b->score ? (a->score < b->score ? 1 : -1) : a->cell - b->cell;
+}
+
+// From the padded input to the picture, and cut at its border.
+static void to_picture(float out[4], const float box[4], gv_letterbox l, const gv_image *image) {
+    double left = nearbyint((l.width - image->width * l.gain) / 2 - 0.1);
+    double top = nearbyint((l.height - image->height * l.gain) / 2 - 0.1);
+    for (int c = 0; c < 4; c++) {
+        float v = (box[c] - (float)(c % 2 ? top : left)) / (float)l.gain;
+        out[c] = fminf(fmaxf(v, 0), (float)(c % 2 ? image->height : image->width));
+    }
+}
+
+gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
+                         gv_error *err) {
+    *n = 0;
+    if (image->width < 1 || image->height < 1 || image->width > LARGEST_SIDE || image->height > LARGEST_SIDE)
+        return gv_fail(err, GV_ERR_ARGUMENT, "a picture of %d x %d cannot be searched for people", image->width,
+                       image->height);
+    gv_letterbox l = gv_letterbox_for(image->width, image->height);
+    gv_status status = prepare(y, l, err);
+    if (status != GV_OK) return status;
+    gv_letterbox_apply(gv_yolo_net_input(y->net), l, image);
+    if ((status = gv_yolo_net_run(y->net, err)) != GV_OK) return status;
+    int found = find_candidates(y);
+    qsort(y->candidates, (size_t)found, sizeof *y->candidates, best_first);
+    for (int i = 0; i < found; i++) memcpy(y->boxes[i], y->candidates[i].box, sizeof y->boxes[i]);
+    *n = gv_box_suppress(y->kept, (const float(*)[4])y->boxes, found, MAX_OVERLAP,
+                         max < GV_YOLO_MAX ? max : GV_YOLO_MAX);
+    for (int i = 0; i < *n; i++) {
+        const candidate *c = &y->candidates[y->kept[i]];
+        to_picture(boxes[i], c->box, l, image);
+        scores[i] = c->score;
+    }
+    return GV_OK;
+}

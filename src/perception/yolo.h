@@ -1,0 +1,28 @@
+// yolo.h - YOLOv8, n to x: the people in a picture, with the reference's settings (SPEC-perception.md 6).
+//
+//     gv_yolo *y = NULL;
+//     gv_yolo_open(&y, "yolov8x.pt", GV_PRECISION_F32, &err);
+//     float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+//     gv_yolo_detect(y, &image, box, score, GV_YOLO_MAX, &n, &err);
+//
+// Used by one thread at a time; inside, the threads are OpenMP's, and results do not depend on how many. The network
+// is planned for the size of the first picture and again when the size changes (a few milliseconds per layer).
+#pragma once
+#include "base/error.h"
+#include "nn/linear.h"
+#include "perception/image.h"
+
+enum { GV_YOLO_MAX = 300 }; // people at most in a picture
+
+typedef struct gv_yolo gv_yolo;
+gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_error *err);
+void gv_yolo_close(gv_yolo *y); // accepts NULL
+
+// The people in a picture: score above 0.5, person the best of all classes, boxes of one another overlapping by at
+// most 0.7. Best first, at most max.
+//
+//   boxes   [max, 4]  x0, y0, x1, y1 in px of the picture, which covers [0, width] x [0, height]
+//   scores  [max]
+//   n                 their number; 0 is no error
+gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
+                         gv_error *err);

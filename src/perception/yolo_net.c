@@ -1,0 +1,614 @@
+#include "perception/yolo_net.h"
+
+#include "base/memory.h"
+#include "formats/elements.h"
+#include "formats/tensors.h"
+#include "nn/blocked.h"
+#include "nn/conv.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK = GV_BLOCK,
+    MAX_STEPS = 512,
+    MAX_BUFFERS = 256,
+    MAX_WIDTH = 8192,
+    MAX_REPEAT = 64,
+    LAYERS = 23,
+    DETECT = 22
+};
+static const float BATCH_NORM_EPS = 1e-3f;
+
+// Pictures of `channels` at 1 / 2^level of the input's size, and the steps between which they are in use.
+typedef struct buffer {
+    int channels, level;
+    bool f32; // even in bfloat16: what is read out
+    int first, last;
+    size_t offset, bytes;
+} buffer;
+
+typedef struct place { // channels of a buffer from `channel` (a multiple of 16) on
+    int buffer, channel;
+} place;
+
+typedef enum operation { CONVOLVE, UPSAMPLE, POOL } operation;
+
+typedef struct step {
+    operation op;
+    place in, out, addend;
+    int channels; // UPSAMPLE, POOL
+    gv_conv *conv;
+    bool add;
+    double work; // multiply-adds per output pixel
+} step;
+
+struct gv_yolo_net {
+    char *path;
+    bool bf16, keep_all;
+    int classes, height, width;
+    gv_conv_engine *engine;
+    buffer buffers[MAX_BUFFERS];
+    step steps[MAX_STEPS];
+    int nbuffers, nsteps;
+    place layer[LAYERS]; // output of model.N
+    int layer_channels[LAYERS];
+    int input, sides[GV_YOLO_LEVELS], scores[GV_YOLO_LEVELS]; // buffers
+    uint8_t *planes;                                          // [3, height, width]
+    unsigned char *memory;
+    size_t scratch; // offset in memory
+};
+
+typedef struct builder {
+    gv_yolo_net *net;
+    gv_tensors *file;
+    gv_status status; // the first error; nothing is done after it
+    gv_error *err;
+} builder;
+
+// ---- Shapes and weights ---------------------------------------------------------------------------------
+
+static const gv_tensor *find(const builder *b, const char *prefix, const char *suffix) {
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", prefix, suffix);
+    return gv_tensors_find(b->file, name);
+}
+
+static void refuse(builder *b, const char *found) {
+    b->status =
+        gv_fail(b->err, GV_ERR_FORMAT, "%s: %s, expected the weights of a YOLOv8 detector (yolov8n.pt to yolov8x.pt)",
+                gv_tensors_path(b->file), found);
+}
+
+// Output channels of a convolution; 0 after an error.
+static int width_of(builder *b, const char *prefix) {
+    if (b->status != GV_OK) return 0;
+    const gv_tensor *t = find(b, prefix, ".conv.weight");
+    if (t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH) return (int)t->shape[0];
+    char what[200];
+    snprintf(what, sizeof what,
+             t ? "tensor \"%s.conv.weight\" is no convolution of up to 8192 channels"
+               : "has no tensor \"%s.conv.weight\"",
+             prefix);
+    refuse(b, what);
+    return 0;
+}
+
+// A tensor of one extent per axis, finite throughout, or NULL and an error.
+static float *read_finite(builder *b, const char *prefix, const char *suffix, const int64_t *shape, int ndim) {
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", prefix, suffix);
+    if (b->status != GV_OK) return NULL;
+    float *v = gv_tensors_read_f32(b->file, name, shape, ndim, b->err);
+    if (!v) {
+        b->status = b->err ? b->err->status : GV_ERR_FORMAT;
+        return NULL;
+    }
+    size_t n = 1;
+    for (int i = 0; i < ndim; i++) n *= (size_t)shape[i];
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(v[i])) {
+            b->status = gv_fail(b->err, GV_ERR_FORMAT, "%s: tensor \"%s\" has a number that is not finite (%g at %zu)",
+                                gv_tensors_path(b->file), name, (double)v[i], i);
+            free(v);
+            return NULL;
+        }
+    return v;
+}
+
+// [o, i, k, k] -> [o, k, k, i], row o times scale[o] (NULL: 1).
+static float *to_channels_last(const float *w, const float *scale, int oc, int ic, int k) {
+    float *out = gv_calloc2((size_t)oc * ic, (size_t)k * k * sizeof *out);
+    for (int o = 0; out && o < oc; o++)
+        for (int i = 0; i < ic; i++)
+            for (int j = 0; j < k * k; j++)
+                out[((size_t)o * k * k + j) * ic + i] = w[((size_t)o * ic + i) * k * k + j] * (scale ? scale[o] : 1);
+    return out;
+}
+
+// y = (x - mean) / sqrt(var + eps) * weight + bias of batch norm: scale [n] and shift [n].
+static void read_batch_norm(builder *b, const char *prefix, int n, float **scale, float **shift) {
+    const int64_t shape[1] = {n};
+    *scale = read_finite(b, prefix, ".bn.weight", shape, 1);
+    *shift = read_finite(b, prefix, ".bn.bias", shape, 1);
+    float *mean = read_finite(b, prefix, ".bn.running_mean", shape, 1);
+    float *var = read_finite(b, prefix, ".bn.running_var", shape, 1);
+    for (int i = 0; b->status == GV_OK && i < n; i++) {
+        float spread = var[i] + BATCH_NORM_EPS;
+        if (!(spread > 0)) {
+            b->status = gv_fail(b->err, GV_ERR_FORMAT, "%s: tensor \"%s.bn.running_var\" is negative (%g at %d)",
+                                gv_tensors_path(b->file), prefix, (double)var[i], i);
+            break;
+        }
+        (*scale)[i] /= sqrtf(spread);
+        (*shift)[i] -= mean[i] * (*scale)[i];
+    }
+    free(mean);
+    free(var);
+}
+
+// ---- The network as a list of steps ---------------------------------------------------------------------
+
+static int new_buffer(builder *b, int channels, int level) {
+    gv_yolo_net *n = b->net;
+    if (b->status != GV_OK) return 0;
+    if (n->nbuffers == MAX_BUFFERS || channels > MAX_WIDTH * 8) {
+        refuse(b, "too many layers or channels");
+        return 0;
+    }
+    n->buffers[n->nbuffers] = (buffer){.channels = channels, .level = level};
+    return n->nbuffers++;
+}
+
+static place at(place p, int channels) {
+    return (place){p.buffer, p.channel + channels};
+}
+
+static step *new_step(builder *b, operation op, place in, place out) {
+    gv_yolo_net *n = b->net;
+    if (b->status == GV_OK && n->nsteps == MAX_STEPS) refuse(b, "too many layers");
+    if (b->status == GV_OK && in.channel % BLOCK + out.channel % BLOCK)
+        refuse(b, "layer widths are no multiples of 16");
+    if (b->status != GV_OK) return NULL;
+    step *s = &n->steps[n->nsteps++];
+    *s = (step){.op = op, .in = in, .out = out};
+    return s;
+}
+
+typedef struct kernel {
+    int size, stride;
+    bool norm; // batch norm and SiLU follow; else it has a bias
+    const place *addend;
+} kernel;
+
+// Adds a convolution of `ic` channels and returns the channels it gives. Planned for a small picture at first.
+static int convolve(builder *b, const char *prefix, kernel k, place in, int ic, place out) {
+    char bare[100];
+    snprintf(bare, sizeof bare, "%s%s", prefix, k.norm ? ".conv" : "");
+    const gv_tensor *t = find(b, bare, ".weight");
+    int oc = t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH ? (int)t->shape[0] : 1;
+    float *w = read_finite(b, bare, ".weight", (int64_t[]){oc, ic, k.size, k.size}, 4), *scale = NULL, *shift = NULL;
+    if (k.norm)
+        read_batch_norm(b, prefix, oc, &scale, &shift);
+    else
+        shift = read_finite(b, bare, ".bias", (int64_t[]){oc}, 1);
+    step *s = new_step(b, CONVOLVE, in, out);
+    float *packed = s ? to_channels_last(w, scale, oc, ic, k.size) : NULL;
+    if (s && !packed) b->status = gv_fail(b->err, GV_ERR_MEMORY, "%s: no memory", gv_tensors_path(b->file));
+    if (packed) {
+        gv_yolo_net *n = b->net;
+        const buffer *target = &n->buffers[out.buffer];
+        int edge = 8 * k.stride, pad = k.size / 2;
+        gv_conv_spec spec = {.n = 1,
+                             .h = edge,
+                             .w = edge,
+                             .c = ic,
+                             .oc = oc,
+                             .kh = k.size,
+                             .kw = k.size,
+                             .stride = {k.stride, k.stride},
+                             .dilation = {1, 1},
+                             .before = {pad, pad},
+                             .after = {pad, pad},
+                             .blocked = true,
+                             .bf16_in = n->bf16,
+                             .bf16_out = n->bf16 && !target->f32,
+                             .silu = k.norm,
+                             .add = k.addend,
+                             .weights = packed,
+                             .bias = shift};
+        s->add = k.addend;
+        if (k.addend) s->addend = *k.addend;
+        s->work = (double)oc * ic * k.size * k.size;
+        b->status = gv_conv_create(&s->conv, n->engine, &spec, b->err);
+    }
+    free(w);
+    free(scale);
+    free(shift);
+    free(packed);
+    return oc;
+}
+
+static const kernel POINT = {1, 1, true, NULL}, WINDOW = {3, 1, true, NULL}, HALVE = {3, 2, true, NULL};
+
+// Records where the output of model.N is.
+static place output(builder *b, int layer, place p, int channels) {
+    b->net->layer[layer] = p;
+    b->net->layer_channels[layer] = channels;
+    return p;
+}
+
+static int layer_width(builder *b, int layer, const char *last) {
+    char name[64];
+    snprintf(name, sizeof name, "model.%d%s", layer, last);
+    return width_of(b, name);
+}
+
+static place downsample(builder *b, int layer, place in, int ic, place out) {
+    char name[64];
+    snprintf(name, sizeof name, "model.%d", layer);
+    int oc = convolve(b, name, HALVE, in, ic, out);
+    return output(b, layer, out, oc);
+}
+
+// C2f: halves a, b of a 1x1 convolution, then repeated pairs of 3x3 convolutions; everything concatenated, then 1x1.
+static place split_and_join(builder *b, int layer, place in, int ic, bool shortcut, place out) {
+    char name[64], inner[96];
+    snprintf(name, sizeof name, "model.%d.cv1", layer);
+    int both = width_of(b, name), half = both / 2, repeats = 0, level = b->net->buffers[out.buffer].level;
+    if (both % (2 * BLOCK)) refuse(b, "layer widths are no multiples of 16");
+    for (; repeats < MAX_REPEAT; repeats++) {
+        snprintf(inner, sizeof inner, "model.%d.m.%d.cv1", layer, repeats);
+        if (!find(b, inner, ".conv.weight")) break;
+    }
+    place parts = {new_buffer(b, (2 + repeats) * half, level), 0}, middle = {new_buffer(b, half, level), 0};
+    convolve(b, name, POINT, in, ic, parts);
+    for (int i = 0; i < repeats; i++) {
+        place from = at(parts, (1 + i) * half), to = at(parts, (2 + i) * half);
+        snprintf(inner, sizeof inner, "model.%d.m.%d.cv1", layer, i);
+        if (width_of(b, inner) != half) refuse(b, "a layer inside C2f has another width");
+        convolve(b, inner, WINDOW, from, half, middle);
+        snprintf(inner, sizeof inner, "model.%d.m.%d.cv2", layer, i);
+        if (width_of(b, inner) != half) refuse(b, "a layer inside C2f has another width");
+        convolve(b, inner, (kernel){3, 1, true, shortcut ? &from : NULL}, middle, half, to);
+    }
+    snprintf(name, sizeof name, "model.%d.cv2", layer);
+    int oc = convolve(b, name, POINT, parts, (2 + repeats) * half, out);
+    return output(b, layer, out, oc);
+}
+
+// SPPF: 1x1, three max-poolings in a row, the four concatenated, 1x1.
+static place pool_pyramid(builder *b, place in, int ic, place out) {
+    int half = width_of(b, "model.9.cv1");
+    if (half % BLOCK) refuse(b, "layer widths are no multiples of 16");
+    place parts = {new_buffer(b, 4 * half, 5), 0};
+    convolve(b, "model.9.cv1", POINT, in, ic, parts);
+    for (int i = 0; i < 3; i++) {
+        step *s = new_step(b, POOL, at(parts, i * half), at(parts, (i + 1) * half));
+        if (s) s->channels = half;
+    }
+    int oc = convolve(b, "model.9.cv2", POINT, parts, 4 * half, out);
+    return output(b, 9, out, oc);
+}
+
+static void upsample(builder *b, place in, int channels, place out) {
+    step *s = new_step(b, UPSAMPLE, in, out);
+    if (s) s->channels = channels;
+}
+
+static int head_branch(builder *b, const char *branch, int level, place in, int ic) {
+    char name[64];
+    gv_yolo_net *n = b->net;
+    snprintf(name, sizeof name, "model.22.%s.%d.0", branch, level);
+    int middle = width_of(b, name);
+    place first = {new_buffer(b, middle, level + 3), 0};
+    convolve(b, name, WINDOW, in, ic, first);
+    snprintf(name, sizeof name, "model.22.%s.%d.1", branch, level);
+    int inner = width_of(b, name);
+    place second = {new_buffer(b, inner, level + 3), 0};
+    convolve(b, name, WINDOW, first, middle, second);
+    snprintf(name, sizeof name, "model.22.%s.%d.2", branch, level);
+    const gv_tensor *t = find(b, name, ".weight");
+    int oc = branch[2] == '2'                                                   ? 4 * GV_YOLO_BINS
+             : t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH ? (int)t->shape[0]
+                                                                                : 1;
+    if (branch[2] == '3' && level > 0 && oc != n->classes)
+        refuse(b, "its three scales differ in their number of classes");
+    if (branch[2] == '3') n->classes = oc;
+    int last = new_buffer(b, oc, level + 3);
+    n->buffers[last].f32 = true;
+    if (convolve(b, name, (kernel){1, 1, false, NULL}, second, inner, (place){last, 0}) != oc && b->status == GV_OK)
+        refuse(b, "its boxes have another number of bins than 16");
+    return last;
+}
+
+// The table of SPEC-perception 6.2. Concatenations: 11 = [10, 6], 14 = [13, 4], 17 = [16, 12], 20 = [19, 9].
+static void build(builder *b) {
+    gv_yolo_net *n = b->net;
+    int c[LAYERS] = {0};
+    static const char *const last[LAYERS] = {"",     "",     ".cv2", "",   ".cv2", "",     ".cv2", "",
+                                             ".cv2", ".cv2", NULL,   NULL, ".cv2", NULL,   NULL,   ".cv2",
+                                             "",     NULL,   ".cv2", "",   NULL,   ".cv2", NULL};
+    for (int i = 0; i < DETECT; i++)
+        if (last[i]) c[i] = layer_width(b, i, last[i]);
+    if (b->status != GV_OK) return;
+    int cat11 = new_buffer(b, c[9] + c[6], 4), cat14 = new_buffer(b, c[12] + c[4], 3);
+    int cat17 = new_buffer(b, c[16] + c[12], 4), cat20 = new_buffer(b, c[19] + c[9], 5);
+    n->input = new_buffer(b, 3, 0);
+    place p = downsample(b, 0, (place){n->input, 0}, 3, (place){new_buffer(b, c[0], 1), 0});
+    p = downsample(b, 1, p, c[0], (place){new_buffer(b, c[1], 2), 0});
+    p = split_and_join(b, 2, p, c[1], true, (place){new_buffer(b, c[2], 2), 0});
+    p = downsample(b, 3, p, c[2], (place){new_buffer(b, c[3], 3), 0});
+    p = split_and_join(b, 4, p, c[3], true, (place){cat14, c[12]});
+    p = downsample(b, 5, p, c[4], (place){new_buffer(b, c[5], 4), 0});
+    p = split_and_join(b, 6, p, c[5], true, (place){cat11, c[9]});
+    p = downsample(b, 7, p, c[6], (place){new_buffer(b, c[7], 5), 0});
+    p = split_and_join(b, 8, p, c[7], true, (place){new_buffer(b, c[8], 5), 0});
+    p = pool_pyramid(b, p, c[8], (place){cat20, c[19]});
+    upsample(b, p, c[9], (place){cat11, 0});
+    p = split_and_join(b, 12, (place){cat11, 0}, c[9] + c[6], false, (place){cat17, c[16]});
+    upsample(b, p, c[12], (place){cat14, 0});
+    place fine = split_and_join(b, 15, (place){cat14, 0}, c[12] + c[4], false, (place){new_buffer(b, c[15], 3), 0});
+    downsample(b, 16, fine, c[15], (place){cat17, 0});
+    place mid = split_and_join(b, 18, (place){cat17, 0}, c[16] + c[12], false, (place){new_buffer(b, c[18], 4), 0});
+    downsample(b, 19, mid, c[18], (place){cat20, 0});
+    place coarse = split_and_join(b, 21, (place){cat20, 0}, c[19] + c[9], false, (place){new_buffer(b, c[21], 5), 0});
+    const place from[GV_YOLO_LEVELS] = {fine, mid, coarse};
+    const int channels[GV_YOLO_LEVELS] = {c[15], c[18], c[21]};
+    for (int i = 0; i < GV_YOLO_LEVELS && b->status == GV_OK; i++) {
+        n->sides[i] = head_branch(b, "cv2", i, from[i], channels[i]);
+        n->scores[i] = head_branch(b, "cv3", i, from[i], channels[i]);
+    }
+}
+
+// Which network it is, by what only that one has.
+static void check_kind(builder *b) {
+    char what[300];
+    const gv_tensor *first = gv_tensors_count(b->file) ? gv_tensors_at(b->file, 0) : NULL;
+    if (find(b, "model.0", ".conv.weight") && find(b, "model.22.cv2.0.0", ".conv.weight") &&
+        !find(b, "model.22", ".proto.cv1.conv.weight") && !find(b, "model.22.cv4.0.0", ".conv.weight"))
+        return;
+    int detect = -1;
+    for (int i = 0; i < 64 && detect < 0; i++) {
+        snprintf(what, sizeof what, "model.%d.dfl.conv.weight", i);
+        if (gv_tensors_find(b->file, what)) detect = i;
+    }
+    if (!find(b, "model.0", ".conv.weight"))
+        snprintf(what, sizeof what, "has no tensor \"model.0.conv.weight\" (its first is \"%.100s\")",
+                 first ? first->name : "");
+    else if (find(b, "model.9.linear", ".weight"))
+        snprintf(what, sizeof what, "is a YOLO for classification");
+    else if (find(b, "model.22", ".proto.cv1.conv.weight"))
+        snprintf(what, sizeof what, "is a YOLOv8 for segmentation");
+    else if (find(b, "model.22.cv4.0.0", ".conv.weight"))
+        snprintf(what, sizeof what, "is a YOLOv8 for poses or rotated boxes");
+    else if (detect >= 0)
+        snprintf(what, sizeof what, "is another version of YOLO (its head is layer %d, not 22)", detect);
+    else
+        snprintf(what, sizeof what, "is another version of YOLO (no detection head at layer 22)");
+    refuse(b, what);
+}
+
+gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_error *err) {
+    *out = NULL;
+    if (precision == GV_PRECISION_BF16 && !gv_nn_has_bf16(NULL))
+        return gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
+    gv_error own = {0};
+    builder b = {.err = err ? err : &own};
+    b.status = gv_tensors_open(&b.file, path, b.err);
+    if (b.status != GV_OK) return b.status;
+    gv_yolo_net *n = b.net = gv_calloc2(1, sizeof *n);
+    if (n) n->path = strdup(path);
+    if (n && n->path) n->engine = gv_conv_engine_create(1);
+    if (!n || !n->engine) {
+        b.status = gv_fail(b.err, GV_ERR_MEMORY, "%s: no memory", path);
+        goto done;
+    }
+    n->bf16 = precision == GV_PRECISION_BF16;
+    check_kind(&b);
+    if (b.status == GV_OK) build(&b);
+done:
+    gv_tensors_close(b.file);
+    if (b.status != GV_OK)
+        gv_yolo_net_close(n);
+    else
+        *out = n;
+    return b.status;
+}
+
+void gv_yolo_net_close(gv_yolo_net *n) {
+    if (!n) return;
+    for (int i = 0; i < n->nsteps; i++) gv_conv_destroy(n->steps[i].conv);
+    gv_conv_engine_destroy(n->engine);
+    free(n->memory);
+    free(n->planes);
+    free(n->path);
+    free(n);
+}
+
+int gv_yolo_net_classes(const gv_yolo_net *n) {
+    return n->classes;
+}
+
+const char *gv_yolo_net_path(const gv_yolo_net *n) {
+    return n->path;
+}
+
+// ---- Planning for a size --------------------------------------------------------------------------------
+
+static int rows(const gv_yolo_net *n, const buffer *b) {
+    return n->height >> b->level;
+}
+
+static int columns(const gv_yolo_net *n, const buffer *b) {
+    return n->width >> b->level;
+}
+
+static size_t element(const gv_yolo_net *n, const buffer *b) {
+    return n->bf16 && !b->f32 ? 2 : 4;
+}
+
+static void touch(buffer *b, int when) {
+    if (b->last < 0) b->first = when;
+    b->last = when;
+}
+
+// Lifetimes in steps; outputs live to the end.
+static void find_lifetimes(gv_yolo_net *n) {
+    for (int i = 0; i < n->nbuffers; i++) n->buffers[i].last = -1;
+    touch(&n->buffers[n->input], 0);
+    for (int i = 0; i < n->nsteps; i++) {
+        step *s = &n->steps[i];
+        touch(&n->buffers[s->in.buffer], i);
+        touch(&n->buffers[s->out.buffer], i);
+    }
+    for (int i = 0; i < GV_YOLO_LEVELS; i++)
+        touch(&n->buffers[n->sides[i]], n->nsteps), touch(&n->buffers[n->scores[i]], n->nsteps);
+    for (int i = 0; i < n->nbuffers && n->keep_all; i++) n->buffers[i].first = 0, n->buffers[i].last = n->nsteps;
+}
+
+static bool overlap_in_time(const buffer *a, const buffer *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
+
+// First fit, buffers in the order of their making: the lowest offset at which no placed buffer of the same time lies.
+static size_t place_buffer(gv_yolo_net *n, int k) {
+    buffer *b = &n->buffers[k];
+    b->offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < k; i++) {
+            const buffer *o = &n->buffers[i];
+            if (!overlap_in_time(b, o) || b->offset >= o->offset + o->bytes || o->offset >= b->offset + b->bytes)
+                continue;
+            b->offset = o->offset + o->bytes;
+            moved = true;
+        }
+    }
+    return b->offset + b->bytes;
+}
+
+static size_t place_buffers(gv_yolo_net *n) {
+    size_t total = 0;
+    find_lifetimes(n);
+    for (int i = 0; i < n->nbuffers; i++) {
+        buffer *b = &n->buffers[i];
+        size_t channels = b->channels < BLOCK ? (size_t)b->channels : (size_t)(b->channels + BLOCK - 1) / BLOCK * BLOCK;
+        b->bytes = (channels * rows(n, b) * columns(n, b) * element(n, b) + 63) / 64 * 64;
+        size_t end = place_buffer(n, i);
+        if (end > total) total = end;
+    }
+    return total;
+}
+
+gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err) {
+    if (height == n->height && width == n->width) return GV_OK;
+    if (height < 32 || width < 32 || height > 4096 || width > 4096 || height % 32 || width % 32)
+        return gv_fail(err, GV_ERR_ARGUMENT, "%s: input of %d x %d, expected multiples of 32 up to 4096", n->path,
+                       width, height);
+    n->height = height;
+    n->width = width;
+    size_t scratch = 0, bytes = place_buffers(n);
+    gv_status status = GV_OK;
+    for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
+        step *s = &n->steps[i];
+        const buffer *in = &n->buffers[s->in.buffer];
+        if (s->op != CONVOLVE) continue;
+        status = gv_conv_resize(s->conv, rows(n, in), columns(n, in), err);
+        if (status == GV_OK && gv_conv_scratch(s->conv) > scratch) scratch = gv_conv_scratch(s->conv);
+    }
+    free(n->memory);
+    free(n->planes);
+    n->scratch = bytes;
+    n->memory = gv_calloc2(1, bytes + scratch);
+    n->planes = gv_calloc2((size_t)height * width, 3);
+    if (status == GV_OK && (!n->memory || !n->planes))
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for an input of %d x %d", n->path, width, height);
+    if (status != GV_OK) n->height = n->width = 0;
+    return status;
+}
+
+// ---- Running --------------------------------------------------------------------------------------------
+
+static void *address(const gv_yolo_net *n, place p) {
+    const buffer *b = &n->buffers[p.buffer];
+    return n->memory + b->offset + (size_t)p.channel * rows(n, b) * columns(n, b) * element(n, b);
+}
+
+uint8_t *gv_yolo_net_input(gv_yolo_net *n) {
+    return n->planes;
+}
+
+// Bytes to numbers from 0 to 1.
+static void convert_input(gv_yolo_net *n) {
+    float value[256];
+    uint16_t half[256];
+    for (int i = 0; i < 256; i++) value[i] = (float)i / 255;
+    gv_elements_bf16_from_f32(half, value, 256);
+    int64_t count = 3 * (int64_t)n->height * n->width;
+    float *f32 = address(n, (place){n->input, 0});
+    uint16_t *bf16 = address(n, (place){n->input, 0});
+    if (n->bf16)
+        for (int64_t i = 0; i < count; i++) bf16[i] = half[n->planes[i]];
+    else
+        for (int64_t i = 0; i < count; i++) f32[i] = value[n->planes[i]];
+}
+
+gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err) {
+    gv_status status = GV_OK;
+    convert_input(n);
+    for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
+        const step *s = &n->steps[i];
+        const buffer *b = &n->buffers[s->in.buffer];
+        const void *in = address(n, s->in);
+        void *out = address(n, s->out);
+        int blocks = s->channels / BLOCK;
+        if (s->op == CONVOLVE)
+            status = gv_conv_run_add(s->conv, 0, in, s->add ? address(n, s->addend) : NULL, out, n->memory + n->scratch,
+                                     err);
+        else if (s->op == UPSAMPLE)
+            gv_blocked_upsample2(out, in, blocks, rows(n, b), columns(n, b), n->bf16);
+        else
+            gv_blocked_max5(out, in, blocks, rows(n, b), columns(n, b), n->bf16);
+    }
+    return status;
+}
+
+gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level) {
+    int stride = 8 << level;
+    return (gv_yolo_level){.stride = stride,
+                           .height = n->height / stride,
+                           .width = n->width / stride,
+                           .sides = address(n, (place){n->sides[level], 0}),
+                           .scores = address(n, (place){n->scores[level], 0})};
+}
+
+void gv_yolo_net_keep_all(gv_yolo_net *n) {
+    n->keep_all = true;
+}
+
+float *gv_yolo_net_output_of(const gv_yolo_net *n, int layer, int *channels, int *height, int *width) {
+    place p = n->layer[layer];
+    const buffer *b = &n->buffers[p.buffer];
+    size_t pixels = (size_t)rows(n, b) * columns(n, b);
+    *channels = n->layer_channels[layer], *height = rows(n, b), *width = columns(n, b);
+    float *out = *channels ? gv_calloc2((size_t)*channels, pixels * sizeof *out) : NULL;
+    const unsigned char *data = address(n, p);
+    gv_dtype type = n->bf16 ? GV_BF16 : GV_F32;
+    for (int c = 0; out && c < *channels; c++)
+        for (size_t i = 0; i < pixels; i++) {
+            size_t from = ((size_t)(c / BLOCK) * pixels + i) * BLOCK + c % BLOCK;
+            gv_elements_to_f32(out + c * pixels + i, data + from * element(n, b), type, 1);
+        }
+    return out;
+}
+
+double gv_yolo_net_operations(const gv_yolo_net *n) {
+    double sum = 0;
+    for (int i = 0; i < n->nsteps; i++) {
+        const buffer *b = &n->buffers[n->steps[i].out.buffer];
+        sum += 2 * n->steps[i].work * rows(n, b) * columns(n, b);
+    }
+    return sum;
+}

@@ -1,0 +1,46 @@
+// yolo_net.h - the network of YOLOv8, n to x, straight from its .pt file (SPEC-perception.md 6.2).
+//
+// All sizes are read off the tensors' shapes; batch norm is folded into the convolutions. Images between layers are
+// blocked (nn/conv.h) and every concatenation is a place that its parts write to. The network is planned for one
+// input size at a time; weights stay packed when the size changes.
+//
+//     gv_yolo_net *net = NULL;
+//     gv_yolo_net_open(&net, "yolov8x.pt", GV_PRECISION_F32, &err);
+//     gv_yolo_net_resize(net, 384, 640, &err);
+//     ... fill gv_yolo_net_input(net) ...
+//     gv_yolo_net_run(net, &err);
+//     gv_yolo_level level = gv_yolo_net_level(net, 0);
+#pragma once
+#include "nn/linear.h"
+#include <stdint.h>
+
+typedef struct gv_yolo_net gv_yolo_net;
+// Anything but the weights of a YOLOv8 detector (another task, another version, numbers that are not finite) is an
+// error that says what was found. The element type in the file does not matter.
+gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_error *err);
+void gv_yolo_net_close(gv_yolo_net *n); // accepts NULL
+int gv_yolo_net_classes(const gv_yolo_net *n);
+const char *gv_yolo_net_path(const gv_yolo_net *n);
+
+// Height and width of the input: multiples of 32, up to 4096. Does nothing where the size is the one it has. After an
+// error the network has no size and must be given one.
+gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err);
+uint8_t *gv_yolo_net_input(gv_yolo_net *n); // [3, height, width] red, green, blue
+gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err);
+
+// What the detection head says at one of the three scales, for cell (y, x):
+// logit i of a list is at [i / 16, y, x, i % 16].
+enum { GV_YOLO_LEVELS = 3, GV_YOLO_BINS = 16 };
+typedef struct gv_yolo_level {
+    int stride;          // 8, 16, 32 px of the input
+    int height, width;   // cells
+    const float *sides;  // 64 logits: 16 bins for each of left, top, right, bottom
+    const float *scores; // one logit per class
+} gv_yolo_level;
+gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level); // valid until the next run or resize
+
+// A tensor inside, for tests: the output of model.N as [channels, height, width] of float32, to be freed. Only what no
+// later layer has overwritten makes sense: all of them with keep_all set before resizing.
+void gv_yolo_net_keep_all(gv_yolo_net *n);
+float *gv_yolo_net_output_of(const gv_yolo_net *n, int layer, int *channels, int *height, int *width);
+double gv_yolo_net_operations(const gv_yolo_net *n); // floating-point operations of the convolutions of a run

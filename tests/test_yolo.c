@@ -1,0 +1,451 @@
+// YOLOv8 against what the reference gives (SPEC-perception 6 and 8), and files it must refuse.
+#include "test.h"
+
+#include "formats/npz.h"
+#include "formats/tensors.h"
+#include "perception/boxes.h"
+#include "perception/letterbox.h"
+#include "perception/yolo.h"
+#include "perception/yolo_net.h"
+#include "video/video.h"
+#include <omp.h>
+#include <stdbool.h>
+#include <string.h>
+
+static const char *const RECORD = "reference/perception/yolov8n.npz";
+static const char *const WEIGHTS = "reference/perception/ckpt/yolov8n.pt";
+
+static void ok(gv_status s, const gv_error *err) {
+    if (s != GV_OK) fail_msg("%s", err->text);
+}
+
+static gv_npz *open_npz(const char *path) {
+    gv_npz *z = NULL;
+    gv_error err = {0};
+    ok(gv_npz_open(&z, path, &err), &err);
+    return z;
+}
+
+static float *read_f32(gv_npz *z, const char *name, int64_t *rows) {
+    gv_error err = {0};
+    float *p = gv_npz_read_f32(z, name, NULL, -1, rows, &err);
+    if (!p) fail_msg("%s", err.text);
+    return p;
+}
+
+typedef struct picture {
+    gv_video *video;
+    gv_image image;
+} picture;
+
+static picture open_picture(const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "reference/perception/images/%s.png", name);
+    const char *file = shared_path(path);
+    picture p = {0};
+    gv_error err = {0};
+    gv_frame f;
+    if (!file) fail_msg("%s is missing", path);
+    ok(gv_video_open(&p.video, file, NULL, &err), &err);
+    ok(gv_video_next(p.video, &f, &err), &err);
+    p.image = (gv_image){f.rgb, f.width, f.height, f.stride};
+    return p;
+}
+
+// ---- Parts ----------------------------------------------------------------------------------------------
+
+static void sizes_of_the_letterbox(void **state) {
+    (void)state;
+    gv_npz *z = open_npz(need_shared("reference/perception/yolo-parts.npz"));
+    gv_error err = {0};
+    int64_t rows = 0;
+    double *r = gv_npz_read_f64(z, "letterbox", NULL, -1, &rows, &err);
+    assert_true(r && rows == 17);
+    for (int i = 0; i < rows; i++, r += 7) {
+        gv_letterbox l = gv_letterbox_for((int)r[1], (int)r[0]);
+        assert_int_equal(l.height, r[2]);
+        assert_int_equal(l.width, r[3]);
+        assert_int_equal(l.left, r[4]);
+        assert_int_equal(l.top, r[5]);
+        assert_true(fabs(l.gain - r[6]) < 1e-9);
+    }
+    free(r - 7 * rows);
+    gv_npz_close(z);
+}
+
+static void suppression(void **state) {
+    (void)state;
+    enum { N = 240 };
+    gv_npz *z = open_npz(need_shared("reference/perception/yolo-parts.npz"));
+    gv_error err = {0};
+    int64_t n = 0;
+    float *box = read_f32(z, "nms_boxes", &n), *score = read_f32(z, "nms_scores", &n);
+    assert_int_equal(n, N);
+    int order[N], kept[N];
+    float sorted[N][4];
+    for (int i = 0; i < N; i++) { // stable insertion
+        int k = i;
+        for (; k > 0 && score[order[k - 1]] < score[i]; k--) order[k] = order[k - 1];
+        order[k] = i;
+    }
+    for (int i = 0; i < N; i++) memcpy(sorted[i], box + 4 * order[i], sizeof sorted[i]);
+    static const struct {
+        const char *name;
+        double overlap;
+    } cases[] = {{"nms_keep_0.30", 0.3}, {"nms_keep_0.45", 0.45}, {"nms_keep_0.70", 0.7}};
+    for (int c = 0; c < 3; c++) {
+        int64_t expected = 0;
+        int32_t *keep = gv_npz_read_i32(z, cases[c].name, NULL, -1, &expected, &err);
+        assert_non_null(keep);
+        assert_int_equal(gv_box_suppress(kept, (const float(*)[4])sorted, N, cases[c].overlap, N), expected);
+        for (int i = 0; i < expected; i++) assert_int_equal(order[kept[i]], keep[i]);
+        assert_int_equal(gv_box_suppress(kept, (const float(*)[4])sorted, N, cases[c].overlap, 7), 7);
+        free(keep);
+    }
+    free(box);
+    free(score);
+    gv_npz_close(z);
+}
+
+static void letterbox_pixels(void **state) {
+    (void)state;
+    gv_npz *z = open_npz(need_shared(RECORD));
+    picture p = open_picture("messi5");
+    gv_letterbox l = gv_letterbox_for(p.image.width, p.image.height);
+    float *expected = read_f32(z, "letterbox", NULL);
+    size_t plane = (size_t)l.width * l.height;
+    uint8_t *mine = malloc(3 * plane);
+    gv_letterbox_apply(mine, l, &p.image);
+    for (size_t i = 0; i < 3 * plane; i++) assert_int_equal(mine[i % 3 * plane + i / 3], expected[i]);
+    free(mine);
+    free(expected);
+    gv_video_close(p.video);
+    gv_npz_close(z);
+}
+
+// ---- The network ----------------------------------------------------------------------------------------
+
+typedef struct deviation {
+    double most, rms; // relative to the largest of the expected numbers, and to their root mean square
+} deviation;
+
+static void compare(deviation *d, const float *a, const float *b, size_t n) {
+    double most = 0, sum = 0, apart = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)b[i]));
+        sum += (double)b[i] * b[i];
+        apart += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    }
+    d->most = fmax(d->most, max_abs_diff(a, b, n) / most);
+    d->rms = fmax(d->rms, sqrt(apart / sum));
+}
+
+// [144, h, w] of a level as the record has it.
+static float *plain_level(const gv_yolo_net *net, int level, size_t *count) {
+    gv_yolo_level l = gv_yolo_net_level(net, level);
+    size_t cells = (size_t)l.height * l.width, channels = 64 + (size_t)gv_yolo_net_classes(net);
+    float *out = malloc(channels * cells * sizeof *out);
+    for (size_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < cells; i++) {
+            const float *from = c < 64 ? l.sides : l.scores;
+            size_t k = c < 64 ? c : c - 64;
+            out[c * cells + i] = from[(k / 16 * cells + i) * 16 + k % 16];
+        }
+    *count = channels * cells;
+    return out;
+}
+
+static gv_yolo_net *open_net(const char *path, gv_precision precision) {
+    gv_error err = {0};
+    gv_yolo_net *net = NULL;
+    ok(gv_yolo_net_open(&net, path, precision, &err), &err);
+    return net;
+}
+
+static void run_on(gv_yolo_net *net, const gv_image *image) {
+    gv_error err = {0};
+    gv_letterbox l = gv_letterbox_for(image->width, image->height);
+    ok(gv_yolo_net_resize(net, l.height, l.width, &err), &err);
+    gv_letterbox_apply(gv_yolo_net_input(net), l, image);
+    ok(gv_yolo_net_run(net, &err), &err);
+}
+
+static void check_levels(deviation *d, const gv_yolo_net *net, gv_npz *z) {
+    for (int i = 0; i < 3; i++) {
+        char name[16];
+        size_t n;
+        snprintf(name, sizeof name, "raw%d", i);
+        float *mine = plain_level(net, i, &n), *expected = read_f32(z, name, NULL);
+        assert_int_equal(gv_npz_find(z, name)->count, n);
+        compare(d, mine, expected, n);
+        free(mine);
+        free(expected);
+    }
+}
+
+// The first channels of layers 2, 9 and 15.
+static void check_layers(deviation *d, const gv_yolo_net *net, gv_npz *z) {
+    for (int i = 0; i < 3; i++) {
+        const int layer = (int[]){2, 9, 15}[i];
+        char name[16];
+        int c, h, w;
+        snprintf(name, sizeof name, "mid_layer%d", layer);
+        const gv_array *a = gv_npz_find(z, name);
+        float *mine = gv_yolo_net_output_of(net, layer, &c, &h, &w), *expected = read_f32(z, name, NULL);
+        assert_true(mine && a->shape[0] <= c && a->shape[1] == h && a->shape[2] == w);
+        compare(d, mine, expected, (size_t)a->count);
+        free(mine);
+        free(expected);
+    }
+}
+
+// Random weights amplify rounding (float32's 6e-8 becomes 1e-5), so bfloat16's 4e-3 is seen much enlarged.
+static void network_outputs(void **state) {
+    (void)state;
+    gv_npz *z = open_npz(need_shared(RECORD));
+    picture p = open_picture("messi5");
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        if (bf16 && !gv_nn_has_bf16(NULL)) continue;
+        gv_yolo_net *net = open_net(need_shared(WEIGHTS), bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32);
+        gv_yolo_net_keep_all(net);
+        run_on(net, &p.image);
+        deviation d = {0};
+        check_levels(&d, net, z);
+        check_layers(&d, net, z);
+        printf("%s: %.2g of the largest, %.2g rms\n", bf16 ? "bfloat16" : "float32", d.most, d.rms);
+        assert_true(d.most < (bf16 ? 0.25 : 1e-4));
+        assert_true(d.rms < (bf16 ? 0.1 : 3e-5));
+        gv_yolo_net_close(net);
+    }
+    gv_video_close(p.video);
+    gv_npz_close(z);
+}
+
+// Planned for one size, then for another and back: the same bits, as with one thread or two, or with all tensors kept.
+static void same_bits_again(void **state) {
+    (void)state;
+    const char *weights = need_shared(WEIGHTS);
+    picture p = open_picture("messi5"), other = open_picture("basketball1");
+    size_t n, m;
+    gv_yolo_net *net = open_net(weights, GV_PRECISION_F32), *kept = open_net(weights, GV_PRECISION_F32);
+    omp_set_num_threads(2);
+    run_on(net, &p.image);
+    float *first = plain_level(net, 0, &n);
+    run_on(net, &other.image);
+    omp_set_num_threads(1);
+    run_on(net, &p.image);
+    float *again = plain_level(net, 0, &m);
+    assert_true(n == m && !memcmp(first, again, n * sizeof *first));
+    free(again);
+    gv_yolo_net_keep_all(kept);
+    run_on(kept, &p.image);
+    again = plain_level(kept, 0, &m);
+    assert_true(n == m && !memcmp(first, again, n * sizeof *first));
+    omp_set_num_threads(2);
+    free(first);
+    free(again);
+    gv_yolo_net_close(net);
+    gv_yolo_net_close(kept);
+    gv_video_close(p.video);
+    gv_video_close(other.video);
+}
+
+// ---- Detections -----------------------------------------------------------------------------------------
+
+typedef struct detections {
+    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+    int n;
+} detections;
+
+static void detect(detections *d, const char *path, gv_precision precision, const gv_image *image) {
+    gv_yolo *y = NULL;
+    gv_error err = {0};
+    ok(gv_yolo_open(&y, path, precision, &err), &err);
+    ok(gv_yolo_detect(y, image, d->box, d->score, GV_YOLO_MAX, &d->n, &err), &err);
+    gv_yolo_close(y);
+}
+
+// Random weights: hundreds of boxes, many decisions within 1e-4 of tipping. The reference itself moves by 9e-6 and
+// 0.002 px between float32 and float64 (noise.json).
+static void recorded_detections(void **state) {
+    (void)state;
+    static const char *const names[] = {"basketball1", "messi5", "tennis000", "tennis120", "tennis250"};
+    const char *weights = need_shared(WEIGHTS);
+    gv_npz *z = open_npz(need_shared(RECORD));
+    static detections d;
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        int64_t rows = 0;
+        picture p = open_picture(names[i]);
+        snprintf(name, sizeof name, "dets_%s", names[i]);
+        float *expected = read_f32(z, name, &rows);
+        detect(&d, weights, GV_PRECISION_F32, &p.image);
+        assert_int_equal(d.n, rows);
+        double box = 0, score = 0;
+        for (int k = 0; k < rows; k++) {
+            box = fmax(box, max_abs_diff(d.box[k], expected + 6 * k, 4));
+            score = fmax(score, fabs(d.score[k] - expected[6 * k + 4]));
+        }
+        printf("%s: %d people, boxes %.2g px, scores %.2g\n", names[i], d.n, box, score);
+        assert_true(box < 0.05 && score < 1e-4);
+        free(expected);
+        gv_video_close(p.video);
+    }
+    gv_npz_close(z);
+}
+
+static void fewer_than_found(void **state) {
+    (void)state;
+    const char *weights = need_shared(WEIGHTS);
+    picture p = open_picture("messi5");
+    static detections d;
+    gv_yolo *y = NULL;
+    gv_error err = {0};
+    ok(gv_yolo_open(&y, weights, GV_PRECISION_F32, &err), &err);
+    ok(gv_yolo_detect(y, &p.image, d.box, d.score, 5, &d.n, &err), &err);
+    assert_int_equal(d.n, 5);
+    assert_true(d.score[0] >= d.score[4]);
+    uint8_t grey[3] = {114, 114, 114}; // one pixel
+    gv_image tiny = {grey, 1, 1, 3}, none = {grey, 0, 1, 3};
+    ok(gv_yolo_detect(y, &tiny, d.box, d.score, GV_YOLO_MAX, &d.n, &err), &err);
+    for (int i = 0; i < d.n; i++)
+        for (int c = 0; c < 4; c++) assert_true(d.box[i][c] >= 0 && d.box[i][c] <= 1);
+    assert_int_equal(gv_yolo_detect(y, &none, d.box, d.score, GV_YOLO_MAX, &d.n, &err), GV_ERR_ARGUMENT);
+    gv_yolo_close(y);
+    gv_video_close(p.video);
+}
+
+// ---- Files that are something else ----------------------------------------------------------------------
+
+// A copy of the recorded network in float32, where `change` may spoil or rename tensors (false: left out).
+static void write_changed(const char *path, bool (*change)(gv_tensor_view *)) {
+    gv_error err = {0};
+    gv_tensors *w = NULL;
+    ok(gv_tensors_open(&w, shared_path(WEIGHTS), &err), &err);
+    int n = 0, count = gv_tensors_count(w);
+    gv_tensor_view *v = calloc((size_t)count, sizeof *v);
+    for (int i = 0; i < count; i++) {
+        const gv_tensor *t = gv_tensors_at(w, i);
+        v[n] = (gv_tensor_view){.name = t->name, .ndim = t->ndim};
+        memcpy(v[n].shape, t->shape, sizeof t->shape);
+        v[n].data = gv_tensors_read_f32(w, t->name, NULL, -1, &err);
+        assert_non_null(v[n].data);
+        n += !change || change(&v[n]);
+    }
+    ok(gv_safetensors_write(path, v, n, GV_F32, NULL, &err), &err);
+    for (int i = 0; i < n; i++) free((void *)v[i].data);
+    free(v);
+    gv_tensors_close(w);
+}
+
+static bool spoil_weight(gv_tensor_view *v) {
+    if (!strcmp(v->name, "model.6.m.1.cv2.conv.weight")) ((float *)v->data)[77] = NAN;
+    return true;
+}
+
+static bool spoil_variance(gv_tensor_view *v) {
+    if (!strcmp(v->name, "model.9.cv1.bn.running_var")) ((float *)v->data)[3] = -1;
+    return true;
+}
+
+static bool leave_out(gv_tensor_view *v) {
+    return strcmp(v->name, "model.21.cv2.bn.bias") != 0;
+}
+
+static bool to_segmentation(gv_tensor_view *v) {
+    if (!strcmp(v->name, "model.22.dfl.conv.weight")) v->name = "model.22.proto.cv1.conv.weight";
+    return true;
+}
+
+static bool to_pose(gv_tensor_view *v) {
+    if (!strcmp(v->name, "model.22.dfl.conv.weight")) v->name = "model.22.cv4.0.0.conv.weight";
+    return true;
+}
+
+static bool to_version(gv_tensor_view *v) { // as if the head were layer 23
+    if (!strcmp(v->name, "model.22.dfl.conv.weight")) v->name = "model.23.dfl.conv.weight";
+    if (!strcmp(v->name, "model.22.cv2.0.0.conv.weight")) v->name = "model.23.cv2.0.0.conv.weight";
+    return true;
+}
+
+static bool drop_channels(gv_tensor_view *v) {
+    if (!strcmp(v->name, "model.12.m.0.cv1.conv.weight")) v->shape[0] -= 16;
+    return true;
+}
+
+static void expect_refusal(const char *path, const char *says) {
+    gv_yolo *y = NULL;
+    gv_error err = {0};
+    assert_int_not_equal(gv_yolo_open(&y, path, GV_PRECISION_F32, &err), GV_OK);
+    assert_null(y);
+    if (!strstr(err.text, says) || strchr(err.text, '\n')) fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+    printf("%s\n", strrchr(err.text, '/') ? strrchr(err.text, '/') + 1 : err.text);
+}
+
+static void other_files_are_refused(void **state) {
+    (void)state;
+    need_shared(WEIGHTS);
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/gv-test-yolo-%d.safetensors", (int)getpid());
+    static const struct {
+        bool (*change)(gv_tensor_view *);
+        const char *says;
+    } cases[] = {
+        {spoil_weight, "\"model.6.m.1.cv2.conv.weight\" has a number that is not finite"},
+        {spoil_variance, "\"model.9.cv1.bn.running_var\" is negative"},
+        {leave_out, "has no tensor \"model.21.cv2.bn.bias\""},
+        {to_segmentation, "segmentation"},
+        {to_pose, "poses"},
+        {to_version, "its head is layer 23"},
+        {drop_channels, "another width"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_changed(path, cases[i].change);
+        expect_refusal(path, cases[i].says);
+    }
+    unlink(path);
+    expect_refusal(need_shared("reference/perception/ckpt/vitpose-tiny.pth"), "has no tensor \"model.0.conv.weight\"");
+    expect_refusal("/nonexistent.pt", "/nonexistent.pt");
+}
+
+static void truncated_file_is_refused(void **state) {
+    (void)state;
+    FILE *f = fopen(need_shared(WEIGHTS), "rb");
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/gv-test-yolo-%d.pt", (int)getpid());
+    FILE *out = fopen(path, "wb");
+    static char half[3000000];
+    assert_int_equal(fread(half, 1, sizeof half, f), sizeof half);
+    assert_int_equal(fwrite(half, 1, sizeof half, out), sizeof half);
+    fclose(f);
+    fclose(out);
+    expect_refusal(path, path + 5);
+    unlink(path);
+}
+
+// float32 instead of float16, another container: the same numbers.
+static void element_type_does_not_matter(void **state) {
+    (void)state;
+    const char *weights = need_shared(WEIGHTS);
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/gv-test-yolo-f32-%d.safetensors", (int)getpid());
+    write_changed(path, NULL);
+    picture p = open_picture("messi5");
+    static detections a, b;
+    detect(&a, weights, GV_PRECISION_F32, &p.image);
+    detect(&b, path, GV_PRECISION_F32, &p.image);
+    assert_true(a.n == b.n && !memcmp(a.box, b.box, sizeof a.box) && !memcmp(a.score, b.score, sizeof a.score));
+    unlink(path);
+    gv_video_close(p.video);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_of_the_letterbox),    cmocka_unit_test(suppression),
+        cmocka_unit_test(letterbox_pixels),          cmocka_unit_test(network_outputs),
+        cmocka_unit_test(same_bits_again),           cmocka_unit_test(recorded_detections),
+        cmocka_unit_test(fewer_than_found),          cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(truncated_file_is_refused), cmocka_unit_test(element_type_does_not_matter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
