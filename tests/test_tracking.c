@@ -3,6 +3,7 @@
 #include "formats/npz.h"
 #include "perception/assignment.h"
 #include "perception/boxes.h"
+#include "perception/detected.h"
 #include "perception/history.h"
 #include "perception/kalman.h"
 #include "perception/search.h"
@@ -199,6 +200,101 @@ static void tracker_equals_the_reference(void **state) {
     compare_tracks(path, "moving");
 }
 
+// The recorded tracks of one identity through the box law: what the whole flow must give.
+static void expect_person(const gv_tracks *t, const float *rows, int64_t n, int id, bool whole, int frames) {
+    gv_error err = {0};
+    float *box = calloc((size_t)frames, 4 * sizeof *box), xys[3];
+    uint8_t *observed = calloc((size_t)frames, 1);
+    int first = -1, last = -1;
+    for (int64_t r = 0; r < n; r++) {
+        int f = (int)rows[8 * r];
+        if ((int)rows[8 * r + 5] != id) continue;
+        memcpy(box + 4 * f, rows + 8 * r + 1, 4 * sizeof *box);
+        observed[last = f] = 1;
+        if (first < 0) first = f;
+    }
+    if (whole) first = 0, last = frames - 1;
+    int count = last - first + 1, k = 0;
+    gv_box_fill_gaps(box + 4 * first, observed + first, count);
+    assert_int_equal(gv_box_smooth(box + 4 * first, count, &err), GV_OK);
+    for (; k < t->count; k++)
+        if (t->person[k].first == first && t->person[k].frames == count &&
+            max_abs_diff(t->person[k].bbx_xyxy, box + 4 * first, 4 * (size_t)count) < 1e-2)
+            break;
+    if (k == t->count) fail_msg("identity %d is missing or differs", id);
+    for (int i = 0; i < count; i++) {
+        gv_box_square(xys, box + 4 * (first + i));
+        assert_true(max_abs_diff(t->person[k].bbx_xys + 3 * i, xys, 3) < 2e-2);
+        assert_int_equal(t->person[k].observed[i], observed[first + i]);
+    }
+    free(box);
+    free(observed);
+}
+
+static void detections_become_people(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_npz *z = NULL;
+    assert_int_equal(gv_npz_open(&z, need_shared("reference/perception/botsort.npz"), &err), GV_OK);
+    int64_t dets = 0, frames = 0, rows = 0;
+    float *d = gv_npz_read_f32(z, "moving_dets", (int64_t[]){-1, 6}, 2, &dets, &err);
+    double *warps = gv_npz_read_f64(z, "moving_warps", (int64_t[]){-1, 2, 3}, 3, &frames, &err);
+    float *want = gv_npz_read_f32(z, "moving_tracks", (int64_t[]){-1, 8}, 2, &rows, &err);
+    assert_true(d && warps && want);
+    for (int whole = 0; whole < 2; whole++) {
+        gv_detected *p = NULL;
+        gv_tracks t;
+        gv_detected_options opt = {.whole_video = whole, .min_seconds = 0.05f};
+        assert_int_equal(gv_detected_create(&p, &opt, 1280, 720, &err), GV_OK);
+        int64_t at = 0;
+        for (int f = 0; f < frames; f++) {
+            float boxes[64][4], scores[64];
+            int n = 0;
+            for (; at < dets && (int)d[at * 6] == f; at++, n++) {
+                memcpy(boxes[n], d + at * 6 + 1, sizeof boxes[n]);
+                scores[n] = d[at * 6 + 5];
+            }
+            assert_int_equal(gv_detected_frame(p, (const float(*)[4])boxes, scores, n, f / 30.0, &err), GV_OK);
+            assert_int_equal(gv_detected_boxes(p, boxes, 2), n < 2 ? n : 2);
+        }
+        assert_int_equal(gv_detected_finish(p, (const double(*)[2][3])warps, &t, &err), GV_OK);
+        assert_int_equal(t.frames, frames);
+        int seen[64] = {0}, people = 0;
+        for (int64_t r = 0; r < rows; r++) seen[(int)want[8 * r + 5]]++;
+        for (int id = 0; id < 64; id++)
+            if (seen[id] >= 2) expect_person(&t, want, rows, id, whole, (int)frames), people++;
+        assert_int_equal(t.count, people);
+        for (int i = 1; i < t.count; i++) assert_true(t.person[i - 1].prominence >= t.person[i].prominence);
+        gv_tracks_free(&t);
+        gv_detected_destroy(p);
+    }
+    free(d), free(warps), free(want);
+    gv_npz_close(z);
+}
+
+static void few_or_no_detections(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_detected *p = NULL;
+    gv_tracks t;
+    assert_int_equal(gv_detected_create(&p, NULL, 640, 480, &err), GV_OK);
+    assert_int_equal(gv_detected_finish(p, NULL, &t, &err), GV_OK);
+    assert_true(t.count == 0 && t.frames == 0);
+    gv_tracks_free(&t);
+    gv_detected_destroy(p);
+    assert_int_equal(gv_detected_create(&p, NULL, 640, 480, &err), GV_OK);
+    for (int f = 0; f < 90; f++) { // one for half a second, one for two seconds, one never sure enough
+        const float boxes[3][4] = {{0, 0, 40, 90}, {200, 100, 280, 300}, {400, 100, 480, 300}};
+        const float scores[3] = {f < 15 ? 0.9f : 0.2f, f < 60 ? 0.8f : 0.4f, 0.5f};
+        assert_int_equal(gv_detected_frame(p, boxes, scores, 3, f / 30.0, &err), GV_OK);
+    }
+    assert_int_equal(gv_detected_finish(p, NULL, &t, &err), GV_OK);
+    assert_true(t.count == 1 && t.person[0].first == 0 && t.person[0].frames == 60 && t.frames == 90);
+    assert_true(fabs(t.person[0].bbx_xys[0] - 240) < 0.5 && t.person[0].kp2d[2] == 0);
+    gv_tracks_free(&t);
+    gv_detected_destroy(p);
+}
+
 enum { W = 640, H = 480 };
 static uint8_t picture[W * H * 3];
 
@@ -309,6 +405,8 @@ int main(void) {
         cmocka_unit_test(boxes_follow_the_law),
         cmocka_unit_test(one_track_follows_the_law),
         cmocka_unit_test(tracker_equals_the_reference),
+        cmocka_unit_test(detections_become_people),
+        cmocka_unit_test(few_or_no_detections),
         cmocka_unit_test(search_covers_and_prefers_change),
         cmocka_unit_test(search_of_tiny_and_huge_pictures),
         cmocka_unit_test(histories_fill_gaps_and_distrust_glitches),

@@ -43,10 +43,27 @@ gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float 
     h->last_sec = time_sec;
     h->seen++;
     gv_sighting *s = &h->item[h->count - 1];
-    memcpy(s->kp2d, kp2d, sizeof s->kp2d);
+    if (kp2d) memcpy(s->kp2d, kp2d, sizeof s->kp2d);
     memcpy(s->box, box, sizeof s->box);
     s->observed = 1;
     return GV_OK;
+}
+
+gv_status gv_history_extend(gv_history *h, int frames, gv_error *err) {
+    assert(frames >= h->first + h->count);
+    gv_sighting *item = gv_calloc2((size_t)frames, sizeof *item);
+    if (!item) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames of a person", frames);
+    if (h->count) memcpy(item + h->first, h->item, (size_t)h->count * sizeof *item);
+    free(h->item);
+    h->item = item;
+    h->room = h->count = frames;
+    h->first = 0;
+    return GV_OK;
+}
+
+double gv_history_seconds(const gv_history *h) {
+    double span = h->last_sec - h->first_sec;
+    return h->count > 1 ? span * h->count / (h->count - 1) : 0;
 }
 
 static float apart(const float *a, const float *b) {
@@ -84,17 +101,17 @@ void gv_history_distrust_glitches(gv_history *h) {
     }
 }
 
-// Points of unseen frames: linear between the sightings around them, confidence 0.
+// Points of unseen frames: linear between the sightings around them, the nearest ones at the ends; confidence 0.
 static void fill_points(gv_history *h) {
-    for (int i = 0, last = 0; i < h->count; i++) {
-        if (!h->item[i].observed) continue;
+    int last = -1;
+    for (int i = 0; i <= h->count; i++) {
+        if (i < h->count && !h->item[i].observed) continue;
+        const gv_sighting *a = last < 0 ? h->item + i : h->item + last, *b = i == h->count ? a : h->item + i;
+        if (last < 0 && i == h->count) return; // never seen
         for (int k = last + 1; k < i; k++) {
             float f = (float)(k - last) / (float)(i - last);
             for (int j = 0; j < 17; j++)
-                for (int c = 0; c < 2; c++) {
-                    float a = h->item[last].kp2d[j][c], b = h->item[i].kp2d[j][c];
-                    h->item[k].kp2d[j][c] = a + f * (b - a);
-                }
+                for (int c = 0; c < 2; c++) h->item[k].kp2d[j][c] = a->kp2d[j][c] + f * (b->kp2d[j][c] - a->kp2d[j][c]);
         }
         last = i;
     }
@@ -131,4 +148,33 @@ void gv_person_free(gv_person *p) {
     free(p->bbx_xys);
     free(p->observed);
     *p = (gv_person){0};
+}
+
+static int by_prominence(const void *x, const void *y) {
+    const gv_person *a = x, *b = y;
+    if (a->prominence != b->prominence) return a->prominence < b->prominence ? 1 : -1;
+    return a->first - b->first;
+}
+
+gv_status gv_histories_finish(gv_history *h, int n, int width, int height, gv_tracks *out, gv_error *err) {
+    out->count = 0;
+    out->person = gv_calloc2((size_t)n, sizeof *out->person);
+    if (!out->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", n);
+    gv_status status = GV_OK;
+    for (int i = 0; i < n && status == GV_OK; i++) {
+        status = gv_history_finish(&h[i], width, height, &out->person[i], err);
+        gv_history_free(&h[i]);
+        out->count++;
+    }
+    if (status != GV_OK)
+        gv_tracks_free(out);
+    else
+        qsort(out->person, (size_t)n, sizeof *out->person, by_prominence);
+    return status;
+}
+
+void gv_tracks_free(gv_tracks *t) {
+    for (int i = 0; i < t->count; i++) gv_person_free(&t->person[i]);
+    free(t->person);
+    *t = (gv_tracks){0};
 }

@@ -20,9 +20,15 @@ typedef struct gv_history {
 
 void gv_history_free(gv_history *h); // leaves a zeroed struct
 
-// `frame` must lie beyond the last one added.
+// `frame` must lie beyond the last one added. kp2d may be NULL: a box alone.
 gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float box[4],
                          gv_error *err);
+
+// Unseen frames before and after, so that the history is frames 0 .. frames - 1.
+gv_status gv_history_extend(gv_history *h, int frames, gv_error *err);
+
+// Seconds from the first sighting to the last; each lasts until the next one.
+double gv_history_seconds(const gv_history *h);
 
 // Confidences of obvious glitches become at most 0.3: a joint that jumps by more than a quarter of the body's height
 // for one frame and comes back, and both legs swapped for one frame.
@@ -32,3 +38,6 @@ void gv_history_distrust_glitches(gv_history *h);
 // (SPEC.md 12.1), prominence relative to a picture of width x height.
 gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err);
 void gv_person_free(gv_person *p); // leaves a zeroed struct
+
+// The final form of n histories, which are freed, most prominent first. On error nothing is left in `out`.
+gv_status gv_histories_finish(gv_history *h, int n, int width, int height, gv_tracks *out, gv_error *err);

@@ -128,17 +128,12 @@ void gv_people_destroy(gv_people *p) {
     free(p);
 }
 
-static double seconds(const gv_history *h) { // a sighting lasts until the next one
-    double span = h->last_sec - h->first_sec;
-    return h->count > 1 ? span * h->count / (h->count - 1) : 0;
-}
-
 // Keeps the history if it is long enough and no mere string of glimpses (seen in half of its frames); frees the
 // rest of the track.
 static gv_status close_track(gv_people *p, track *t, gv_error *err) {
     gv_status status = GV_OK;
     bool keep = t->history.seen >= 2 && 2 * t->history.seen >= t->history.count &&
-                seconds(&t->history) >= p->opt.min_seconds - 1e-6;
+                gv_history_seconds(&t->history) >= p->opt.min_seconds - 1e-6;
     if (keep && p->closed_count == p->closed_room) {
         int room = p->closed_room ? 2 * p->closed_room : 16;
         gv_history *more = gv_calloc2((size_t)room, sizeof *more);
@@ -544,12 +539,6 @@ int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max) {
 
 // ------------------------------------------------------------------------------------------------- finish
 
-static int by_prominence(const void *a, const void *b) {
-    const gv_person *x = a, *y = b;
-    if (x->prominence != y->prominence) return x->prominence < y->prominence ? 1 : -1;
-    return (x->first > y->first) - (x->first < y->first);
-}
-
 // The share of a's box that lies in b's, 0 where b is not there; mean over the frames in which a was seen.
 static double share_inside(const gv_person *a, const gv_person *b) {
     double sum = 0, seen = 0;
@@ -604,26 +593,10 @@ gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
     }
     p->count = 0;
     if (status != GV_OK) return status;
-    out->person = gv_calloc2((size_t)p->closed_count, sizeof *out->person);
-    if (!out->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", p->closed_count);
-    for (int i = 0; i < p->closed_count && status == GV_OK; i++) {
-        status = gv_history_finish(&p->closed[i], p->width, p->height, &out->person[i], err);
-        gv_history_free(&p->closed[i]);
-        out->count++;
-    }
-    if (status != GV_OK) {
-        gv_tracks_free(out);
-        return status;
-    }
-    qsort(out->person, (size_t)out->count, sizeof *out->person, by_prominence);
+    status = gv_histories_finish(p->closed, p->closed_count, p->width, p->height, out, err);
+    if (status != GV_OK) return status;
     drop_second_readings(out);
     p->closed_count = 0;
     while (p->opt.max_people > 0 && out->count > p->opt.max_people) gv_person_free(&out->person[--out->count]);
     return GV_OK;
-}
-
-void gv_tracks_free(gv_tracks *t) {
-    for (int i = 0; i < t->count; i++) gv_person_free(&t->person[i]);
-    free(t->person);
-    *t = (gv_tracks){0};
 }
