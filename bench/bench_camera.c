@@ -1,6 +1,6 @@
 // bench_camera.c - speed and error of the camera's rotation, beside OpenCV's KLT and a rotation RANSAC.
 //
-//     build/bench/bench_camera VIDEO [FOCAL_PX [TRUTH.npz]]
+//     build/bench/bench_camera VIDEO [FOCAL_PX [TRUTH.npz]]        FOCAL_PX 0: found from the video
 //
 // Frames are decoded first and not counted. "cpu" is this thread's processor time, which a busy machine does not
 // spoil. The peer (peer_camera.py, one thread) runs on the same frames where /usr/bin/python3 has cv2.
@@ -45,11 +45,15 @@ static uint8_t *read_frames(const char *path, int *w, int *h, int *n, gv_error *
 static double run(const uint8_t *rgb, int w, int h, int n, double focal, gv_camera_path *path, gv_error *err) {
     gv_odometry *o = NULL;
     double start = cpu_now();
-    gv_status s = gv_odometry_create(&o, w, h, focal, err);
+    gv_optics optics;
+    gv_status s = gv_optics_pinhole(&optics, focal > 0 ? focal : gv_focal_default(w, h), w, h,
+                                    focal > 0 ? GV_FOCAL_GIVEN : GV_FOCAL_DIAGONAL, GV_FOCAL_DEFAULT_SD, err);
+    if (s == GV_OK) s = gv_odometry_create(&o, w, h, &optics, err);
     for (int f = 0; s == GV_OK && f < n; f++)
         s = gv_odometry_frame(o, rgb + (size_t)f * 3 * (size_t)w * (size_t)h, 3 * w, NULL, 0, err);
     if (s == GV_OK) s = gv_odometry_finish(o, path, err);
     gv_odometry_destroy(o);
+    gv_optics_free(&optics);
     return s == GV_OK ? cpu_now() - start : -1;
 }
 
@@ -94,7 +98,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bench_camera: %s\n", err.text[0] ? err.text : "no frames");
         return 1;
     }
-    double focal = argc > 2 ? atof(argv[2]) : gv_focal_default(w, h), least = INFINITY, most = 0;
+    double focal = argc > 2 ? atof(argv[2]) : 0, least = INFINITY, most = 0;
     gv_camera_path path = {0};
     for (int r = 0; r < RUNS; r++) {
         gv_camera_path_free(&path);
@@ -108,6 +112,8 @@ int main(int argc, char **argv) {
     double ms = 1e3 * least / n;
     printf("ours cpu %6.2f ms/frame  (%dx%d, %d frames, slowest of %d runs %.2f) = %.1f frames/s on one core%s\n", ms,
            w, h, n, RUNS, 1e3 * most / n, 1e3 / ms, path.is_static ? ", camera stands still" : "");
+    printf("focal length %.1f px, %s, relative error about %.3f\n", path.focal_px,
+           gv_focal_origin_text(path.focal_origin), path.focal_sd);
     gv_npz *z = NULL;
     double *truth = NULL, step, drift;
     int64_t frames = 0;
@@ -117,7 +123,7 @@ int main(int argc, char **argv) {
         errors(&path, truth, &step, &drift);
         printf("ours error: frame to frame %.4f deg RMS, drift at most %.3f deg\n", step, drift);
     }
-    peer(argv[1], focal, argc > 3 ? argv[3] : NULL, ms);
+    peer(argv[1], focal > 0 ? focal : path.focal_px, argc > 3 ? argv[3] : NULL, ms);
     gv_npz_close(z);
     gv_camera_path_free(&path);
     free(truth), free(rgb);

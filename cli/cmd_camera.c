@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
-#include "camera/intrinsics.h"
+#include "camera/choose_optics.h"
 #include "camera/odometry.h"
 #include "formats/npz.h"
 #include "formats/observations.h"
@@ -16,7 +16,6 @@
 #include <string.h>
 
 enum { PEOPLE_MAX = 32 };
-static const float UNSURE = 0.2f; // confidence below which frames are named
 
 static const char help[] =
     "usage: gvhmr camera VIDEO -o CAM.npz [options]\n\n"
@@ -24,8 +23,10 @@ static const char help[] =
     "ignored by themselves; --people makes it surer. A camera that stands still is recognised.\n\n"
     "  -o, --output FILE         where to write: R_w2c (F,3,3), confidence (F), K_fullimg (3,3), fps, width,\n"
     "                            height, is_static\n"
-    "      --focal-length F      in pixels (1468.6) or millimetres of a full-frame lens (24mm);\n"
-    "                            default: the picture's diagonal, which is often too long\n"
+    "      --focal-length F      in pixels (1468.6) or millimetres of a full-frame lens (24mm)\n"
+    "      --intrinsics FILE     .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
+    "                            default for both: what the video file says, else measured where the camera\n"
+    "                            turns, else the picture's diagonal, which is often too long\n"
     "      --static-camera       the camera does not move: no measurement\n"
     "      --people OBS.npz      observations of a person to leave out; may be repeated\n"
     "      --threads N           for decoding (default: as many as there are processors)\n"
@@ -33,7 +34,8 @@ static const char help[] =
     "example: gvhmr camera walk.mp4 -o walk-camera.npz --focal-length 26mm\n";
 
 typedef struct options {
-    const char *video, *output, *focal;
+    const char *video, *output;
+    gv_optics_request optics;
     const char *people[PEOPLE_MAX];
     int npeople;
     long threads;
@@ -43,10 +45,15 @@ typedef struct options {
 // 0: go on; otherwise 1 + exit status.
 static int parse(options *o, int argc, char **argv) {
     static const struct option longs[] = {
-        {"output", required_argument, 0, 'o'},  {"focal-length", required_argument, 0, 'f'},
-        {"static-camera", no_argument, 0, 's'}, {"people", required_argument, 0, 'p'},
-        {"threads", required_argument, 0, 't'}, {"quiet", no_argument, 0, 'q'},
-        {"help", no_argument, 0, 'h'},          {0},
+        {"output", required_argument, 0, 'o'},
+        {"focal-length", required_argument, 0, 'f'},
+        {"intrinsics", required_argument, 0, 'i'},
+        {"static-camera", no_argument, 0, 's'},
+        {"people", required_argument, 0, 'p'},
+        {"threads", required_argument, 0, 't'},
+        {"quiet", no_argument, 0, 'q'},
+        {"help", no_argument, 0, 'h'},
+        {0},
     };
     *o = (options){0};
     optind = 1, opterr = 0;
@@ -54,7 +61,9 @@ static int parse(options *o, int argc, char **argv) {
         if (c == 'o')
             o->output = optarg;
         else if (c == 'f')
-            o->focal = optarg;
+            o->optics.focal_length = optarg;
+        else if (c == 'i')
+            o->optics.intrinsics = optarg;
         else if (c == 's')
             o->is_static = true;
         else if (c == 'q')
@@ -124,8 +133,9 @@ static gv_status follow_camera(gv_video *video, gv_odometry *odometry, const gv_
     return s;
 }
 
-static gv_status forced_static(gv_camera_path *c, long frames, double focal, gv_error *err) {
-    *c = (gv_camera_path){.frames = (int)frames, .is_static = true, .focal_px = (float)focal};
+static gv_status forced_static(gv_camera_path *c, long frames, const gv_optics *optics, gv_error *err) {
+    *c = (gv_camera_path){.frames = (int)frames, .is_static = true};
+    c->focal_px = (float)optics->lens->fx, c->focal_sd = (float)optics->sd, c->focal_origin = optics->origin;
     c->R_w2c = gv_calloc2(frames, 9 * sizeof(float)), c->confidence = gv_calloc2(frames, sizeof(float));
     if (!c->R_w2c || !c->confidence) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld frames", frames);
     for (long f = 0; f < frames; f++) {
@@ -135,36 +145,48 @@ static gv_status forced_static(gv_camera_path *c, long frames, double focal, gv_
     return GV_OK;
 }
 
-static gv_status save(const options *opt, const gv_camera_path *c, const gv_video_info *info, const char *source,
+static gv_status save(const options *opt, const gv_camera_path *c, const gv_optics *optics, const gv_video_info *info,
                       gv_error *err) {
+    const char *source = gv_focal_origin_text(c->focal_origin);
+    bool zooms = optics->count > 1;
+    float *K = gv_calloc2((size_t)(zooms ? c->frames : 1), 9 * sizeof *K);
+    if (!K) return gv_fail(err, GV_ERR_MEMORY, "no memory for the lens of %d frames", c->frames);
+    for (int f = 0; f < (zooms ? c->frames : 1); f++) gv_lens_matrix(gv_optics_at(optics, f), K + 9 * (size_t)f);
+    if (c->focal_origin == GV_FOCAL_MEASURED) K[0] = K[4] = c->focal_px;
     gv_npz_writer *w = NULL;
     gv_status s = gv_npz_create(&w, opt->output, err);
-    if (s != GV_OK) return s;
-    float K[9];
-    gv_intrinsics(K, c->focal_px, info->width, info->height);
+    if (s != GV_OK) goto done;
     gv_npz_add_f32(w, "R_w2c", c->R_w2c, 3, c->frames, 3, 3);
     gv_npz_add_f32(w, "confidence", c->confidence, 1, c->frames);
-    gv_npz_add_f32(w, "K_fullimg", K, 2, 3, 3);
+    if (zooms)
+        gv_npz_add_f32(w, "K_fullimg", K, 3, c->frames, 3, 3);
+    else
+        gv_npz_add_f32(w, "K_fullimg", K, 2, 3, 3);
     gv_npz_add_f64_scalar(w, "fps", info->fps);
     gv_npz_add_i32_scalar(w, "width", info->width);
     gv_npz_add_i32_scalar(w, "height", info->height);
     gv_npz_add_i32_scalar(w, "is_static", c->is_static);
     gv_npz_add_strings(w, "focal_source", &source, 1);
-    return gv_npz_finish(w, err);
+    gv_npz_add_f64_scalar(w, "focal_sd", c->focal_sd);
+    s = gv_npz_finish(w, err);
+done:
+    free(K);
+    return s;
 }
 
 // What the user should know, on stderr.
-static void notes(const gv_camera_path *c, const gv_video_info *info, const char *source) {
-    fprintf(stderr, "camera: %d frames, focal length %.1f px (%.1f mm full-frame), %s\n", c->frames, c->focal_px,
-            gv_focal_to_mm(c->focal_px, info->width, info->height), source);
+static void notes(const gv_camera_path *c, const gv_video_info *info) {
+    fprintf(stderr, "camera: %d frames, focal length %.1f px (%.1f mm full-frame), from: %s", c->frames, c->focal_px,
+            gv_focal_to_mm(c->focal_px, info->width, info->height), gv_focal_origin_text(c->focal_origin));
+    if (c->focal_origin < GV_FOCAL_FILE) fprintf(stderr, ", sure to about %.0f %%", 100 * (double)c->focal_sd);
+    if (c->focal_origin == GV_FOCAL_DIAGONAL) fprintf(stderr, "; give --focal-length when you know it");
+    fputc('\n', stderr);
     if (c->is_static) {
         fprintf(stderr, "camera: it stands still\n");
         return;
     }
-    for (int f = 0, ranges = 0; f < c->frames; f++) {
-        int from = f;
-        while (f < c->frames && c->confidence[f] < UNSURE) f++;
-        if (f == from) continue;
+    int first, last, ranges = 0;
+    for (int f = 0; gv_camera_unsure(c, f, &first, &last); f = last + 1) {
         if (++ranges > 10) {
             fprintf(stderr, "camera: and more frames like these\n");
             return;
@@ -172,7 +194,7 @@ static void notes(const gv_camera_path *c, const gv_video_info *info, const char
         fprintf(
             stderr,
             "camera: frames %d to %d: the picture does not tell the rotation well (a cut, no texture, or covered)\n",
-            from, f - 1);
+            first, last);
     }
 }
 
@@ -185,29 +207,27 @@ int gv_cmd_camera(int argc, char **argv) {
     gv_odometry *odometry = NULL;
     gv_camera_path path = {0};
     gv_observations people[PEOPLE_MAX] = {{0}};
-    const char *source =
-        opt.focal ? "as given" : "guessed: the picture's diagonal; give --focal-length when you know it";
-    double focal;
+    gv_optics optics = {0};
     long frames;
     if (opt.threads) omp_set_num_threads((int)opt.threads);
     gv_status s = gv_video_open(&video, opt.video, &(gv_video_options){.threads = (int)opt.threads}, &err);
     if (s != GV_OK) goto done;
     const gv_video_info *info = gv_video_get_info(video);
-    focal = gv_focal_default(info->width, info->height);
-    if (opt.focal && (s = gv_focal_parse(&focal, opt.focal, info->width, info->height, &err)) != GV_OK) goto done;
+    if ((s = gv_optics_choose(&optics, &opt.optics, opt.video, info->width, info->height, &err)) != GV_OK) goto done;
     for (int i = 0; i < opt.npeople; i++)
         if ((s = gv_observations_load(&people[i], opt.people[i], &err)) != GV_OK) goto done;
-    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, focal, &err)) != GV_OK)
+    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, &optics, &err)) != GV_OK)
         goto done;
     if ((s = follow_camera(video, odometry, people, &opt, &frames, &err)) != GV_OK) {
         s = gv_wrap(&err, "%s", opt.video);
         goto done;
     }
-    s = opt.is_static ? forced_static(&path, frames, focal, &err) : gv_odometry_finish(odometry, &path, &err);
-    if (s == GV_OK) s = save(&opt, &path, info, opt.focal ? "given" : "diagonal", &err);
-    if (s == GV_OK && !opt.quiet) notes(&path, info, source);
+    s = opt.is_static ? forced_static(&path, frames, &optics, &err) : gv_odometry_finish(odometry, &path, &err);
+    if (s == GV_OK) s = save(&opt, &path, &optics, info, &err);
+    if (s == GV_OK && !opt.quiet) notes(&path, info);
 done:
     gv_odometry_destroy(odometry);
+    gv_optics_free(&optics);
     gv_camera_path_free(&path);
     for (int i = 0; i < opt.npeople; i++) gv_observations_free(&people[i]);
     gv_video_close(video);

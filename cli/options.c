@@ -14,7 +14,9 @@ void gv_observe_help(void) {
          "      --features WHAT      auto, none, hmr2, or a checkpoint file\n"
          "      --static-camera      the camera does not move (default: measured)\n"
          "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
-         "                           (default: the image diagonal)\n"
+         "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
+         "                           (default for both: what the video file says, else measured where the camera\n"
+         "                           turns, else the image diagonal)\n"
          "      --fps F              the true frame rate where the file's is wrong");
 }
 
@@ -39,7 +41,10 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
         o->static_camera = true;
         return true;
     case GV_OPT_FOCAL:
-        o->focal_length = optarg;
+        o->optics.focal_length = optarg;
+        return true;
+    case GV_OPT_INTRINSICS:
+        o->optics.intrinsics = optarg;
         return true;
     case GV_OPT_FPS:
         return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);

@@ -7,6 +7,7 @@
 enum {
     GV_OPT_STATIC = 256,
     GV_OPT_FOCAL,
+    GV_OPT_INTRINSICS,
     GV_OPT_FPS,
     GV_OPT_PEOPLE,
     GV_OPT_LANDMARKS,
@@ -18,6 +19,7 @@ enum {
 };
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
+        {"intrinsics", required_argument, NULL, GV_OPT_INTRINSICS},                                                    \
         {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \
         {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},                                                      \
         {"weights", required_argument, NULL, GV_OPT_WEIGHTS}, {"detector", required_argument, NULL, GV_OPT_DETECTOR},  \
@@ -27,7 +29,7 @@ enum {
         "help", no_argument, NULL, 'h'                                                                                 \
     }
 
-// Prints the help lines of --static-camera, --focal-length and --fps.
+// Prints the help lines of --static-camera, --focal-length, --intrinsics and --fps.
 void gv_observe_help(void);
 
 // Takes one option of the above, or reports an unknown or incomplete one. False: the command line is wrong

@@ -42,7 +42,9 @@ static gv_camera_path run_scene(scene *s, int frames, const char *name, camera_e
     gv_camera_path path;
     uint8_t *rgb = malloc((size_t)s->width * s->height * 3);
     double *truth = malloc(sizeof *truth * 9 * frames), c[3];
-    assert_int_equal(gv_odometry_create(&o, s->width, s->height, s->focal, &err), GV_OK);
+    gv_optics optics;
+    assert_int_equal(gv_optics_pinhole(&optics, s->focal, s->width, s->height, GV_FOCAL_GIVEN, 0, &err), GV_OK);
+    assert_int_equal(gv_odometry_create(&o, s->width, s->height, &optics, &err), GV_OK);
     for (int f = 0; f < frames; f++) {
         scene_render(s, f, rgb);
         s->pose(f, truth + 9 * f, c);
@@ -52,6 +54,7 @@ static gv_camera_path run_scene(scene *s, int frames, const char *name, camera_e
     assert_int_equal(path.frames, frames);
     *e = camera_compare(&path, truth, name);
     gv_odometry_destroy(o);
+    gv_optics_free(&optics);
     free(truth);
     free(rgb);
     return path;
@@ -135,7 +138,9 @@ static gv_camera_path run_frames(int w, int h, int frames, void (*fill)(int f, u
     gv_odometry *o = NULL;
     gv_camera_path path;
     uint8_t *rgb = calloc((size_t)w * h, 3);
-    assert_int_equal(gv_odometry_create(&o, w, h, FOCAL, &err), GV_OK);
+    gv_optics optics;
+    assert_int_equal(gv_optics_pinhole(&optics, FOCAL, w, h, GV_FOCAL_GIVEN, 0, &err), GV_OK);
+    assert_int_equal(gv_odometry_create(&o, w, h, &optics, &err), GV_OK);
     for (int f = 0; f < frames; f++) {
         if (fill) fill(f, rgb, w, h);
         assert_int_equal(gv_odometry_frame(o, rgb, 3 * w, NULL, 0, &err), GV_OK);
@@ -150,6 +155,7 @@ static gv_camera_path run_frames(int w, int h, int frames, void (*fill)(int f, u
         for (int i = 0; i < 9; i++) assert_true(fabs(I[i] - (i % 4 == 0)) < 1e-5);
     }
     gv_odometry_destroy(o);
+    gv_optics_free(&optics);
     free(rgb);
     return path;
 }
@@ -212,10 +218,14 @@ static void boxes_and_arguments(void **state) {
     (void)state;
     gv_error err = {0};
     gv_odometry *o = NULL;
-    assert_int_equal(gv_odometry_create(&o, 0, 10, 100, &err), GV_ERR_ARGUMENT);
-    assert_int_equal(gv_odometry_create(&o, 10, 100000, 100, &err), GV_ERR_ARGUMENT);
-    assert_int_equal(gv_odometry_create(&o, 10, 10, NAN, &err), GV_ERR_ARGUMENT);
-    assert_int_equal(gv_odometry_create(&o, 64, 64, 64, &err), GV_OK);
+    gv_lens lens = gv_lens_pinhole(64, 64, 64);
+    gv_optics optics = {.count = 1, .lens = &lens, .origin = GV_FOCAL_GIVEN};
+    assert_int_equal(gv_odometry_create(&o, 0, 10, &optics, &err), GV_ERR_ARGUMENT);
+    assert_int_equal(gv_odometry_create(&o, 10, 100000, &optics, &err), GV_ERR_ARGUMENT);
+    lens.fx = NAN;
+    assert_int_equal(gv_odometry_create(&o, 10, 10, &optics, &err), GV_ERR_ARGUMENT);
+    lens.fx = 64;
+    assert_int_equal(gv_odometry_create(&o, 64, 64, &optics, &err), GV_OK);
     gv_camera_path p;
     assert_int_equal(gv_odometry_finish(o, &p, &err), GV_ERR_EMPTY);
     uint8_t rgb[64 * 64 * 3] = {0};

@@ -19,7 +19,9 @@ static camera_errors run_clip(const char *video_path, const char *truth_path, co
     assert_non_null(K);
     assert_int_equal(gv_video_open(&v, video_path, NULL, &err), GV_OK);
     const gv_video_info *info = gv_video_get_info(v);
-    assert_int_equal(gv_odometry_create(&o, info->width, info->height, K[0], &err), GV_OK);
+    gv_optics optics;
+    assert_int_equal(gv_optics_pinhole(&optics, K[0], info->width, info->height, GV_FOCAL_GIVEN, 0, &err), GV_OK);
+    assert_int_equal(gv_odometry_create(&o, info->width, info->height, &optics, &err), GV_OK);
     while (gv_video_next(v, &f, &err) == GV_OK && f.rgb)
         assert_int_equal(gv_odometry_frame(o, f.rgb, f.stride, NULL, 0, &err), GV_OK);
     assert_int_equal(gv_odometry_finish(o, &path, &err), GV_OK);
@@ -29,6 +31,7 @@ static camera_errors run_clip(const char *video_path, const char *truth_path, co
     camera_errors e = camera_compare(&path, truth, name);
     gv_camera_path_free(&path);
     gv_odometry_destroy(o);
+    gv_optics_free(&optics);
     gv_video_close(v);
     gv_npz_close(z);
     free(truth);

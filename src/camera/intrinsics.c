@@ -1,5 +1,7 @@
 #include "camera/intrinsics.h"
 
+#include "base/memory.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,28 @@ gv_status gv_focal_parse(double *px, const char *text, int width, int height, gv
     return GV_OK;
 }
 
-void gv_intrinsics(float K[9], double focal_px, int width, int height) {
-    memset(K, 0, 9 * sizeof *K);
-    K[0] = K[4] = (float)focal_px, K[2] = (float)(width / 2.), K[5] = (float)(height / 2.), K[8] = 1;
+const char *gv_focal_origin_text(gv_focal_origin o) {
+    static const char *const text[] = {
+        [GV_FOCAL_DIAGONAL] = "image diagonal", [GV_FOCAL_PEOPLE] = "people",
+        [GV_FOCAL_METADATA] = "metadata",       [GV_FOCAL_MEASURED] = "measured from the turning camera",
+        [GV_FOCAL_FILE] = "intrinsics file",    [GV_FOCAL_GIVEN] = "given",
+    };
+    return text[o];
+}
+
+void gv_optics_free(gv_optics *o) {
+    free(o->lens);
+    *o = (gv_optics){0};
+}
+
+gv_status gv_optics_pinhole(gv_optics *o, double focal_px, int width, int height, gv_focal_origin origin, double sd,
+                            gv_error *err) {
+    *o = (gv_optics){.count = 1, .lens = gv_calloc2(1, sizeof *o->lens), .origin = origin, .sd = sd};
+    if (!o->lens) return gv_fail(err, GV_ERR_MEMORY, "no memory for a lens");
+    *o->lens = gv_lens_pinhole(focal_px, width, height);
+    return GV_OK;
+}
+
+const gv_lens *gv_optics_at(const gv_optics *o, long frame) {
+    return &o->lens[frame < o->count ? frame : o->count - 1];
 }

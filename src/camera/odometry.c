@@ -1,11 +1,12 @@
 #include "camera/odometry.h"
 
 #include "base/memory.h"
+#include "camera/calibrate.h"
 #include "camera/picture.h"
 #include "camera/relative.h"
 #include "camera/rotation_graph.h"
 #include "camera/stillness.h"
-#include "camera/corners.h"
+#include "camera/tracks.h"
 #include "camera/window.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
@@ -15,7 +16,9 @@
 #include <string.h>
 
 enum {
-    RING = 72,         // frames whose tracks are remembered
+    REACH = 72,        // frames that a window spans at most
+    DEFER = 6000,      // frames that wait for the focal length to be measured, at most
+    FIRST_TRY = 300,   // frames after which it is tried for the first time; then after twice as many each
     SPAN = 5,          // frames between keyframes
     LEAST_TRACKS = 10, // fewer survivors: the frame is not linked
     TAIL = 22,         // frames at the end of the video that one window solves one by one
@@ -27,16 +30,11 @@ enum {
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
 static const double SURER = 0.05;                  // gain in confidence for which a window replaces another
+static const double SHORTEST = 0.28, LONGEST = 3;  // focal lengths that are thinkable, picture diagonals
+static const double AT_ONCE = 0.01; // standard deviation of a focal length with which nobody waits longer
 static const float BOX_MARGIN = 0.06f;
+static const float UNSURE = 0.2f;      // confidence below which a rotation counts as not known
 static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
-
-typedef struct record { // one frame's tracks, ascending ids
-    long frame;
-    int count;
-    int32_t id[GV_CORNERS_MAX];
-    float x[GV_CORNERS_MAX], y[GV_CORNERS_MAX];
-    double chain[9]; // rotation from the frame before that was linked
-} record;
 
 typedef struct keyframe {
     long frame;
@@ -54,6 +52,7 @@ typedef struct frame_result {
 typedef struct view { // a picture with its tracks
     gv_picture picture;
     gv_corners tracks;
+    long frame;
     bool valid;
 } view;
 
@@ -70,15 +69,18 @@ typedef struct solution { // poses that a window found, from its anchor, up to s
 
 struct gv_odometry {
     gv_reducer reducer;
-    double cx, cy, focal_px, unit;       // unit: normalised size of one reduced px
+    const gv_optics *optics;         // borrowed
+    double focal_px, focal_sd, unit; // believed, px and relative; unit: normalised size of one reduced px
+    gv_focal_origin origin;
+    bool measuring; // the focal length is still to be measured: windows wait
+    long next_try;
     view slot[3], *held, *fresh, *spare; // held: last linked; fresh: a start of something new after a loss
     int lost;                            // frames since `held` was seen
-    long fresh_frame;
-    int keyframe_tracks; // tracks of the last keyframe
+    int keyframe_tracks;                 // tracks of the last keyframe
     bool finishing;
     int32_t next_id;
     long frames;
-    record *ring; // [RING]
+    gv_tracks_store tracks;
     gv_stillness stillness;
     gv_window *window;
     solution last; // of the window before
@@ -91,27 +93,43 @@ struct gv_odometry {
 
 // --- life ----------------------------------------------------------------------------------------------
 
-gv_status gv_odometry_create(gv_odometry **out, int width, int height, double focal_px, gv_error *err) {
-    *out = NULL;
+static gv_status check(int width, int height, const gv_optics *optics, gv_error *err) {
     if (width < 1 || height < 1 || width > LARGEST_SIDE || height > LARGEST_SIDE)
         return gv_fail(err, GV_ERR_ARGUMENT, "frames of %d x %d pixels, expected 1 to %d", width, height, LARGEST_SIDE);
-    if (!(focal_px > 0) || !isfinite(focal_px))
-        return gv_fail(err, GV_ERR_ARGUMENT, "focal length %g px, expected a positive number", focal_px);
+    for (long i = 0; i < optics->count; i++) {
+        const gv_lens *l = &optics->lens[i];
+        if (!(l->fx > 0 && l->fy > 0) || !isfinite(l->fx + l->fy + l->cx + l->cy))
+            return gv_fail(err, GV_ERR_ARGUMENT, "focal length %g, %g px, expected positive numbers", l->fx, l->fy);
+    }
+    return GV_OK;
+}
+
+static void believe(gv_odometry *o, double focal_px, double sd, gv_focal_origin origin) {
+    o->focal_px = focal_px, o->focal_sd = sd, o->origin = origin;
+    o->unit = 0.5 * (o->reducer.scale_x + o->reducer.scale_y) / focal_px;
+}
+
+gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_optics *optics, gv_error *err) {
+    *out = NULL;
+    gv_status s = check(width, height, optics, err);
+    if (s != GV_OK) return s;
     gv_odometry *o = gv_calloc2(1, sizeof *o);
     if (!o) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's state");
-    o->cx = width / 2., o->cy = height / 2., o->focal_px = focal_px;
-    gv_status s = gv_reducer_init(&o->reducer, width, height, err);
+    o->optics = optics;
+    o->measuring = optics->count == 1 && optics->lens[0].model == GV_LENS_PINHOLE && optics->origin < GV_FOCAL_MEASURED;
+    o->next_try = FIRST_TRY;
+    s = gv_reducer_init(&o->reducer, width, height, err);
     for (int i = 0; s == GV_OK && i < 3; i++) {
         s = gv_picture_alloc(&o->slot[i].picture, o->reducer.reduced_width, o->reducer.reduced_height, err);
         if (s == GV_OK)
             s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
     }
     if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
+    if (s == GV_OK) s = gv_tracks_store_alloc(&o->tracks, o->measuring ? DEFER : REACH, err);
+    believe(o, 0.5 * (optics->lens[0].fx + optics->lens[0].fy), optics->sd, optics->origin);
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
-    o->unit = 0.5 * (o->reducer.scale_x + o->reducer.scale_y) / focal_px;
-    o->ring = gv_calloc2(RING, sizeof *o->ring);
     o->window = gv_calloc2(1, sizeof *o->window);
-    if (s == GV_OK && (!o->ring || !o->window)) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    if (s == GV_OK && !o->window) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
     if (s != GV_OK) {
         gv_odometry_destroy(o);
         return s;
@@ -125,7 +143,8 @@ void gv_odometry_destroy(gv_odometry *o) {
     for (int i = 0; i < 3; i++) gv_picture_free(&o->slot[i].picture), gv_corners_free(&o->slot[i].tracks);
     gv_reducer_free(&o->reducer);
     gv_stillness_free(&o->stillness);
-    free(o->ring), free(o->window), free(o->keyframes), free(o->results), free(o->edges);
+    gv_tracks_store_free(&o->tracks);
+    free(o->window), free(o->keyframes), free(o->results), free(o->edges);
     free(o);
 }
 
@@ -133,6 +152,14 @@ void gv_camera_path_free(gv_camera_path *c) {
     free(c->R_w2c);
     free(c->confidence);
     *c = (gv_camera_path){0};
+}
+
+bool gv_camera_unsure(const gv_camera_path *c, int from, int *first, int *last) {
+    while (from < c->frames && !(c->confidence[from] < UNSURE)) from++;
+    if (from >= c->frames) return false;
+    *first = *last = from;
+    while (*last + 1 < c->frames && c->confidence[*last + 1] < UNSURE) ++*last;
+    return true;
 }
 
 // Makes room for one more item.
@@ -149,38 +176,17 @@ static bool grow(void **items, size_t *capacity, size_t count, size_t size) {
 
 // --- one keyframe's window -----------------------------------------------------------------------------
 
-static record *record_of(gv_odometry *o, long frame) {
-    record *r = &o->ring[frame % RING];
-    return r->frame == frame && frame < o->frames ? r : NULL;
-}
-
-static void normalised(const gv_odometry *o, const record *r, int i, double out[2]) {
-    out[0] = (r->x[i] * o->reducer.scale_x - o->cx) / o->focal_px;
-    out[1] = (r->y[i] * o->reducer.scale_y - o->cy) / o->focal_px;
-}
-
-// Number of tracks that two frames share (both lists ascend).
-static int shared_tracks(const record *a, const record *b) {
-    int n = 0;
-    for (int i = 0, j = 0; i < a->count && j < b->count;)
-        if (a->id[i] == b->id[j])
-            n++, i++, j++;
-        else if (a->id[i] < b->id[j])
-            i++;
-        else
-            j++;
-    return n;
-}
-
-static void observe(const gv_odometry *o, const record *anchor, const record *r, gv_window_pose *pose) {
+static void observe(const gv_odometry *o, const gv_track_frame *anchor, const gv_track_frame *r, gv_window_pose *pose) {
     for (int i = 0; i < GV_WINDOW_POINTS; i++) pose->obs[i][0] = pose->obs[i][1] = NAN;
     for (int i = 0, j = 0; i < anchor->count && j < r->count;)
-        if (anchor->id[i] == r->id[j])
-            normalised(o, r, j++, pose->obs[i++]);
-        else if (anchor->id[i] < r->id[j])
+        if (anchor->id[i] == r->id[j]) {
+            pose->obs[i][0] = r->x[j] * o->tracks.scale, pose->obs[i][1] = r->y[j] * o->tracks.scale;
+            i++, j++;
+        } else if (anchor->id[i] < r->id[j]) {
             i++;
-        else
+        } else {
             j++;
+        }
 }
 
 static int found(const solution *s, long frame) {
@@ -219,17 +225,18 @@ static long shot_end(const gv_odometry *o, long k) {
 // the last window that is long enough takes every frame that is left, so that these see a baseline.
 static void fill_window(gv_odometry *o, long k, window_plan *plan) {
     gv_window *w = o->window;
-    const record *anchor = record_of(o, o->keyframes[k].frame);
+    const gv_track_frame *anchor = gv_tracks_store_at(&o->tracks, o->keyframes[k].frame);
     w->poses = 0, w->points = anchor->count;
-    for (int i = 0; i < anchor->count; i++) normalised(o, anchor, i, w->a[i]);
+    for (int i = 0; i < anchor->count; i++)
+        w->a[i][0] = anchor->x[i] * o->tracks.scale, w->a[i][1] = anchor->y[i] * o->tracks.scale;
     bool tail = shot_end(o, k) - anchor->frame <= TAIL;
     int first_shared = 0;
     size_t next_lag = 0;
     long node = k;
     double R[9], C[9];
     gv_so3_identity(R);
-    for (long f = anchor->frame + 1; f < o->frames && f - anchor->frame < RING && w->poses < GV_WINDOW_POSES; f++) {
-        const record *r = record_of(o, f);
+    for (long f = anchor->frame + 1; f < o->frames && f - anchor->frame < REACH && w->poses < GV_WINDOW_POSES; f++) {
+        const gv_track_frame *r = gv_tracks_store_at(&o->tracks, f);
         if (!r || !r->count) continue;
         bool key = node + 1 < o->nkeyframes && o->keyframes[node + 1].frame == f;
         if (key && o->keyframes[node + 1].cut) return;
@@ -237,7 +244,7 @@ static void fill_window(gv_odometry *o, long k, window_plan *plan) {
         gv_so3_mul(C, r->chain, R), memcpy(R, C, sizeof R);
         bool own = node == k || (node == k + 1 && key), wanted = false;
         if (key && next_lag < sizeof lags / sizeof *lags && node - k >= lags[next_lag]) wanted = true, next_lag++;
-        int shared = shared_tracks(anchor, r);
+        int shared = gv_tracks_shared(anchor, r);
         if (shared > first_shared) first_shared = shared;
         bool late = tail && shared >= 30 && shared >= 0.4 * first_shared;
         if (!(own || late || wanted) || shared < LEAST_TRACKS || (!own && (shared < 20 || shared < 0.2 * first_shared)))
@@ -293,7 +300,7 @@ static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
 
 static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
     window_plan plan;
-    if (!record_of(o, o->keyframes[k].frame)) return GV_OK;
+    if (!gv_tracks_store_at(&o->tracks, o->keyframes[k].frame)) return GV_OK;
     fill_window(o, k, &plan);
     gv_window *w = o->window;
     if (!w->poses) return GV_OK;
@@ -314,21 +321,57 @@ static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
     return GV_OK;
 }
 
-// Solves windows of keyframes that are about to leave the ring, or all of them.
+// Rotation from the linked frame before by the tracks that both have.
+static void chain_rotation(const gv_odometry *o, gv_track_frame *r) {
+    const gv_track_frame *before = gv_tracks_store_at(&o->tracks, r->from);
+    gv_match m[GV_CORNERS_MAX];
+    gv_so3_identity(r->chain);
+    int n = before ? gv_tracks_match(before, r, o->tracks.scale, m) : 0;
+    if (n >= 3) gv_relative_rotation(r->chain, m, n, 0.5 * o->unit, CHAIN_DRAWS, (uint32_t)r->frame + 1);
+}
+
+// The focal length from what has been seen. `last`: no more will be seen, so what is known must do.
+static gv_status measure_focal(gv_odometry *o, bool last, gv_error *err) {
+    long *frames = gv_calloc2((size_t)o->nkeyframes, sizeof *frames);
+    if (!frames) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld keyframes", o->nkeyframes);
+    for (long k = 0; k < o->nkeyframes; k++) frames[k] = o->keyframes[k].frame;
+    double diagonal = gv_focal_default(o->reducer.width, o->reducer.height) / o->focal_px;
+    gv_calibration c;
+    gv_status s = gv_calibrate(&c, &o->tracks, frames, o->nkeyframes, o->unit, log(SHORTEST * diagonal),
+                               log(LONGEST * diagonal), err);
+    free(frames);
+    if (s != GV_OK) return s;
+    bool better = c.found && c.sd < o->focal_sd;
+    o->next_try *= 2;
+    if (!last && !(better && c.sd < AT_ONCE)) return GV_OK;
+    o->measuring = false;
+    if (!better) return GV_OK;
+    believe(o, o->focal_px * exp(c.log_ratio), c.sd, GV_FOCAL_MEASURED);
+    o->tracks.scale = exp(-c.log_ratio);
+    for (long f = o->frames - o->tracks.capacity; f < o->frames; f++) {
+        gv_track_frame *r = gv_tracks_store_at(&o->tracks, f);
+        if (r) chain_rotation(o, r);
+    }
+    return GV_OK;
+}
+
+// Solves windows of keyframes that have seen all they can, or all of them. While the focal length is unknown they wait.
 static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
     gv_status s = GV_OK;
-    while (s == GV_OK && o->done < o->nkeyframes && (all || o->frames - o->keyframes[o->done].frame >= RING - 1))
+    bool full = o->frames >= DEFER - 1;
+    if (o->measuring && (all || full || o->frames >= o->next_try)) s = measure_focal(o, all || full, err);
+    if (s != GV_OK || o->measuring) return s;
+    while (s == GV_OK && o->done < o->nkeyframes && (all || o->frames - o->keyframes[o->done].frame >= REACH - 1))
         s = solve_keyframe(o, o->done++, err);
     return s;
 }
 
 // --- frames --------------------------------------------------------------------------------------------
 
-static void remember(gv_odometry *o, const gv_corners *t, const double chain[9]) {
-    record *r = &o->ring[o->frames % RING];
-    r->frame = o->frames, r->count = t ? t->count : 0;
-    for (int i = 0; i < r->count; i++) r->id[i] = t->track[i].id, r->x[i] = t->track[i].x, r->y[i] = t->track[i].y;
-    memcpy(r->chain, chain, sizeof r->chain);
+static gv_status remember(gv_odometry *o, const gv_corners *t, long from, gv_error *err) {
+    const gv_optics *p = o->optics;
+    return gv_tracks_store_put(&o->tracks, t, o->reducer.scale_x, o->reducer.scale_y, gv_optics_at(p, o->frames), from,
+                               err);
 }
 
 static gv_status add_keyframe(gv_odometry *o, long frame, bool cut, int tracks, gv_error *err) {
@@ -342,25 +385,6 @@ static gv_status add_keyframe(gv_odometry *o, long frame, bool cut, int tracks, 
 static void swap(view **a, view **b) {
     view *t = *a;
     *a = *b, *b = t;
-}
-
-// Rotation between the two lists of the same tracks by their ids; `to` is the shorter.
-static void chain_rotation(const gv_odometry *o, const gv_corners *from, const gv_corners *to, double R[9]) {
-    gv_match m[GV_CORNERS_MAX];
-    int n = 0;
-    for (int i = 0, j = 0; i < from->count && j < to->count;) {
-        if (from->track[i].id != to->track[j].id) {
-            i++;
-            continue;
-        }
-        m[n].a[0] = (from->track[i].x * o->reducer.scale_x - o->cx) / o->focal_px;
-        m[n].a[1] = (from->track[i].y * o->reducer.scale_y - o->cy) / o->focal_px;
-        m[n].b[0] = (to->track[j].x * o->reducer.scale_x - o->cx) / o->focal_px;
-        m[n++].b[1] = (to->track[j].y * o->reducer.scale_y - o->cy) / o->focal_px;
-        i++, j++;
-    }
-    gv_so3_identity(R);
-    if (n >= 3) gv_relative_rotation(R, m, n, 0.5 * o->unit, CHAIN_DRAWS, (uint32_t)o->frames + 1);
 }
 
 // People's boxes on the reduced picture, grown for what a box cuts off (arms, shadows, a frame's delay).
@@ -391,33 +415,32 @@ static void detect(gv_odometry *o, view *v, const float (*boxes)[4], int nboxes)
 // The frame in `spare` continues `from` and becomes `held`. A keyframe when it is time or tracks run out.
 static gv_status accept(gv_odometry *o, view *from, const float (*boxes)[4], int nboxes, gv_error *err) {
     view *v = o->spare;
-    double chain[9];
-    chain_rotation(o, &from->tracks, &v->tracks, chain);
+    gv_status s = GV_OK;
     long since = o->frames - o->keyframes[o->nkeyframes - 1].frame;
     if (since >= SPAN || (since >= 2 && v->tracks.count < 0.6 * o->keyframe_tracks)) {
         detect(o, v, boxes, nboxes);
-        gv_status s = add_keyframe(o, o->frames, false, v->tracks.count, err);
+        s = add_keyframe(o, o->frames, false, v->tracks.count, err);
         if (s != GV_OK) return s;
     }
-    remember(o, &v->tracks, chain);
+    s = remember(o, &v->tracks, from->frame, err);
+    if (s != GV_OK) return s;
+    chain_rotation(o, gv_tracks_store_at(&o->tracks, o->frames));
     gv_stillness_frame(&o->stillness, &v->picture, &v->tracks, boxes, nboxes);
-    v->valid = true, o->fresh->valid = false, o->lost = 0;
+    v->frame = o->frames, v->valid = true, o->fresh->valid = false, o->lost = 0;
     swap(&o->spare, &o->held);
     return GV_OK;
 }
 
 // Nothing continues into the frame in `spare`: it may be the start of something new.
-static void begin_afresh(gv_odometry *o, const float (*boxes)[4], int nboxes) {
+static gv_status begin_afresh(gv_odometry *o, const float (*boxes)[4], int nboxes, gv_error *err) {
     view *v = o->spare;
-    double identity[9];
-    gv_so3_identity(identity);
     v->tracks.count = 0;
     detect(o, v, boxes, nboxes);
     v->valid = v->tracks.count >= LEAST_TRACKS;
-    remember(o, &v->tracks, identity);
-    o->fresh_frame = o->frames;
+    v->frame = o->frames;
     swap(&o->spare, &o->fresh);
     if (++o->lost > HOLD) o->held->valid = false;
+    return remember(o, &v->tracks, -1, err);
 }
 
 gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, const float (*boxes)[4], int nboxes,
@@ -431,16 +454,18 @@ gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, cons
     memset(&o->results[o->frames], 0, sizeof *o->results);
     gv_status s = solve_due(o, false, err);
     if (s != GV_OK) return s;
+    if (o->optics->count > 1 && o->frames >= o->optics->count)
+        return gv_fail(err, GV_ERR_ARGUMENT, "intrinsics for %ld frames, but the video goes on", o->optics->count);
     gv_picture_fill(&o->spare->picture, &o->reducer, rgb, stride);
     if (link(o, o->held, boxes, nboxes)) {
         s = accept(o, o->held, boxes, nboxes, err);
     } else if (link(o, o->fresh, boxes, nboxes)) {
-        s = add_keyframe(o, o->fresh_frame, true, o->fresh->tracks.count, err);
+        s = add_keyframe(o, o->fresh->frame, true, o->fresh->tracks.count, err);
         gv_stillness_restart(&o->stillness);
         if (s == GV_OK) gv_stillness_frame(&o->stillness, &o->fresh->picture, &o->fresh->tracks, boxes, nboxes);
         if (s == GV_OK) s = accept(o, o->fresh, boxes, nboxes, err);
     } else {
-        begin_afresh(o, boxes, nboxes);
+        s = begin_afresh(o, boxes, nboxes, err);
     }
     o->frames++;
     return s;
@@ -548,12 +573,13 @@ gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err)
         goto done;
     }
     o->finishing = true;
-    if ((s = solve_due(o, true, err)) != GV_OK) goto done;
+    out->is_static = gv_stillness_verdict(&o->stillness);
+    if (!out->is_static && (s = solve_due(o, true, err)) != GV_OK) goto done;
     if (o->nkeyframes && (s = solve_graph(o, node, err)) != GV_OK) goto done;
     for (long k = 0; k < o->nkeyframes; k++) place_span(o, k, node, R, known);
     fill_gaps(R, known, n);
-    out->frames = (int)n, out->focal_px = (float)o->focal_px;
-    out->is_static = gv_stillness_verdict(&o->stillness);
+    out->frames = (int)n, out->focal_px = (float)o->focal_px, out->focal_sd = (float)o->focal_sd;
+    out->focal_origin = o->origin;
     write_path(o, R, out);
 done:
     free(node), free(R), free(known);

@@ -29,6 +29,7 @@ typedef struct scratch {
 typedef struct projection {
     double rx, ry;               // predicted minus observed
     double jx[6], jy[6], dx, dy; // derivatives: rotation, translation; inverse depth
+    double lx, ly;               // by the logarithm of the focal length, in pixels of today's
     bool valid;
 } projection;
 
@@ -45,6 +46,9 @@ static projection project(const double R[9], const double t[3], double rho, cons
     o.jx[3] = rho * z, o.jx[4] = 0, o.jx[5] = -u * rho * z;
     o.jy[3] = 0, o.jy[4] = rho * z, o.jy[5] = -w * rho * z;
     o.dx = (t[0] - u * t[2]) * z, o.dy = (t[1] - w * t[2]) * z;
+    // a longer focal length brings `a` nearer to the axis, and what is predicted farther from it
+    o.lx = u - ((R[0] - u * R[6]) * a[0] + (R[1] - u * R[7]) * a[1]) * z;
+    o.ly = w - ((R[3] - w * R[6]) * a[0] + (R[4] - w * R[7]) * a[1]) * z;
     return o;
 }
 
@@ -371,6 +375,7 @@ static void rotation_information(gv_window *w, const motion *m, scratch *s) {
     double c = KERNEL * w->sigma;
     build_system(w, m, s, c, 0, w->sigma * w->sigma * 1e-2);
     int n = 6 * w->poses;
+    memcpy(s->L, s->S, (size_t)n * n * sizeof(double));
     bool ok = w->moved && gv_cholesky(s->S, n);
     for (int j = 0; j < w->poses; j++) {
         double *info = w->pose[j].info, C[9];
@@ -391,6 +396,36 @@ static void rotation_information(gv_window *w, const motion *m, scratch *s) {
         }
         for (int k = 0; k < 9; k++) info[k] /= w->sigma * w->sigma;
     }
+}
+
+// One Gauss-Newton step of the focal length's logarithm with everything else eliminated; s->S, W, V, g, g_rho are as
+// rotation_information left them, s->L holds the factor of S.
+static void focal_information(gv_window *w, const motion *m, scratch *s) {
+    double c = KERNEL * w->sigma, h[6 * POSES] = {0}, H = 0, g = 0;
+    int n = 6 * w->poses;
+    for (int i = 0; i < w->points; i++) {
+        if (!s->use[i]) continue;
+        double v = 0; // coupling of this depth and the focal length
+        for (int j = 0; j < w->poses; j++) {
+            projection o = project(m->R[j], m->t[j], m->rho[i], w->a[i], w->pose[j].obs[i]);
+            if (!o.valid) continue;
+            double k = 1 / (1 + (o.rx * o.rx + o.ry * o.ry) / (c * c));
+            k *= k;
+            H += k * (o.lx * o.lx + o.ly * o.ly), g -= k * (o.lx * o.rx + o.ly * o.ry);
+            v += k * (o.lx * o.dx + o.ly * o.dy);
+            for (int r = 0; r < 6; r++) h[6 * j + r] += k * (o.jx[r] * o.lx + o.jy[r] * o.ly);
+        }
+        if (m->rho[i] <= 0 && s->g_rho[i] == 0) v = 0; // held at infinity
+        H -= v * v / s->V[i], g -= v * s->g_rho[i] / s->V[i];
+        for (int j = 0; j < w->poses; j++)
+            if (!isnan(w->pose[j].obs[i][0]))
+                for (int r = 0; r < 6; r++) h[6 * j + r] -= s->W[i][j][r] * v / s->V[i];
+    }
+    memcpy(s->step, h, (size_t)n * sizeof(double));
+    gv_cholesky_solve(s->L, n, s->step);
+    for (int r = 0; r < n; r++) H -= h[r] * s->step[r], g -= s->step[r] * s->g[r];
+    w->focal_information = H > 0 ? H / (w->sigma * w->sigma) : 0;
+    w->focal_step = H > 0 ? g / H : 0;
 }
 
 // Keeps `other` when it fits better.
@@ -431,6 +466,8 @@ static void choose(gv_window *w, scratch *s, const motion *m) {
             p->inliers += !isnan(p->obs[i][0]) && error2(w, m, j, i) < 9 * w->sigma * w->sigma;
     }
     rotation_information(w, m, s);
+    w->focal_information = w->focal_step = 0;
+    if (w->calibrate && gv_cholesky(s->L, 6 * w->poses)) focal_information(w, m, s);
 }
 
 gv_status gv_window_solve(gv_window *w, double noise, unsigned seed, gv_error *err) {

@@ -29,6 +29,9 @@ typedef struct gv_window {
     bool moved;                        // chosen: the motion model
     double sigma;                      // error of one coordinate as found, normalised units
     double cost_rotation, cost_motion; // robust costs in units of sigma^2, for the record
+    bool calibrate;                    // in: also say what the window thinks of the focal length:
+    double focal_step;                 // change of its logarithm that would fit better,
+    double focal_information;          // and how much the window knows about it, 1 / variance
 } gv_window;
 
 // In: points, poses, a, obs, and R of every pose roughly (from the chain of frames), and what

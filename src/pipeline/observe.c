@@ -1,6 +1,6 @@
 #include "pipeline/observe.h"
 #include "base/memory.h"
-#include "camera/intrinsics.h"
+#include "pipeline/camera_stage.h"
 #include "pipeline/watch.h"
 #include "video/video.h"
 
@@ -16,40 +16,20 @@ void gv_timing_add(gv_scene_observations *s, const char *stage, double seconds, 
     t->frames = frames;
 }
 
-static gv_status choose_focal(double *px, gv_scene_observations *s, const char *given, gv_error *err) {
-    s->focal_source = given ? "given" : "image diagonal";
-    if (given) return gv_focal_parse(px, given, s->width, s->height, err);
-    *px = gv_focal_default(s->width, s->height);
-    return GV_OK;
-}
-
-static gv_status fixed_camera(gv_camera_path *c, long frames, double focal, gv_error *err) {
-    c->frames = (int)frames;
-    c->is_static = true;
-    c->focal_px = (float)focal;
-    c->R_w2c = gv_calloc2((size_t)frames * 9, sizeof(float));
-    c->confidence = gv_calloc2((size_t)frames, sizeof(float));
-    if (!c->R_w2c || !c->confidence) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", frames);
-    for (long t = 0; t < frames; t++) {
-        for (int i = 0; i < 3; i++) c->R_w2c[9 * t + 4 * i] = 1;
-        c->confidence[t] = 1;
-    }
-    return GV_OK;
-}
-
 static gv_status to_observations(gv_scene_observations *s, const gv_person *p, gv_observations *o, gv_error *err) {
     gv_status status = gv_observations_alloc(o, p->frames, err);
     if (status != GV_OK) return status;
     o->fps = s->fps;
     o->width = s->width;
     o->height = s->height;
-    float K[9];
-    gv_intrinsics(K, (double)s->camera.focal_px, s->width, s->height);
     memcpy(o->bbx_xys, p->bbx_xys, (size_t)p->frames * 3 * sizeof(float));
     memcpy(o->kp2d, p->kp2d, (size_t)p->frames * 51 * sizeof(float));
     memcpy(o->R_w2c, s->camera.R_w2c + 9 * (size_t)p->first, (size_t)p->frames * 9 * sizeof(float));
     for (int t = 0; t < p->frames; t++) {
-        memcpy(o->K + 9 * (size_t)t, K, sizeof K);
+        const gv_lens *lens = gv_optics_at(&s->optics, p->first + t);
+        gv_lens_matrix(lens, o->K + 9 * (size_t)t);
+        if (lens->model != GV_LENS_PINHOLE)
+            gv_camera_straighten(lens, o->bbx_xys + 3 * (size_t)t, o->kp2d + 51 * (size_t)t);
         o->frame_index[t] = p->first + t;
         o->time_sec[t] = s->time_sec[p->first + t];
     }
@@ -99,27 +79,20 @@ static gv_status first_pass(gv_scene_observations *s, gv_sightings *seen, const 
         return gv_fail(err, GV_ERR_ARGUMENT, "detector %s, keypoints %s, features %s: not available in this version",
                        gv_method_name(c[GV_ROLE_DETECTOR].method), gv_method_name(c[GV_ROLE_KEYPOINTS].method),
                        gv_method_name(c[GV_ROLE_FEATURES].method));
-    double focal;
     gv_watch_times times;
     gv_watch_options watch = {.video = video, .fps = opt->fps, .quiet = opt->quiet};
-    gv_status status = choose_focal(&focal, s, opt->focal_length, err);
+    gv_status status = gv_optics_choose(&s->optics, &opt->optics, video, s->width, s->height, err);
     if (status == GV_OK)
         status = gv_finder_create(&watch.finder, &(gv_finder_options){.landmarks = opt->models->landmarks}, s->width,
                                   s->height, err);
     if (status == GV_OK && !opt->static_camera)
-        status = gv_odometry_create(&watch.odometry, s->width, s->height, focal, err);
+        status = gv_odometry_create(&watch.odometry, s->width, s->height, &s->optics, err);
     if (status == GV_OK) status = gv_watch(seen, &watch, &times, err);
     if (status != GV_OK) goto done;
     gv_timing_add(s, "observe", times.whole, seen->frames);
     gv_timing_add(s, "people", times.people, seen->frames);
-    if (watch.odometry) {
-        gv_timing_add(s, "camera", times.camera, seen->frames);
-        status = gv_odometry_finish(watch.odometry, &s->camera, err);
-        s->rotation_source = s->camera.is_static ? "static (measured)" : "visual odometry";
-    } else {
-        status = fixed_camera(&s->camera, seen->frames, focal, err);
-        s->rotation_source = "static (given)";
-    }
+    if (watch.odometry) gv_timing_add(s, "camera", times.camera, seen->frames);
+    status = gv_camera_conclude(s, watch.odometry, seen->frames, err);
 done:
     gv_odometry_destroy(watch.odometry);
     gv_finder_destroy(watch.finder);
@@ -159,5 +132,6 @@ void gv_scene_observations_free(gv_scene_observations *s) {
     free(s->person);
     free(s->time_sec);
     gv_camera_path_free(&s->camera);
+    gv_optics_free(&s->optics);
     *s = (gv_scene_observations){0};
 }

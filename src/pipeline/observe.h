@@ -1,6 +1,7 @@
 // observe.h - a video to observations: everybody in it, and the camera's rotation.
 #pragma once
 #include "base/error.h"
+#include "camera/choose_optics.h"
 #include "camera/odometry.h"
 #include "formats/observations.h"
 #include "perception/people.h"
@@ -11,7 +12,7 @@ typedef struct gv_observe_options {
     const gv_models *models;  // what does the work; NULL: chosen from `want`
     int max_people;           // 0 = everybody
     double fps;               // > 0: overrides the container's frame rate
-    const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
+    gv_optics_request optics; // what the user says about the lens
     bool static_camera;       // known not to move: no visual odometry
     bool quiet;
 } gv_observe_options;
@@ -31,7 +32,8 @@ typedef struct gv_scene_observations {
     long damaged;     // packets that could not be decoded
     char codec[32];
     gv_camera_path camera;       // one rotation per frame; all identity for a static camera
-    const char *focal_source;    // "given", "image diagonal"
+    gv_optics optics;            // the lens, as found at last
+    const char *focal_source;    // gv_focal_origin_text
     const char *rotation_source; // "static (given)", "static (measured)", "visual odometry"
     int people;
     gv_observations *person; // [people], most prominent first

@@ -64,6 +64,15 @@ static json_t *people_of(const gv_scene *scene, const gv_quality *quality) {
     return people;
 }
 
+// [[first, last], ...] where the picture did not tell the rotation well.
+static json_t *unsure_frames(const gv_camera_path *c) {
+    json_t *a = json_array();
+    int first, last;
+    for (int f = 0; gv_camera_unsure(c, f, &first, &last); f = last + 1)
+        json_array_append_new(a, json_pack("[i, i]", first, last));
+    return a;
+}
+
 static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) {
     json_t *R = json_array(), *t = json_array(), *confidence = json_array(), *known = json_array();
     long frames = s->camera.is_static ? 1 : scene->frames; // a static camera stands in one line
@@ -73,9 +82,11 @@ static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) 
         json_array_append_new(confidence, number(s->camera.confidence[f]));
         json_array_append_new(known, json_boolean(scene->camera_known[f]));
     }
-    return json_pack("{s:b, s:s, s:o, s:s, s:[o,o], s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
-                     "rotation_source", s->rotation_source, "focal_px", number(s->camera.focal_px), "focal_source",
-                     s->focal_source, "principal_point", number(s->width / 2.0), number(s->height / 2.0), "R_w2c", R,
+    const gv_lens *lens = gv_optics_at(&s->optics, 0);
+    return json_pack("{s:b, s:s, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
+                     "rotation_source", s->rotation_source, "focal_px", number(lens->fx), "focal_source",
+                     s->focal_source, "focal_sd", number(s->optics.sd), "principal_point", number(lens->cx),
+                     number(lens->cy), "unsure_frames", unsure_frames(&s->camera), "R_w2c", R,
                      "t_w2c", t, "rotation_confidence", confidence, "position_known", known);
 }
 

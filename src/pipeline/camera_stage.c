@@ -1,0 +1,46 @@
+#include "pipeline/camera_stage.h"
+#include "base/memory.h"
+
+#include <math.h>
+
+static gv_status fixed_camera(gv_camera_path *c, long frames, const gv_optics *optics, gv_error *err) {
+    c->frames = (int)frames;
+    c->is_static = true;
+    c->focal_px = (float)optics->lens->fx, c->focal_sd = (float)optics->sd, c->focal_origin = optics->origin;
+    c->R_w2c = gv_calloc2((size_t)frames * 9, sizeof(float));
+    c->confidence = gv_calloc2((size_t)frames, sizeof(float));
+    if (!c->R_w2c || !c->confidence) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", frames);
+    for (long t = 0; t < frames; t++) {
+        for (int i = 0; i < 3; i++) c->R_w2c[9 * t + 4 * i] = 1;
+        c->confidence[t] = 1;
+    }
+    return GV_OK;
+}
+
+gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, long frames, gv_error *err) {
+    gv_status status =
+        odometry ? gv_odometry_finish(odometry, &s->camera, err) : fixed_camera(&s->camera, frames, &s->optics, err);
+    if (status != GV_OK) return status;
+    s->rotation_source = !odometry ? "static (given)" : s->camera.is_static ? "static (measured)" : "visual odometry";
+    if (s->camera.focal_origin == GV_FOCAL_MEASURED) { // better than what was believed before
+        s->optics.lens->fx = s->optics.lens->fy = s->camera.focal_px;
+        s->optics.origin = GV_FOCAL_MEASURED, s->optics.sd = s->camera.focal_sd;
+    }
+    s->focal_source = gv_focal_origin_text(s->optics.origin);
+    return GV_OK;
+}
+
+void gv_camera_straighten(const gv_lens *lens, float *box, float *kp) {
+    static const float dx[4] = {-0.5f, 0.5f, 0, 0}, dy[4] = {0, 0, -0.5f, 0.5f};
+    double q[2], at[4][2];
+    for (int k = 0; k < 17; k++, kp += 3) {
+        if (!(kp[2] > 0)) continue;
+        if (!gv_lens_straighten(lens, kp[0], kp[1], q)) kp[2] = 0;
+        kp[0] = (float)q[0], kp[1] = (float)q[1];
+    }
+    for (int i = 0; i < 4; i++) gv_lens_straighten(lens, box[0] + dx[i] * box[2], box[1] + dy[i] * box[2], at[i]);
+    double side = fmax(at[1][0] - at[0][0], at[3][1] - at[2][1]);
+    gv_lens_straighten(lens, box[0], box[1], q);
+    box[0] = (float)q[0], box[1] = (float)q[1];
+    if (side > 0.2 * box[2] && side < 5 * box[2]) box[2] = (float)side;
+}

@@ -1,0 +1,9 @@
+// camera_stage.h - what is decided about the camera before and after the pictures have been seen.
+#pragma once
+#include "pipeline/observe.h"
+
+// After the last frame: rotations (from the odometry, or of a static camera where that is NULL), the focal length that
+// was measured, and where both come from, into s->camera, s->optics and the sources.
+gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, long frames, gv_error *err);
+// Keypoints [17, 3] and square box [3] of one frame where a lens without distortion would show them.
+void gv_camera_straighten(const gv_lens *lens, float *box, float *kp);
