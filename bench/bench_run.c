@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
         char folder[] = "/tmp/gvhmr-bench-XXXXXX";
         gv_error err = {0};
         gv_run_result result = {0};
-        gv_run_options opt = {.observe = {.want.landmarks = GV_BLAZE_FULL, .quiet = true}, .pictures = true};
+        gv_run_options opt = {.observe = {.want.landmarks = GV_BLAZE_FULL, .cache = "", .quiet = true}, .pictures = true};
         if (!mkdtemp(folder) || gv_run(argv[1], folder, &opt, &result, &err) != GV_OK) {
             fprintf(stderr, "bench_run: %s\n", err.text);
             return 1;

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,22 +17,33 @@ static void help(void) {
          "      --person N           which one, 1 = most prominent (default 1)\n"
          "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
     gv_observe_help();
-    puts("  -q, --quiet              no progress line\n"
+    puts("      --bf16               matrix products of the image networks in bfloat16\n"
+         "  -q, --quiet              no progress line\n"
          "      --threads N          processor threads (default: all cores)\n"
          "\n"
          "example: gvhmr observe walk.mp4 -o obs.npz && gvhmr predict obs.npz -o motion.npz");
 }
 
-enum { OPT_PERSON = 1 };
+enum { OPT_PERSON = 1, OPT_BF16 };
+
+// obs.npz keeps its results in obs.cache.
+static void cache_beside(char *cache, size_t size, const char *output) {
+    size_t n = strlen(output);
+    if (n > 4 && !strcmp(output + n - 4, ".npz")) n -= 4;
+    snprintf(cache, size, "%.*s.cache", (int)n, output);
+}
 
 int gv_cmd_observe(int argc, char **argv) {
     static const struct option options[] = {
         GV_OBSERVE_OPTIONS,
         {"output", required_argument, NULL, 'o'},
+        {"bf16", no_argument, NULL, OPT_BF16},
         {"person", required_argument, NULL, OPT_PERSON},
         {0},
     };
     gv_observe_options observe = {.want.landmarks = GV_BLAZE_FULL};
+    observe.note = gv_observe_note;
+    observe.note_user = &observe;
     const char *output = NULL;
     long person = 1;
     int c;
@@ -42,6 +54,9 @@ int gv_cmd_observe(int argc, char **argv) {
             return help(), 0;
         case 'o':
             output = optarg;
+            break;
+        case OPT_BF16:
+            observe.precision = GV_PRECISION_BF16;
             break;
         case OPT_PERSON:
             if (!gv_cli_int("observe", "--person", optarg, 1, 1000, &person)) return 2;
@@ -55,6 +70,11 @@ int gv_cmd_observe(int argc, char **argv) {
     if (!output) return gv_cli_usage("observe", "no output file given (-o OBS.npz)");
     gv_error err = {0};
     gv_scene_observations s;
+    char cache[PATH_MAX];
+    if (!observe.cache) {
+        cache_beside(cache, sizeof cache, output);
+        observe.cache = cache;
+    }
     gv_outfile trial; // that the file can be written is known before the long work
     gv_status status = gv_outfile_begin(&trial, output, &err);
     gv_outfile_abandon(&trial);

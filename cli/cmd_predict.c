@@ -111,6 +111,11 @@ static gv_status predict(const options *o, gv_error *err) {
         if ((s = gv_predict(&motion, net, body, &obs, &o->predict, &times, err))) gv_wrap(err, "%s", o->input);
     }
     if (!s) s = gv_motion_save(&motion, o->output, err);
+    if (!s && !o->quiet && o->want.weights) {
+        char choice[600];
+        gv_models_describe(&models, choice, sizeof choice);
+        fprintf(stderr, "gvhmr: %s\n", choice);
+    }
     if (!s && !o->quiet)
         fprintf(stderr, "%d frames: start %.2f s, network %.3f s, motion %.3f s, all %.2f s\n", obs.frames,
                 opened - start, times.network, times.solver, gv_now() - start);

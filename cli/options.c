@@ -6,18 +6,32 @@
 #include <string.h>
 
 void gv_observe_help(void) {
-    puts("      --weights DIR        folder of weights laid out like GVHMR's inputs/checkpoints; what it lacks comes "
-         "from\n"
-         "                           the built-in models\n"
-         "      --detector WHAT      auto (default: the best that is there), blazepose, yolov8, or a checkpoint file\n"
-         "      --keypoints WHAT     auto, blazepose, vitpose, or a checkpoint file\n"
-         "      --features WHAT      auto, none, hmr2, or a checkpoint file\n"
-         "      --static-camera      the camera does not move (default: measured)\n"
-         "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
-         "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
-         "                           (default for both: what the video file says, else measured where the camera\n"
-         "                           turns, else the image diagonal)\n"
-         "      --fps F              the true frame rate where the file's is wrong");
+    puts(
+        "      --weights DIR        folder of weights laid out like GVHMR's inputs/checkpoints; what it lacks comes "
+        "from\n"
+        "                           the built-in models\n"
+        "      --detector WHAT      auto (default: the best that is there), blazepose, yolov8, or a checkpoint file\n"
+        "      --keypoints WHAT     auto, blazepose, vitpose, a checkpoint file, or\n"
+        "                           2D points made elsewhere: COCO JSON, OpenPose folder, .npz\n"
+        "      --features WHAT      auto, none, hmr2, or a checkpoint file\n"
+        "      --fast               YOLOv8, ViTPose and HMR2.0 on every third frame where little moves, ViTPose "
+        "without\n"
+        "                           the mirrored copy\n"
+        "      --low-memory         one of these networks at a time\n"
+        "      --cache DIR          keep results of perception in DIR, for the next run and for one that is cut short\n"
+        "                           (default: beside the output)\n"
+        "      --no-cache           keep none\n"
+        "      --static-camera      the camera does not move (default: measured)\n"
+        "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
+        "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
+        "                           (default for both: what the video file says, else measured where the camera\n"
+        "                           turns, else the image diagonal)\n"
+        "      --fps F              the true frame rate where the file's is wrong");
+}
+
+void gv_observe_note(void *user, const char *text) {
+    const gv_observe_options *o = user;
+    if (!o->quiet) fprintf(stderr, "gvhmr: %s\n", text);
 }
 
 static bool landmarks(const char *command, gv_blaze_model *model) {
@@ -61,6 +75,19 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
         return true;
     case GV_OPT_FEATURES:
         o->want.features = optarg;
+        return true;
+    case GV_OPT_FAST:
+        o->fast = true;
+        return true;
+    case GV_OPT_LOW_MEMORY:
+        o->low_memory = true;
+        return true;
+    case GV_OPT_CACHE:
+        if (!*optarg) return gv_cli_usage(command, "--cache: an empty name, expected a folder") == 0;
+        o->cache = optarg;
+        return true;
+    case GV_OPT_NO_CACHE:
+        o->cache = "";
         return true;
     case GV_OPT_PEOPLE:
         if (!gv_cli_int(command, "--people", optarg, 1, 1000, &n)) return false;

@@ -161,6 +161,32 @@ static void max_side_reduces_and_keeps_the_shape(void **state) {
     gv_video_close(v);
 }
 
+// Half size: every pixel is near the mean of the four it comes from. (Against `ffmpeg -vf
+// scale=iw*0.5:ih*0.5,format=yuv420p -pix_fmt rgb24` the bytes are the same; FFmpeg's program is no test's need.)
+static void half_size_is_the_mean_of_four(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_video *full = NULL, *half = NULL;
+    make_clip(in_dir("halved.mp4"), 322, 180, 3); // 161 x 90: an odd width, too
+    assert_int_equal(gv_video_open(&full, in_dir("halved.mp4"), NULL, &err), GV_OK);
+    assert_int_equal(gv_video_open(&half, in_dir("halved.mp4"), &(gv_video_options){.half = true}, &err), GV_OK);
+    for (int i = 0; i < 3; i++) {
+        gv_frame a, b;
+        assert_int_equal(gv_video_next(full, &a, &err), GV_OK);
+        assert_int_equal(gv_video_next(half, &b, &err), GV_OK);
+        assert_true(a.rgb && b.rgb && b.width == 161 && b.height == 90 && a.time_sec == b.time_sec);
+        double sum = 0;
+        for (int y = 0; y < b.height; y++)
+            for (int x = 0; x < 3 * b.width; x++) {
+                const uint8_t *p = a.rgb + 2 * y * a.stride + 6 * (x / 3) + x % 3;
+                sum += fabs((p[0] + p[3] + p[a.stride] + p[a.stride + 3]) / 4.0 - b.rgb[y * b.stride + x]);
+            }
+        assert_true(sum / (3.0 * b.width * b.height) < 2);
+    }
+    gv_video_close(full);
+    gv_video_close(half);
+}
+
 // Writes a rotation into the track header of an MP4: the matrix lies 40 bytes behind the box's version (ISO
 // 14496-12, 8.3.2).
 static void set_matrix(const char *path, const char *to, const int32_t abcd[4]) {
@@ -368,6 +394,7 @@ int main(void) {
         cmocka_unit_test(bad_files_are_one_clear_line),         cmocka_unit_test(a_picture_is_a_video_of_one_frame),
         cmocka_unit_test(damaged_files_give_what_they_can),     cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(shared_clips_have_every_frame),        cmocka_unit_test(vtest_has_every_frame),
+        cmocka_unit_test(half_size_is_the_mean_of_four),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

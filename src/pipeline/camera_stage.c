@@ -17,11 +17,16 @@ static gv_status fixed_camera(gv_camera_path *c, long frames, const gv_optics *o
     return GV_OK;
 }
 
-gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, long frames, gv_error *err) {
-    gv_status status =
-        odometry ? gv_odometry_finish(odometry, &s->camera, err) : fixed_camera(&s->camera, frames, &s->optics, err);
+gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bool static_given, long frames,
+                             gv_error *err) {
+    gv_status status = GV_OK;
+    if (!s->camera.frames)
+        status = odometry ? gv_odometry_finish(odometry, &s->camera, err)
+                          : fixed_camera(&s->camera, frames, &s->optics, err);
     if (status != GV_OK) return status;
-    s->rotation_source = !odometry ? "static (given)" : s->camera.is_static ? "static (measured)" : "visual odometry";
+    s->rotation_source = static_given          ? "static (given)"
+                         : s->camera.is_static ? "static (measured)"
+                                               : "visual odometry";
     if (s->camera.focal_origin == GV_FOCAL_MEASURED) { // better than what was believed before
         s->optics.lens->fx = s->optics.lens->fy = s->camera.focal_px;
         s->optics.origin = GV_FOCAL_MEASURED, s->optics.sd = s->camera.focal_sd;

@@ -2,8 +2,10 @@
 #pragma once
 #include "pipeline/observe.h"
 
-// After the last frame: rotations (from the odometry, or of a static camera where that is NULL), the focal length that
-// was measured, and where both come from, into s->camera, s->optics and the sources.
-gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, long frames, gv_error *err);
+// After the last frame: rotations, the focal length that was measured, and where both come from, into s->camera,
+// s->optics and the sources. Rotations come from the odometry, else (NULL) are those of a static camera; where
+// s->camera is known already from an earlier run, it stays.
+gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bool static_given, long frames,
+                             gv_error *err);
 // Keypoints [17, 3] and square box [3] of one frame where a lens without distortion would show them.
 void gv_camera_straighten(const gv_lens *lens, float *box, float *kp);

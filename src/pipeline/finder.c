@@ -1,17 +1,22 @@
 #include "pipeline/finder.h"
 #include "base/memory.h"
+#include "pipeline/detections.h"
 
 #include <stdlib.h>
 
-struct gv_finder {
-    gv_people *people; // BlazePose's detector and landmarks, followed
+struct gv_finder { // one of the two
+    gv_people *people;
+    gv_detections *detections;
 };
 
 gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int width, int height, gv_error *err) {
     *out = NULL;
     gv_finder *f = gv_calloc2(1, sizeof *f);
     if (!f) return gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
-    gv_status status = gv_people_create(&f->people, &(gv_people_options){.model = opt->landmarks}, width, height, err);
+    gv_people_options people = {.model = opt->models->landmarks};
+    gv_status status = opt->models->role[GV_ROLE_DETECTOR].method == GV_METHOD_YOLOV8
+                           ? gv_detections_create(&f->detections, opt, width, height, err)
+                           : gv_people_create(&f->people, &people, width, height, err);
     if (status != GV_OK) {
         gv_finder_destroy(f);
         return status;
@@ -23,17 +28,19 @@ gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int wi
 void gv_finder_destroy(gv_finder *f) {
     if (!f) return;
     gv_people_destroy(f->people);
+    gv_detections_destroy(f->detections);
     free(f);
 }
 
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err) {
-    return gv_people_frame(f->people, image, time_sec, err);
+    return f->people ? gv_people_frame(f->people, image, time_sec, err)
+                     : gv_detections_frame(f->detections, image, time_sec, err);
 }
 
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max) {
-    return gv_people_boxes(f->people, boxes, max);
+    return f->people ? gv_people_boxes(f->people, boxes, max) : gv_detections_boxes(f->detections, boxes, max);
 }
 
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err) {
-    return gv_people_finish(f->people, out, err);
+    return f->people ? gv_people_finish(f->people, out, err) : gv_detections_finish(f->detections, out, err);
 }

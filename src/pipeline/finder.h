@@ -1,19 +1,30 @@
 // finder.h - who is in the video: one interface to the ways of finding and following people.
 //
-//     gv_finder_create(&f, &(gv_finder_options){.landmarks = GV_BLAZE_FULL}, width, height, &err);
+//     gv_finder_create(&f, &options, width, height, &err);
 //     for each frame: gv_finder_frame(f, &image, time_sec, &err);
 //     gv_finder_finish(f, &tracks, &err);          // everybody, most prominent first
+//
+// BlazePose is followed as people.h does. YOLOv8's detections are kept in the cache frame by frame, so that an
+// interrupted search goes on where it stopped, and followed by the reference's tracker (detected.h) along with the
+// background's motion. fast: YOLOv8 looks at every third frame and the last.
 #pragma once
+#include "nn/linear.h"
 #include "perception/people.h"
+#include "pipeline/cache.h"
+#include "pipeline/models.h"
 
 typedef struct gv_finder_options {
-    gv_blaze_model landmarks; // of BlazePose
+    const gv_models *models;
+    gv_precision precision; // of YOLOv8
+    bool fast;
+    gv_cache *cache;
+    const gv_key *key; // what the detections depend on
 } gv_finder_options;
 
 typedef struct gv_finder gv_finder;
 gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int width, int height, gv_error *err);
 void gv_finder_destroy(gv_finder *f); // accepts NULL
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err);
-// Boxes x0, y0, x1, y1 (px) of those seen in the last frame; returns their number, at most max.
+// Boxes x0, y0, x1, y1 (px) of those seen last; returns their number, at most max.
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max);
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err); // nobody is not an error

@@ -1,5 +1,6 @@
 #include "pipeline/models.h"
 #include "base/file.h"
+#include "formats/tensors.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -176,6 +177,34 @@ done:
     return status;
 }
 
+static gv_status check_tensor(const char *path, const char *network, const char *name, const int64_t *shape, int ndim,
+                              gv_error *err) {
+    gv_tensors *w = NULL;
+    gv_status status = gv_tensors_open(&w, path, err);
+    if (status != GV_OK) return status;
+    const gv_tensor *t = gv_tensors_find(w, name);
+    if (!t)
+        status =
+            gv_fail(err, GV_ERR_FORMAT, "%.500s: has no tensor \"%s\": not a checkpoint of %s", path, name, network);
+    else if (t->ndim != ndim || memcmp(t->shape, shape, (size_t)ndim * sizeof *shape) != 0)
+        status = gv_fail(err, GV_ERR_FORMAT,
+                         "%.500s: tensor \"%s\" has %d dimensions and ends in %lld, expected %d and %lld", path, name,
+                         t->ndim, t->ndim ? (long long)t->shape[t->ndim - 1] : 0LL, ndim, (long long)shape[ndim - 1]);
+    gv_tensors_close(w);
+    return status;
+}
+
+gv_status gv_models_check(const gv_models *m, gv_error *err) {
+    const gv_model_choice *k = &m->role[GV_ROLE_KEYPOINTS], *f = &m->role[GV_ROLE_FEATURES];
+    gv_status status = GV_OK;
+    if (k->method == GV_METHOD_VITPOSE)
+        status = check_tensor(k->path, "ViTPose", "keypoint_head.final_layer.bias", (int64_t[]){17}, 1, err);
+    if (status == GV_OK && f->method == GV_METHOD_HMR2)
+        status = check_tensor(f->path, "HMR2.0 with features of 1024 numbers", "smpl_head.transformer.pos_embedding",
+                              (int64_t[]){1, 1, 1024}, 3, err);
+    return status;
+}
+
 void gv_models_free(gv_models *m) {
     for (int r = 0; r < GV_ROLES; r++) free(m->role[r].path);
     *m = (gv_models){0};
@@ -192,10 +221,11 @@ void gv_models_describe(const gv_models *m, char *text, size_t size) {
     static const gv_role order[] = {GV_ROLE_DETECTOR, GV_ROLE_KEYPOINTS, GV_ROLE_FEATURES, GV_ROLE_NETWORK,
                                     GV_ROLE_BODY};
     size_t n = 0;
-    for (int i = 0; i < GV_ROLES && n < size; i++) {
+    int first = m->role[GV_ROLE_DETECTOR].method == GV_METHOD_NONE ? 3 : 0; // motion only
+    for (int i = first; i < GV_ROLES && n < size; i++) {
         const gv_model_choice *c = &m->role[order[i]];
         const char *slash = c->path ? strrchr(c->path, '/') : NULL, *name = slash ? slash + 1 : c->path;
-        n += (size_t)snprintf(text + n, size - n, "%s%s", i ? ", " : "", gv_role_name(order[i]));
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i > first ? ", " : "", gv_role_name(order[i]));
         if (n < size && c->method != GV_METHOD_FILE)
             n += (size_t)snprintf(text + n, size - n, " %s", gv_method_name(c->method));
         if (n < size && name)

@@ -56,6 +56,10 @@ typedef struct gv_models {
 gv_status gv_models_choose(gv_models *out, const gv_model_request *request, gv_error *err);
 void gv_models_free(gv_models *m); // leaves a zeroed struct
 
+// Looks into the checkpoints of keypoints and features far enough to see that they are whole and of the right network,
+// so that a wrong one is told of before the long work.
+gv_status gv_models_check(const gv_models *m, gv_error *err);
+
 // Takes the image features back where they were chosen automatically: the network has no use for them.
 void gv_models_drop_features(gv_models *m);
 

@@ -1,6 +1,8 @@
 #include "pipeline/observe.h"
 #include "base/memory.h"
 #include "pipeline/camera_stage.h"
+#include "pipeline/keep.h"
+#include "pipeline/study.h"
 #include "pipeline/watch.h"
 #include "video/video.h"
 
@@ -36,14 +38,20 @@ static gv_status to_observations(gv_scene_observations *s, const gv_person *p, g
     return GV_OK;
 }
 
-static gv_status collect(gv_scene_observations *s, const gv_tracks *tracks, int max_people, gv_error *err) {
+static gv_status collect(gv_scene_observations *s, const gv_tracks *tracks, gv_studied *studied, int max_people,
+                         gv_error *err) {
     int people = max_people > 0 && max_people < tracks->count ? max_people : tracks->count;
     s->person = gv_calloc2((size_t)people, sizeof *s->person);
     if (!s->person) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", people);
     gv_status status = GV_OK;
     for (int i = 0; i < people && status == GV_OK; i++) {
-        status = to_observations(s, &tracks->person[i], &s->person[i], err);
+        gv_person *p = &tracks->person[i];
+        if (studied->kp2d) memcpy(p->kp2d, studied->kp2d[i], (size_t)p->frames * 51 * sizeof(float));
+        status = to_observations(s, p, &s->person[i], err);
         s->people = i + 1;
+        if (status != GV_OK || !studied->features) continue;
+        s->person[i].f_imgseq = studied->features[i];
+        studied->features[i] = NULL;
     }
     return status;
 }
@@ -70,49 +78,186 @@ static void mean_rate(gv_scene_observations *s, double given) {
     if (!(s->fps > 0)) s->fps = 30;
 }
 
-// The first pass: fills `seen` and s->camera.
-static gv_status first_pass(gv_scene_observations *s, gv_sightings *seen, const char *video,
-                            const gv_observe_options *opt, gv_error *err) {
-    const gv_model_choice *c = opt->models->role;
-    if (c[GV_ROLE_DETECTOR].method != GV_METHOD_BLAZEPOSE || c[GV_ROLE_KEYPOINTS].method != GV_METHOD_BLAZEPOSE ||
-        c[GV_ROLE_FEATURES].method != GV_METHOD_NONE)
-        return gv_fail(err, GV_ERR_ARGUMENT, "detector %s, keypoints %s, features %s: not available in this version",
-                       gv_method_name(c[GV_ROLE_DETECTOR].method), gv_method_name(c[GV_ROLE_KEYPOINTS].method),
-                       gv_method_name(c[GV_ROLE_FEATURES].method));
+// ---- what is kept from run to run, and what it depends on
+
+// Everything of one call, beside the result.
+typedef struct job {
+    gv_scene_observations *s;
+    const char *video;
+    const gv_observe_options *opt;
+    gv_cache *cache;
+    gv_key tracks, camera; // what they depend on
+    gv_sightings seen;
+    gv_studied studied;
+} job;
+
+static gv_status tracks_key(job *j, gv_error *err) {
+    const gv_observe_options *o = j->opt;
+    const gv_model_choice *c = &o->models->role[GV_ROLE_DETECTOR];
+    char video[65], model[65], landmarks[8], fps[40];
+    bool own = c->method == GV_METHOD_BLAZEPOSE; // its detector is one; which landmarks counts
+    if (!gv_cache_is_on(j->cache)) return GV_OK;
+    gv_status status = gv_file_fingerprint(video, j->video, err);
+    if (status == GV_OK) status = gv_file_fingerprint(model, c->path, err);
+    if (status != GV_OK) return status;
+    snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
+    snprintf(fps, sizeof fps, "%.17g", o->fps);
+    j->tracks = gv_key_make((gv_key_part[]){{"version", "1"},
+                                            {"video", video},
+                                            {"fps", fps},
+                                            {"detector", gv_method_name(c->method)},
+                                            {"model", model},
+                                            {"landmarks", landmarks},
+                                            {"precision", !own && o->precision ? "bf16" : "f32"},
+                                            {"fast", !own && o->fast ? "yes" : "no"},
+                                            {0}});
+    return GV_OK;
+}
+
+static void camera_key(job *j) {
+    const gv_optics *o = &j->s->optics;
+    gv_sha256 h;
+    char optics[65], origin[60];
+    gv_sha256_begin(&h);
+    for (long i = 0; i < o->count; i++) {
+        const gv_lens *l = &o->lens[i];
+        const double numbers[] = {l->model, l->fx, l->fy, l->cx, l->cy};
+        gv_sha256_add(&h, numbers, sizeof numbers);
+        gv_sha256_add(&h, l->k, sizeof l->k);
+    }
+    gv_sha256_hex(&h, optics);
+    snprintf(origin, sizeof origin, "%d %.17g", (int)o->origin, o->sd);
+    j->camera = gv_key_make((gv_key_part[]){{"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
+}
+
+// The one record of a stage, if there is one that makes sense.
+static gv_journal *recall(job *j, const char *stage, const gv_key *key, bool take(job *, const void *, size_t)) {
+    const void *data;
+    size_t size;
+    gv_journal *journal = gv_journal_open(j->cache, stage, key);
+    if (journal && gv_journal_next(journal, &data, &size) && !take(j, data, size))
+        gv_journal_reject(journal, "not readable");
+    return journal;
+}
+
+static bool take_sightings(job *j, const void *data, size_t size) {
+    return gv_sightings_unpack(&j->seen, data, size);
+}
+
+static bool take_camera(job *j, const void *data, size_t size) {
+    gv_camera_path *c = &j->s->camera;
+    if (!gv_camera_unpack(c, data, size)) return false;
+    if (c->frames == j->seen.frames) return true;
+    gv_camera_path_free(c);
+    return false;
+}
+
+static void keep(gv_journal *journal, void *data, size_t size) {
+    if (data) gv_journal_append(journal, data, size);
+    free(data);
+}
+
+// ---- the passes
+
+// The first pass: fills j->seen and s->camera with what is not known of them.
+static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *err) {
+    gv_scene_observations *s = j->s;
+    const gv_observe_options *o = j->opt;
     gv_watch_times times;
-    gv_watch_options watch = {.video = video, .fps = opt->fps, .quiet = opt->quiet};
-    gv_status status = gv_optics_choose(&s->optics, &opt->optics, video, s->width, s->height, err);
-    if (status == GV_OK)
-        status = gv_finder_create(&watch.finder, &(gv_finder_options){.landmarks = opt->models->landmarks}, s->width,
-                                  s->height, err);
-    if (status == GV_OK && !opt->static_camera)
+    gv_watch_options watch = {.video = j->video, .fps = o->fps, .quiet = o->quiet};
+    gv_finder_options finder = {
+        .models = o->models, .precision = o->precision, .fast = o->fast, .cache = j->cache, .key = &j->tracks};
+    gv_status status = GV_OK;
+    if (!people_known) status = gv_finder_create(&watch.finder, &finder, s->width, s->height, err);
+    if (status == GV_OK && !camera_known)
         status = gv_odometry_create(&watch.odometry, s->width, s->height, &s->optics, err);
-    if (status == GV_OK) status = gv_watch(seen, &watch, &times, err);
-    if (status != GV_OK) goto done;
-    gv_timing_add(s, "observe", times.whole, seen->frames);
-    gv_timing_add(s, "people", times.people, seen->frames);
-    if (watch.odometry) gv_timing_add(s, "camera", times.camera, seen->frames);
-    status = gv_camera_conclude(s, watch.odometry, seen->frames, err);
-done:
+    if (status == GV_OK) status = gv_watch(&j->seen, &watch, &times, err);
+    if (status == GV_OK) {
+        gv_timing_add(s, "observe", times.whole, j->seen.frames);
+        if (watch.finder) gv_timing_add(s, "people", times.people, j->seen.frames);
+        if (watch.odometry) gv_timing_add(s, "camera", times.camera, j->seen.frames);
+        if (watch.odometry) status = gv_camera_conclude(s, watch.odometry, false, j->seen.frames, err);
+    }
     gv_odometry_destroy(watch.odometry);
     gv_finder_destroy(watch.finder);
     return status;
 }
 
-static gv_status observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
-    gv_sightings seen = {0};
-    gv_status status = look_at_video(s, video, opt->fps, err);
-    if (status == GV_OK) status = first_pass(s, &seen, video, opt, err);
-    if (status == GV_OK) {
-        s->frames = seen.frames;
-        s->damaged = seen.damaged;
-        s->time_sec = seen.time_sec;
-        seen.time_sec = NULL;
-        mean_rate(s, opt->fps);
-        status = collect(s, &seen.tracks, opt->max_people, err);
+static gv_status first_pass(job *j, gv_error *err) {
+    gv_scene_observations *s = j->s;
+    bool given = j->opt->static_camera;
+    void *data = NULL;
+    size_t size = 0;
+    gv_status status = gv_optics_choose(&s->optics, &j->opt->optics, j->video, s->width, s->height, err);
+    if (status == GV_OK) status = tracks_key(j, err);
+    if (status != GV_OK) return status;
+    camera_key(j);
+    gv_journal *tracks = recall(j, "tracks", &j->tracks, take_sightings);
+    gv_journal *camera = given ? NULL : recall(j, "camera", &j->camera, take_camera);
+    bool tracks_known = j->seen.frames > 0, camera_known = given || s->camera.frames > 0;
+    if (!tracks || (!given && !camera)) {
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the cache", j->video);
+        goto done;
     }
-    gv_sightings_free(&seen);
+    if (!tracks_known || !camera_known) status = watch(j, tracks_known, camera_known, err);
+    if (status == GV_OK && !tracks_known) {
+        status = gv_sightings_pack(&data, &size, &j->seen, err);
+        if (status == GV_OK) keep(tracks, data, size);
+    }
+    if (status == GV_OK && !camera_known) {
+        status = gv_camera_pack(&data, &size, &s->camera, err);
+        if (status == GV_OK) keep(camera, data, size);
+    }
+    if (status == GV_OK) status = gv_camera_conclude(s, NULL, given, j->seen.frames, err);
+done:
+    gv_journal_close(tracks);
+    gv_journal_close(camera);
     return status;
+}
+
+static gv_status second_pass(job *j, gv_error *err) {
+    const gv_observe_options *o = j->opt;
+    gv_study_options study = {.video = j->video,
+                              .frames = j->seen.frames,
+                              .person = j->seen.tracks.person,
+                              .people = j->seen.tracks.count,
+                              .models = o->models,
+                              .precision = o->precision,
+                              .fast = o->fast,
+                              .low_memory = o->low_memory,
+                              .quiet = o->quiet,
+                              .cache = j->cache,
+                              .tracks = &j->tracks};
+    if (o->max_people > 0 && o->max_people < study.people) study.people = o->max_people;
+    gv_status status = gv_study(&j->studied, &study, err);
+    if (status != GV_OK) return status;
+    if (j->studied.keypoint_crops) gv_timing_add(j->s, "keypoints", j->studied.keypoint_sec, j->studied.keypoint_crops);
+    if (j->studied.feature_crops) gv_timing_add(j->s, "features", j->studied.feature_sec, j->studied.feature_crops);
+    return GV_OK;
+}
+
+static gv_status observe(job *j, gv_error *err) {
+    gv_scene_observations *s = j->s;
+    gv_status status = look_at_video(s, j->video, j->opt->fps, err);
+    if (status == GV_OK) status = first_pass(j, err);
+    if (status == GV_OK) status = second_pass(j, err);
+    if (status != GV_OK) return status;
+    s->frames = j->seen.frames;
+    s->damaged = j->seen.damaged;
+    s->time_sec = j->seen.time_sec;
+    j->seen.time_sec = NULL;
+    mean_rate(s, j->opt->fps);
+    if (j->seen.tracks.count == 0) gv_cache_remove(j->cache); // of no use to anybody
+    return collect(s, &j->seen.tracks, &j->studied, j->opt->max_people, err);
+}
+
+// Who asks for models, or leaves the choice of many to the program, is told what does the work.
+static void tell_choice(const gv_observe_options *o) {
+    const gv_model_request *q = &o->want;
+    if (!o->note || !(q->weights || q->detector || q->keypoints || q->features)) return;
+    gv_error line;
+    gv_models_describe(o->models, line.text, sizeof line.text);
+    o->note(o->note_user, line.text);
 }
 
 gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
@@ -121,7 +266,15 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
     gv_observe_options complete = *opt;
     gv_status status = opt->models ? GV_OK : gv_models_choose(&own, &opt->want, err);
     if (!opt->models) complete.models = &own;
-    if (status == GV_OK) status = observe(s, video, &complete, err);
+    if (status == GV_OK) status = gv_models_check(complete.models, err);
+    if (status == GV_OK) tell_choice(&complete);
+    job j = {.s = s, .video = video, .opt = &complete};
+    j.cache = gv_cache_create(opt->cache, opt->note, opt->note_user);
+    if (status == GV_OK && !j.cache) status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", video);
+    if (status == GV_OK) status = observe(&j, err);
+    gv_sightings_free(&j.seen);
+    gv_studied_free(&j.studied);
+    gv_cache_destroy(j.cache);
     gv_models_free(&own);
     if (status != GV_OK) gv_scene_observations_free(s);
     return status;

@@ -5,11 +5,20 @@
 #include "camera/odometry.h"
 #include "formats/observations.h"
 #include "perception/people.h"
+#include "nn/linear.h"
+#include "pipeline/cache.h"
 #include "pipeline/models.h"
 
 typedef struct gv_observe_options {
-    gv_model_request want;    // what the user asks for
-    const gv_models *models;  // what does the work; NULL: chosen from `want`
+    gv_model_request want;   // what the user asks for
+    const gv_models *models; // what does the work; NULL: chosen from `want`
+    gv_precision precision;  // of the image networks
+    bool fast;               // image networks on part of the frames (study.h, finder.h)
+    bool low_memory;         // one image network at a time
+    const char *cache;       // folder for results of perception (cache.h); NULL or "": none are kept,
+                             // but gv_run keeps them in its output folder where this is NULL
+    gv_note *note;           // takes remarks for the user; may be NULL
+    void *note_user;
     int max_people;           // 0 = everybody
     double fps;               // > 0: overrides the container's frame rate
     gv_optics_request optics; // what the user says about the lens
@@ -36,7 +45,7 @@ typedef struct gv_scene_observations {
     const char *focal_source;    // gv_focal_origin_text
     const char *rotation_source; // "static (given)", "static (measured)", "visual odometry"
     int people;
-    gv_observations *person; // [people], most prominent first
+    gv_observations *person; // [people], most prominent first, with f_imgseq where features were wanted
     gv_timing timing[GV_MAX_TIMINGS];
     int timings;
 } gv_scene_observations;

@@ -8,7 +8,6 @@
 #include "pipeline/judge.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
-#include "pipeline/scene_export.h"
 #include "pipeline/scene_file.h"
 #include "video/video.h"
 
@@ -174,11 +173,14 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     gv_video *probe = NULL;
     gv_status status = gv_video_open(&probe, video, NULL, err);
     gv_video_close(probe);
-    if (status == GV_OK) status = gv_scene_export_check(opt->exports, err);
     if (status == GV_OK) status = open_models(&j, err);
     if (status == GV_OK) status = prepare_folder(folder, err);
     gv_observe_options observe = opt->observe;
     observe.models = &j.models;
+    observe.precision = opt->precision;
+    char cache[MAX_PATH + 8];
+    snprintf(cache, sizeof cache, "%s/cache", folder);
+    if (!observe.cache) observe.cache = cache;
     if (status == GV_OK) status = gv_observe(&j.observations, video, &observe, err);
     if (status == GV_OK && j.observations.people == 0)
         status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
@@ -188,7 +190,6 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     if (status == GV_OK) status = judge_all(&j, err);
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
-    if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.body, opt->exports, folder, err);
     if (status == GV_OK) status = draw(&j, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings

@@ -12,6 +12,7 @@
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ struct gv_video {
     int stream, drain_errors;
     struct SwsContext *sws;
     source sws_source;
+    struct SwsContext *halver; // to `half`, in the frame's own format; NULL where that format cannot be written
+    AVFrame *half;
     orientation turn;
     uint8_t *rgb, *upright; // [rows, stride]; `upright` only where the picture is turned
     int rgb_width, rgb_height, rgb_stride, stride;
@@ -223,7 +226,10 @@ static gv_status plan_output(gv_video *v, gv_error *err) {
     if (status != GV_OK) return status;
     find_orientation(v);
     int w = v->frame->width, h = v->frame->height, longer = w > h ? w : h;
-    if (v->opt.max_side > 0 && longer > v->opt.max_side) {
+    if (v->opt.half) {
+        w = w > 1 ? w / 2 : 1;
+        h = h > 1 ? h / 2 : 1;
+    } else if (v->opt.max_side > 0 && longer > v->opt.max_side) {
         double k = (double)v->opt.max_side / longer;
         w = (int)lround(w * k) > 1 ? (int)lround(w * k) : 1;
         h = (int)lround(h * k) > 1 ? (int)lround(h * k) : 1;
@@ -244,28 +250,58 @@ static gv_status plan_output(gv_video *v, gv_error *err) {
     return GV_OK;
 }
 
+// A bicubic converter between two sizes and pixel formats; NULL where FFmpeg has none.
+static struct SwsContext *make_converter(int w, int h, int format, int to_w, int to_h, int to_format) {
+    struct SwsContext *c = sws_alloc_context();
+    if (!c) return NULL;
+    av_opt_set_int(c, "srcw", w, 0);
+    av_opt_set_int(c, "srch", h, 0);
+    av_opt_set_int(c, "src_format", format, 0);
+    av_opt_set_int(c, "dstw", to_w, 0);
+    av_opt_set_int(c, "dsth", to_h, 0);
+    av_opt_set_int(c, "dst_format", to_format, 0);
+    av_opt_set_int(c, "sws_flags", SWS_BICUBIC, 0);
+    if (format == AV_PIX_FMT_YUV420P) av_opt_set_int(c, "src_v_chr_pos", 128, 0); // MPEG-2 siting
+    if (to_format == AV_PIX_FMT_YUV420P) av_opt_set_int(c, "dst_v_chr_pos", 128, 0);
+    if (sws_init_context(c, NULL, NULL) < 0) {
+        sws_freeContext(c);
+        return NULL;
+    }
+    return c;
+}
+
+// What halves frames in their own format. Without it (palettes, odd formats) halving is left to the conversion.
+static gv_status prepare_halver(gv_video *v, gv_error *err) {
+    const AVFrame *f = v->frame;
+    sws_freeContext(v->halver);
+    v->halver = NULL;
+    av_frame_free(&v->half);
+    if (!v->opt.half || !sws_isSupportedOutput(f->format)) return GV_OK;
+    v->halver = make_converter(f->width, f->height, f->format, v->rgb_width, v->rgb_height, f->format);
+    v->half = av_frame_alloc();
+    if (v->half) {
+        v->half->width = v->rgb_width;
+        v->half->height = v->rgb_height;
+        v->half->format = f->format;
+    }
+    if (!v->half || av_frame_get_buffer(v->half, 0) < 0)
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a frame of half size", v->path);
+    return GV_OK;
+}
+
 // The colour converter for frames like v->frame; rebuilt where a stream changes size or format under way.
 static gv_status prepare_converter(gv_video *v, gv_error *err) {
     const AVFrame *f = v->frame;
     source s = {f->width, f->height, f->format, f->colorspace, f->color_range};
     if (v->sws && !memcmp(&s, &v->sws_source, sizeof s)) return GV_OK;
+    gv_status status = prepare_halver(v, err);
+    if (status != GV_OK) return status;
     sws_freeContext(v->sws);
-    v->sws = sws_alloc_context();
-    if (!v->sws) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for colour conversion", v->path);
-    av_opt_set_int(v->sws, "srcw", f->width, 0);
-    av_opt_set_int(v->sws, "srch", f->height, 0);
-    av_opt_set_int(v->sws, "src_format", f->format, 0);
-    av_opt_set_int(v->sws, "dstw", v->rgb_width, 0);
-    av_opt_set_int(v->sws, "dsth", v->rgb_height, 0);
-    av_opt_set_int(v->sws, "dst_format", AV_PIX_FMT_RGB24, 0);
-    av_opt_set_int(v->sws, "sws_flags", SWS_BICUBIC, 0);
-    if (f->format == AV_PIX_FMT_YUV420P) av_opt_set_int(v->sws, "src_v_chr_pos", 128, 0); // MPEG-2 siting
-    int code = sws_init_context(v->sws, NULL, NULL);
-    if (code < 0) {
-        sws_freeContext(v->sws);
-        v->sws = NULL;
-        return fail_av(v, err, GV_ERR_FORMAT, "cannot convert its pixel format to RGB", code);
-    }
+    v->sws = make_converter(v->halver ? v->rgb_width : f->width, v->halver ? v->rgb_height : f->height, f->format,
+                            v->rgb_width, v->rgb_height, AV_PIX_FMT_RGB24);
+    if (!v->sws)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: cannot convert its pixel format %s to RGB", v->path,
+                       av_get_pix_fmt_name(f->format) ? av_get_pix_fmt_name(f->format) : "(unknown)");
     int *from, *to, from_full, to_full, brightness, contrast, saturation;
     if (sws_getColorspaceDetails(v->sws, &from, &from_full, &to, &to_full, &brightness, &contrast, &saturation) >= 0) {
         bool known = f->colorspace >= 1 && f->colorspace <= 10 && f->colorspace != 8;
@@ -371,6 +407,8 @@ void gv_video_close(gv_video *v) {
     if (!v) return;
     stop(v);
     sws_freeContext(v->sws);
+    sws_freeContext(v->halver);
+    av_frame_free(&v->half);
     free(v->rgb);
     free(v->upright);
     free(v->path);
@@ -396,7 +434,14 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     const AVFrame *f = v->frame;
     uint8_t *const planes[4] = {v->rgb};
     const int strides[4] = {v->rgb_stride};
-    int rows = sws_scale(v->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes, strides);
+    int rows = 0;
+    if (v->halver) {
+        rows = sws_scale(v->halver, (const uint8_t *const *)f->data, f->linesize, 0, f->height, v->half->data,
+                         v->half->linesize);
+        f = v->half;
+    }
+    if (rows >= 0)
+        rows = sws_scale(v->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes, strides);
     if (rows < 0) return fail_av(v, err, GV_ERR_INTERNAL, "cannot convert a frame to RGB", rows);
     if (v->upright) turn_upright(v);
     double t = frame_time(v);

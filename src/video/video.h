@@ -35,6 +35,8 @@ typedef struct gv_video_options {
     double fps;   // > 0: ignore the container's times, frame i is at i / fps
     int max_side; // > 0: deliver frames reduced so that the longer side is at most this
     int threads;  // decoder threads, 0 = automatic
+    bool half;    // frames of half the size (rounded down), as FFmpeg's scale=iw*0.5:ih*0.5 makes them: bicubic, in
+                  // the video's own pixel format, before the conversion to RGB. max_side then counts for nothing.
 } gv_video_options;
 
 typedef struct gv_video gv_video;

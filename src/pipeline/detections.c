@@ -1,0 +1,182 @@
+#include "pipeline/detections.h"
+#include "base/memory.h"
+#include "camera/background.h"
+#include "perception/detected.h"
+#include "perception/yolo.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP = 3 }; // of the frames looked at when fast
+
+typedef struct found { // the people of one frame that was looked at
+    int64_t frame, count;
+    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+} found;
+
+struct gv_detections {
+    gv_finder_options opt;
+    int width, height;
+    gv_yolo *yolo;
+    gv_detected *tracks;
+    gv_background *background;
+    gv_journal *journal;
+    bool replaying; // detections come from the journal
+    found last;     // seen last
+    long frames;
+    double (*warps)[2][3]; // [frames]
+    long warp_room;
+    uint8_t *skipped; // fast: the frame that was passed over last, [height, width, 3]; looked at if it is the end
+    double skipped_sec;
+    bool is_skipped;
+};
+
+gv_status gv_detections_create(gv_detections **out, const gv_finder_options *opt, int width, int height,
+                               gv_error *err) {
+    *out = NULL;
+    gv_detections *d = gv_calloc2(1, sizeof *d);
+    if (!d) return gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
+    d->opt = *opt;
+    d->width = width;
+    d->height = height;
+    // a wrong file is told of now, not after hours of work
+    gv_status status = gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, err);
+    if (status == GV_OK) status = gv_detected_create(&d->tracks, NULL, width, height, err);
+    if (status == GV_OK) status = gv_background_create(&d->background, width, height, err);
+    if (status == GV_OK) {
+        d->journal = gv_journal_open(opt->cache, "detections", opt->key);
+        if (opt->fast) d->skipped = gv_calloc2((size_t)width * (size_t)height, 3);
+        if (!d->journal || (opt->fast && !d->skipped))
+            status = gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
+        d->replaying = true;
+    }
+    if (status != GV_OK) {
+        gv_detections_destroy(d);
+        return status;
+    }
+    *out = d;
+    return GV_OK;
+}
+
+void gv_detections_destroy(gv_detections *d) {
+    if (!d) return;
+    gv_yolo_close(d->yolo);
+    gv_detected_destroy(d->tracks);
+    gv_background_destroy(d->background);
+    gv_journal_close(d->journal);
+    free(d->warps);
+    free(d->skipped);
+    free(d);
+}
+
+// ---- records: frame, count, boxes, scores
+
+static bool take_record(found *f, const void *data, size_t size, long frame, int width, int height) {
+    int64_t head[2];
+    if (size < sizeof head) return false;
+    memcpy(head, data, sizeof head);
+    if (head[0] != frame || head[1] < 0 || head[1] > GV_YOLO_MAX || size != sizeof head + (size_t)head[1] * 20)
+        return false;
+    const char *p = (const char *)data + sizeof head;
+    f->frame = head[0];
+    f->count = head[1];
+    memcpy(f->box, p, (size_t)f->count * 16);
+    memcpy(f->score, p + f->count * 16, (size_t)f->count * 4);
+    for (int i = 0; i < f->count; i++) {
+        const float *b = f->box[i];
+        if (!(b[0] >= 0 && b[1] >= 0 && b[2] >= b[0] && b[3] >= b[1] && b[2] <= (float)width && b[3] <= (float)height))
+            return false;
+        if (!(f->score[i] >= 0 && f->score[i] <= 1)) return false;
+    }
+    return true;
+}
+
+static void keep_record(gv_journal *j, const found *f) {
+    char record[sizeof(int64_t[2]) + GV_YOLO_MAX * 20];
+    size_t n = (size_t)f->count;
+    memcpy(record, &f->frame, 8);
+    memcpy(record + 8, &f->count, 8);
+    memcpy(record + 16, f->box, n * 16);
+    memcpy(record + 16 + n * 16, f->score, n * 4);
+    gv_journal_append(j, record, 16 + n * 20);
+}
+
+static bool replay(gv_detections *d, long frame) {
+    const void *data;
+    size_t size;
+    if (!d->replaying) return false;
+    d->replaying = gv_journal_next(d->journal, &data, &size);
+    if (!d->replaying) return false;
+    if (take_record(&d->last, data, size, frame, d->width, d->height)) return true;
+    gv_journal_reject(d->journal, "not of this video");
+    return d->replaying = false;
+}
+
+// ---- frames
+
+static gv_status note_warp(gv_detections *d, const double warp[2][3], gv_error *err) {
+    if (d->frames >= d->warp_room) {
+        long room = d->warp_room ? 2 * d->warp_room : 1024;
+        void *p = realloc(d->warps, (size_t)room * sizeof *d->warps);
+        if (!p) return gv_fail(err, GV_ERR_MEMORY, "no memory for the background of %ld frames", room);
+        d->warps = p;
+        d->warp_room = room;
+    }
+    memcpy(d->warps[d->frames], warp, sizeof *d->warps);
+    return GV_OK;
+}
+
+// A frame that is looked at. As in the reference, the background is followed over frames with detections only.
+static gv_status look(gv_detections *d, const gv_image *image, double time_sec, gv_error *err) {
+    gv_status status = GV_OK;
+    double warp[2][3] = {{1, 0, 0}, {0, 1, 0}};
+    found *f = &d->last;
+    if (!replay(d, d->frames)) {
+        int n = 0;
+        status = gv_yolo_detect(d->yolo, image, f->box, f->score, GV_YOLO_MAX, &n, err);
+        if (status != GV_OK) return status;
+        f->frame = d->frames;
+        f->count = n;
+        keep_record(d->journal, f);
+    }
+    const float(*boxes)[4] = (const float(*)[4])f->box;
+    if (f->count > 0) gv_background_frame(d->background, image->rgb, image->stride, boxes, (int)f->count, warp);
+    status = note_warp(d, (const double(*)[3])warp, err);
+    if (status == GV_OK) status = gv_detected_frame(d->tracks, boxes, f->score, (int)f->count, time_sec, err);
+    d->frames++;
+    return status;
+}
+
+// A frame that is passed over, once it is known not to be the last.
+static gv_status pass_over(gv_detections *d, gv_error *err) {
+    const double identity[2][3] = {{1, 0, 0}, {0, 1, 0}};
+    d->is_skipped = false;
+    gv_status status = note_warp(d, identity, err);
+    if (status == GV_OK) status = gv_detected_frame(d->tracks, NULL, NULL, 0, d->skipped_sec, err);
+    d->frames++;
+    return status;
+}
+
+gv_status gv_detections_frame(gv_detections *d, const gv_image *image, double time_sec, gv_error *err) {
+    gv_status status = d->is_skipped ? pass_over(d, err) : GV_OK;
+    if (status != GV_OK) return status;
+    if (!d->opt.fast || d->frames % STEP == 0) return look(d, image, time_sec, err);
+    for (int y = 0; y < d->height; y++)
+        memcpy(d->skipped + (size_t)y * d->width * 3, image->rgb + (size_t)y * image->stride, (size_t)d->width * 3);
+    d->skipped_sec = time_sec;
+    d->is_skipped = true;
+    return GV_OK;
+}
+
+int gv_detections_boxes(const gv_detections *d, float (*boxes)[4], int max) {
+    int n = d->last.count < max ? (int)d->last.count : max;
+    if (n > 0) memcpy(boxes, d->last.box, (size_t)n * sizeof *boxes);
+    return n;
+}
+
+gv_status gv_detections_finish(gv_detections *d, gv_tracks *out, gv_error *err) {
+    gv_image image = {d->skipped, d->width, d->height, 3 * d->width};
+    gv_status status = d->is_skipped ? look(d, &image, d->skipped_sec, err) : GV_OK;
+    return status == GV_OK ? gv_detected_finish(d->tracks, (const double(*)[2][3])d->warps, out, err) : status;
+}

@@ -1,0 +1,32 @@
+#include "pipeline/sparing.h"
+
+#include <math.h>
+#include <stddef.h>
+
+enum { STEP = 3 };
+static const float MUCH = 0.05f, SURE = 0.3f; // share of the box's side; confidence of points that count
+
+bool gv_sparing_is_key(int k, int n) {
+    return k % STEP == 0 || k == n - 1;
+}
+
+bool gv_sparing_moves(const float *a, const float *b, float side) {
+    for (int j = 0; j < 17; j++) {
+        const float *p = a + 3 * j, *q = b + 3 * j;
+        if (p[2] > SURE && q[2] > SURE && hypotf(p[0] - q[0], p[1] - q[1]) > MUCH * side) return true;
+    }
+    return false;
+}
+
+void gv_sparing_fill(float *values, int width, const int *list, int n, const uint8_t *want, bool keypoints) {
+    for (int k = 0, last = 0; k < n; k++) {
+        if (want[list[k]] == GV_SPARING_BETWEEN) continue;
+        const float *a = values + (size_t)list[last] * width, *b = values + (size_t)list[k] * width;
+        for (int m = last + 1; m < k; m++) {
+            float *v = values + (size_t)list[m] * width, f = (float)(m - last) / (float)(k - last);
+            for (int c = 0; c < width; c++) v[c] = a[c] + f * (b[c] - a[c]);
+            for (int c = 2; keypoints && c < width; c += 3) v[c] = fminf(a[c], b[c]);
+        }
+        last = k;
+    }
+}

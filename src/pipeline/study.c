@@ -1,0 +1,424 @@
+#include "pipeline/study.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "perception/crop.h"
+#include "perception/hmr2.h"
+#include "perception/vitpose.h"
+#include "pipeline/feed.h"
+#include "pipeline/on_boxes.h"
+#include "pipeline/sparing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, BUFFERS = 3, MAX_WORKERS = 2 };
+// A chunk has at least so many frames and crops; where the picture is full of people it ends earlier.
+enum { CHUNK_FRAMES = 12, CHUNK_CROPS = 24, MOST_CROPS = 384, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS };
+
+typedef struct item {  // one person in one frame of the chunk
+    int person, frame; // frame within the person's
+} item;
+
+// One network and what it has made so far.
+typedef struct worker {
+    gv_role role;
+    int width; // numbers per crop
+    gv_journal *journal;
+    float **out; // [people] [frames, width]
+    long done;   // frames of the video before this one are finished
+    gv_vitpose *vitpose;
+    gv_hmr2 *hmr2;
+    gv_on_boxes *on_boxes;
+    double *seconds;
+    long *crops;
+} worker;
+
+typedef struct pass {
+    const gv_study_options *opt;
+    worker *worker[MAX_WORKERS];
+    int workers;
+    float **kp2d;    // [people] keypoints that are made in this pass or were in an earlier one; NULL: the tracks'
+    float factor;    // size of the frames over full size
+    long first, end; // frames of the chunk
+    item *items;     // in order of frame, then person
+    int count, room;
+    uint8_t *bytes; // [room, 256, 256, 3] crops
+    float *crops;   // [BATCH, 3, 256, 192]
+    float *values;  // [room, FEATURE] results of one worker
+    uint8_t *want;  // [room] crops that the networks shall see
+} pass;
+
+// ---- chunks
+
+static bool is_there(const gv_person *p, long frame) {
+    return frame >= p->first && frame < p->first + p->frames;
+}
+
+// Lists everybody in the frames from `first` on until the chunk is full.
+static void plan_chunk(pass *p, long first) {
+    const gv_study_options *o = p->opt;
+    p->first = p->end = first;
+    p->count = 0;
+    while (p->end < o->frames) {
+        int here = 0;
+        for (int i = 0; i < o->people; i++) here += is_there(&o->person[i], p->end);
+        bool full = p->end - first >= CHUNK_FRAMES && p->count >= CHUNK_CROPS;
+        if (p->count && (full || p->count + here > p->room)) break;
+        for (int i = 0; i < o->people; i++)
+            if (is_there(&o->person[i], p->end)) p->items[p->count++] = (item){i, (int)(p->end - o->person[i].first)};
+        p->end++;
+    }
+}
+
+static const float *box_of(const pass *p, int i) {
+    const item *t = &p->items[i];
+    return p->opt->person[t->person].bbx_xys + 3 * (size_t)t->frame;
+}
+
+// ---- records: first frame, frames, crops, then the values of all crops
+
+typedef struct record_head {
+    int64_t first, frames, crops;
+} record_head;
+
+static void deliver(pass *p, worker *w, const float *values) {
+    for (int i = 0; i < p->count; i++)
+        memcpy(w->out[p->items[i].person] + (size_t)p->items[i].frame * w->width, values + (size_t)i * w->width,
+               (size_t)w->width * sizeof *values);
+    w->done = p->end;
+}
+
+static gv_status keep(pass *p, worker *w, const float *values, gv_error *err) {
+    record_head head = {p->first, p->end - p->first, p->count};
+    size_t size = (size_t)p->count * w->width * sizeof *values;
+    char *record = malloc(sizeof head + size);
+    if (!record) return gv_fail(err, GV_ERR_MEMORY, "no memory for the results of %d crops", p->count);
+    memcpy(record, &head, sizeof head);
+    memcpy(record + sizeof head, values, size);
+    gv_journal_append(w->journal, record, sizeof head + size);
+    free(record);
+    deliver(p, w, values);
+    return GV_OK;
+}
+
+// Takes over the chunks that an earlier run has finished.
+static void recall(pass *p, worker *w) {
+    const void *data;
+    size_t size;
+    while (w->done < p->opt->frames && gv_journal_next(w->journal, &data, &size)) {
+        plan_chunk(p, w->done);
+        record_head head = {p->first, p->end - p->first, p->count};
+        size_t values = (size_t)p->count * w->width * sizeof(float);
+        if (size != sizeof head + values || memcmp(data, &head, sizeof head) != 0) {
+            gv_journal_reject(w->journal, "not of these tracks");
+            return;
+        }
+        memcpy(p->values, (const char *)data + sizeof head, values);
+        deliver(p, w, p->values);
+    }
+}
+
+// ---- work
+
+static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_error *err) {
+    float boxes[BATCH][3], out[BATCH * FEATURE];
+    for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, chosen[k]), sizeof boxes[k]);
+#pragma omp parallel for schedule(static)
+    for (int k = 0; k < n; k++) gv_crop_normalise(p->crops + (size_t)k * CROP, p->bytes + (size_t)chosen[k] * BYTES);
+    double start = gv_now();
+    gv_status status = w->vitpose ? gv_vitpose_run(w->vitpose, p->crops, boxes[0], n, !p->opt->fast, out, err)
+                                  : gv_hmr2_run(w->hmr2, p->crops, n, out, err);
+    *w->seconds += gv_now() - start;
+    *w->crops += n;
+    if (status != GV_OK) return status;
+    for (int k = 0; k < n; k++)
+        memcpy(p->values + (size_t)chosen[k] * w->width, out + (size_t)k * w->width, (size_t)w->width * sizeof *out);
+    return GV_OK;
+}
+
+// Runs the network on the crops whose `want` is `level`.
+static gv_status run_wanted(pass *p, worker *w, int level, gv_error *err) {
+    int chosen[BATCH], n = 0;
+    gv_status status = GV_OK;
+    for (int i = 0; i <= p->count && status == GV_OK; i++) {
+        if (i < p->count && p->want[i] == level) chosen[n++] = i;
+        if (n == BATCH || (i == p->count && n > 0)) {
+            status = run_batch(p, w, chosen, n, err);
+            n = 0;
+        }
+    }
+    return status;
+}
+
+// The keypoints that decide which frames are looked at: what this network makes of them, or has been made before.
+static const float *keypoints_of(const pass *p, const worker *w, int i) {
+    const item *t = &p->items[i];
+    if (w->role == GV_ROLE_KEYPOINTS) return p->values + (size_t)i * KEYPOINTS;
+    const float *all = p->kp2d ? p->kp2d[t->person] : p->opt->person[t->person].kp2d;
+    return all + (size_t)t->frame * KEYPOINTS;
+}
+
+// The chunk's items of one person, in order of time.
+static int items_of(const pass *p, int person, int *list) {
+    int n = 0;
+    for (int i = 0; i < p->count; i++)
+        if (p->items[i].person == person) list[n++] = i;
+    return n;
+}
+
+static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
+    int *list = gv_calloc2((size_t)p->count, sizeof *list);
+    if (!list) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", p->count);
+    for (int q = 0; q < p->opt->people; q++) {
+        int n = items_of(p, q, list);
+        for (int k = 0; k < n; k++) p->want[list[k]] = gv_sparing_is_key(k, n) ? GV_SPARING_KEY : GV_SPARING_BETWEEN;
+    }
+    gv_status status = run_wanted(p, w, GV_SPARING_KEY, err);
+    for (int q = 0; q < p->opt->people && status == GV_OK; q++) {
+        int n = items_of(p, q, list);
+        for (int k = 0, last = 0; k < n; k++) {
+            if (p->want[list[k]] != GV_SPARING_KEY) continue;
+            float side = box_of(p, list[k])[2];
+            if (k - last > 1 && gv_sparing_moves(keypoints_of(p, w, list[last]), keypoints_of(p, w, list[k]), side))
+                for (int m = last + 1; m < k; m++) p->want[list[m]] = GV_SPARING_MOVING;
+            last = k;
+        }
+    }
+    if (status == GV_OK) status = run_wanted(p, w, GV_SPARING_MOVING, err);
+    for (int q = 0; q < p->opt->people && status == GV_OK; q++) {
+        int n = items_of(p, q, list);
+        gv_sparing_fill(p->values, w->width, list, n, p->want, w->role == GV_ROLE_KEYPOINTS);
+    }
+    free(list);
+    return status;
+}
+
+static gv_status finish_chunk(pass *p, gv_error *err) {
+    gv_status status = GV_OK;
+    for (int k = 0; k < p->workers && status == GV_OK; k++) {
+        worker *w = p->worker[k];
+        if (w->done >= p->end) continue;
+        if (w->on_boxes) {
+            // its values were made frame by frame
+        } else if (p->opt->fast) {
+            status = run_sparingly(p, w, err);
+        } else {
+            memset(p->want, GV_SPARING_KEY, (size_t)p->count);
+            status = run_wanted(p, w, GV_SPARING_KEY, err);
+        }
+        if (status == GV_OK) status = keep(p, w, p->values, err);
+    }
+    return status;
+}
+
+// ---- the pass
+
+static long frame_of(const pass *p, int i) {
+    return p->opt->person[p->items[i].person].first + p->items[i].frame;
+}
+
+// Cuts everybody out of one frame, or lets BlazePose look at it.
+static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
+    gv_image image = {f->rgb, f->width, f->height, 3 * f->width};
+    worker *w = p->worker[0];
+    int first = 0;
+    while (first < p->count && frame_of(p, first) < f->index) first++;
+    int end = first;
+    while (end < p->count && frame_of(p, end) == f->index) end++;
+    if (!w->on_boxes) {
+#pragma omp parallel for schedule(dynamic)
+        for (int i = first; i < end; i++) gv_crop_bytes(p->bytes + (size_t)i * BYTES, &image, box_of(p, i), p->factor);
+        return GV_OK;
+    }
+    double start = gv_now();
+    gv_status status = GV_OK;
+    for (int i = first; i < end && status == GV_OK; i += BATCH) {
+        int n = end - i < BATCH ? end - i : BATCH;
+        float boxes[BATCH][3];
+        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
+        status =
+            gv_on_boxes_run(w->on_boxes, &image, (const float(*)[3])boxes, n, p->values + (size_t)i * KEYPOINTS, err);
+    }
+    *w->seconds += gv_now() - start;
+    *w->crops += end - first;
+    return status;
+}
+
+static long first_missing(const pass *p) {
+    long first = p->opt->frames;
+    for (int k = 0; k < p->workers; k++)
+        if (p->worker[k]->done < first) first = p->worker[k]->done;
+    return first;
+}
+
+static gv_status look(pass *p, gv_feed *feed, gv_error *err) {
+    gv_progress progress;
+    gv_progress_begin(&progress, p->workers > 1 ? "keypoints, features" : gv_role_name(p->worker[0]->role),
+                      p->opt->frames, p->opt->quiet);
+    gv_status status;
+    gv_feed_frame *f;
+    plan_chunk(p, first_missing(p));
+    while ((status = gv_feed_next(feed, &f, err)) == GV_OK && f) {
+        long index = f->index;
+        if (index >= p->first && index < p->end) status = take_frame(p, f, err);
+        gv_feed_release(feed, f);
+        if (status == GV_OK && index + 1 == p->end) {
+            status = finish_chunk(p, err);
+            plan_chunk(p, p->end);
+        }
+        if (status != GV_OK || p->first >= p->opt->frames) break;
+        gv_progress_set(&progress, index + 1);
+    }
+    gv_progress_end(&progress);
+    if (status == GV_OK && first_missing(p) < p->opt->frames)
+        status =
+            gv_fail(err, GV_ERR_IO, "%s: fewer frames than the %ld of the pass before", p->opt->video, p->opt->frames);
+    return status;
+}
+
+static gv_status open_network(const pass *p, worker *w, gv_error *err) {
+    const gv_model_choice *c = &p->opt->models->role[w->role];
+    gv_status status = GV_OK;
+    if (c->method == GV_METHOD_BLAZEPOSE) return gv_on_boxes_open(&w->on_boxes, p->opt->models->landmarks, err);
+    if (c->method == GV_METHOD_VITPOSE) return gv_vitpose_open(&w->vitpose, c->path, p->opt->precision, err);
+    status = gv_hmr2_open(&w->hmr2, c->path, p->opt->precision, err);
+    if (status == GV_OK && gv_hmr2_token_width(w->hmr2) != FEATURE)
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: its features have %d numbers, expected %d", c->path,
+                         gv_hmr2_token_width(w->hmr2), FEATURE);
+    return status;
+}
+
+static void close_network(worker *w) {
+    gv_on_boxes_close(w->on_boxes);
+    gv_vitpose_close(w->vitpose);
+    gv_hmr2_close(w->hmr2);
+    w->on_boxes = NULL;
+    w->vitpose = NULL;
+    w->hmr2 = NULL;
+}
+
+static gv_status allocate(pass *p, const gv_study_options *opt, gv_error *err) {
+    *p = (pass){.opt = opt, .room = MOST_CROPS > opt->people ? MOST_CROPS : opt->people};
+    size_t n = (size_t)p->room;
+    p->items = gv_calloc2(n, sizeof *p->items);
+    p->bytes = gv_calloc2(n, BYTES); // pages that are never touched cost nothing
+    p->crops = gv_calloc2(BATCH, CROP * sizeof(float));
+    p->values = gv_calloc2(n, FEATURE * sizeof(float));
+    p->want = gv_calloc2(n, 1);
+    if (p->items && p->bytes && p->crops && p->values && p->want) return GV_OK;
+    return gv_fail(err, GV_ERR_MEMORY, "no memory for the crops of %d people", p->room);
+}
+
+static void release(pass *p) {
+    free(p->items);
+    free(p->bytes);
+    free(p->crops);
+    free(p->values);
+    free(p->want);
+}
+
+// One pass over the video with the workers that have something left to do.
+static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err) {
+    gv_feed *feed = NULL;
+    gv_status status = GV_OK;
+    p->workers = 0;
+    for (int k = 0; k < n; k++)
+        if (workers[k]->done < p->opt->frames) p->worker[p->workers++] = workers[k];
+    if (p->workers == 0) return GV_OK;
+    for (int k = 0; k < p->workers && status == GV_OK; k++) status = open_network(p, p->worker[k], err);
+    bool half = !p->worker[0]->on_boxes;
+    p->factor = half ? 0.5f : 1;
+    if (status == GV_OK) status = gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half}, BUFFERS, err);
+    if (status == GV_OK) status = look(p, feed, err);
+    gv_feed_close(feed);
+    for (int k = 0; k < p->workers; k++) close_network(p->worker[k]);
+    return status;
+}
+
+// ---- the whole
+
+static float **room_for(const gv_study_options *o, int width) {
+    float **out = gv_calloc2((size_t)o->people, sizeof *out);
+    for (int i = 0; out && i < o->people; i++)
+        if (!(out[i] = gv_calloc2((size_t)o->person[i].frames * (size_t)width, sizeof **out))) {
+            while (i-- > 0) free(out[i]);
+            free(out);
+            return NULL;
+        }
+    return out;
+}
+
+// What this network's results depend on.
+static gv_status make_key(gv_key *key, const gv_study_options *o, gv_role role, gv_error *err) {
+    const gv_model_choice *c = &o->models->role[role];
+    char print[65], people[16];
+    gv_status status = gv_cache_is_on(o->cache) ? gv_file_fingerprint(print, c->path, err) : GV_OK;
+    if (status != GV_OK || !gv_cache_is_on(o->cache)) return status;
+    snprintf(people, sizeof people, "%d", o->people);
+    // where frames are spared, the features follow the keypoints
+    const gv_model_choice *k = &o->models->role[GV_ROLE_KEYPOINTS];
+    char points[65] = "";
+    if (o->fast && role == GV_ROLE_FEATURES && k->path && k->method == GV_METHOD_VITPOSE)
+        status = gv_file_fingerprint(points, k->path, err);
+    *key = gv_key_make((gv_key_part[]){{"tracks", o->tracks->hex},
+                                       {"people", people},
+                                       {"method", gv_method_name(c->method)},
+                                       {"model", print},
+                                       {"precision", o->precision == GV_PRECISION_BF16 ? "bf16" : "f32"},
+                                       {"fast", o->fast ? "yes" : "no"},
+                                       {"keypoints", points},
+                                       {0}});
+    return status;
+}
+
+static gv_status set_up(worker *w, float ***out, const gv_study_options *o, gv_role role, int width, gv_error *err) {
+    gv_key key = {0};
+    gv_status status = make_key(&key, o, role, err);
+    if (status != GV_OK) return status;
+    *w = (worker){.role = role, .width = width, .out = *out = room_for(o, width)};
+    w->journal = gv_journal_open(o->cache, gv_role_name(role), &key);
+    if (*out && w->journal) return GV_OK;
+    return gv_fail(err, GV_ERR_MEMORY, "no memory for the %s of %d people", gv_role_name(role), o->people);
+}
+
+gv_status gv_study(gv_studied *s, const gv_study_options *o, gv_error *err) {
+    *s = (gv_studied){.people = o->people};
+    const gv_model_choice *c = o->models->role;
+    bool points =
+        c[GV_ROLE_KEYPOINTS].method == GV_METHOD_VITPOSE ||
+        (c[GV_ROLE_KEYPOINTS].method == GV_METHOD_BLAZEPOSE && c[GV_ROLE_DETECTOR].method != GV_METHOD_BLAZEPOSE);
+    bool together = c[GV_ROLE_KEYPOINTS].method == GV_METHOD_VITPOSE && !o->low_memory;
+    worker keypoints = {.done = o->frames}, features = {.done = o->frames};
+    worker *const both[] = {&keypoints, &features};
+    pass p = {0};
+    gv_status status = GV_OK;
+    if (o->people == 0) return GV_OK;
+    if (points) status = set_up(&keypoints, &s->kp2d, o, GV_ROLE_KEYPOINTS, KEYPOINTS, err);
+    if (status == GV_OK && c[GV_ROLE_FEATURES].method == GV_METHOD_HMR2)
+        status = set_up(&features, &s->features, o, GV_ROLE_FEATURES, FEATURE, err);
+    keypoints.seconds = &s->keypoint_sec, keypoints.crops = &s->keypoint_crops;
+    features.seconds = &s->feature_sec, features.crops = &s->feature_crops;
+    if (status == GV_OK) status = allocate(&p, o, err);
+    p.kp2d = s->kp2d;
+    if (status == GV_OK && keypoints.out) recall(&p, &keypoints);
+    if (status == GV_OK && features.out) recall(&p, &features);
+    if (status == GV_OK) status = run_pass(&p, both, together ? 2 : 1, err);
+    if (status == GV_OK && !together) status = run_pass(&p, both + 1, 1, err);
+    release(&p);
+    gv_journal_close(keypoints.journal);
+    gv_journal_close(features.journal);
+    if (status != GV_OK) gv_studied_free(s);
+    return status;
+}
+
+void gv_studied_free(gv_studied *s) {
+    for (int i = 0; i < s->people; i++) {
+        if (s->kp2d) free(s->kp2d[i]);
+        if (s->features) free(s->features[i]);
+    }
+    free(s->kp2d);
+    free(s->features);
+    *s = (gv_studied){0};
+}

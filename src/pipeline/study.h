@@ -1,0 +1,38 @@
+// study.h - the second pass over a video: the image networks on everybody's crop, frame by frame.
+//
+// Networks that want the half-size frames (ViTPose, HMR2.0) share one crop per person and frame; BlazePose on
+// given boxes takes full-size ones. Frames are worked off in chunks, and every chunk's results go into the cache as
+// one record: an interrupted pass goes on with the first chunk that is missing, and its results are the same to the
+// last bit. Chunks depend on the tracks alone.
+//
+// fast: ViTPose without the mirrored copy; the networks see every third frame, and those between them only where
+// somebody's keypoints move much; the rest is interpolated linearly.
+#pragma once
+#include "nn/linear.h"
+#include "perception/people.h"
+#include "pipeline/cache.h"
+#include "pipeline/models.h"
+
+typedef struct gv_study_options {
+    const char *video;
+    long frames;             // of the video
+    const gv_person *person; // [people]
+    int people;
+    const gv_models *models;
+    gv_precision precision;
+    bool fast, low_memory; // low_memory: one network at a time, each in a pass of its own
+    bool quiet;
+    gv_cache *cache;
+    const gv_key *tracks; // what the tracks depend on
+} gv_study_options;
+
+typedef struct gv_studied {
+    int people;
+    float **kp2d; // [people] [frames of the person, 17, 3]: x, y px, confidence; NULL: keypoints came with the tracks
+    float **features;                 // [people] [frames of the person, 1024]; NULL: none wanted
+    double keypoint_sec, feature_sec; // spent in the networks, and on how many crops
+    long keypoint_crops, feature_crops;
+} gv_studied;
+void gv_studied_free(gv_studied *s); // leaves a zeroed struct
+
+gv_status gv_study(gv_studied *out, const gv_study_options *opt, gv_error *err);
