@@ -12,12 +12,14 @@ static void help(void) {
          "Recovers everybody's motion in one gravity-aligned world and writes into DIR:\n"
          "  person-1.npz ...  motion of each person, 1 = most prominent (SMPL-X parameters, joints)\n"
          "  scene.json        people, camera path, quality, timings, versions, model hashes\n"
+         "  scene.glb         everybody as animated bodies, and the camera; person-N.bvh: skeletons\n"
          "  overlay.mp4       the bodies over the video\n"
          "  world.mp4         the bodies in the world, from a fixed outside view\n"
          "\n"
          "  -o, --output DIR         output folder, made if it is not there\n"
          "      --side-by-side       also side-by-side.mp4, overlay and world in one picture\n"
          "      --no-video           only the motion files and scene.json\n"
+         "      --export LIST        files for other programs: glb,bvh (default), amass, trc, csv, pt, or none\n"
          "      --people N           at most N persons, most prominent first (default: everybody)\n"
          "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
     gv_observe_help();
@@ -35,7 +37,18 @@ static void help(void) {
         "example: gvhmr run walk.mp4 -o walk --static-camera");
 }
 
-enum { OPT_SIDE = 1, OPT_NO_VIDEO, OPT_MODEL, OPT_HEADS, OPT_BODY, OPT_BF16, OPT_VERBOSE, OPT_JSON, OPT_NO_REFINE };
+enum {
+    OPT_SIDE = 1,
+    OPT_NO_VIDEO,
+    OPT_MODEL,
+    OPT_HEADS,
+    OPT_BODY,
+    OPT_BF16,
+    OPT_VERBOSE,
+    OPT_JSON,
+    OPT_NO_REFINE,
+    OPT_EXPORT
+};
 
 int gv_cmd_run(int argc, char **argv) {
     static const struct option options[] = {
@@ -50,6 +63,7 @@ int gv_cmd_run(int argc, char **argv) {
         {"verbose", no_argument, NULL, OPT_VERBOSE},
         {"json", no_argument, NULL, OPT_JSON},
         {"no-refinement", no_argument, NULL, OPT_NO_REFINE},
+        {"export", required_argument, NULL, OPT_EXPORT},
         {0},
     };
     gv_run_options run = {.observe.want.landmarks = GV_BLAZE_FULL, .pictures = true};
@@ -91,6 +105,9 @@ int gv_cmd_run(int argc, char **argv) {
             break;
         case OPT_JSON:
             json = true;
+            break;
+        case OPT_EXPORT:
+            run.exports = optarg;
             break;
         case OPT_NO_REFINE:
             run.no_refinement = true;

@@ -12,7 +12,7 @@ static const gv_command commands[] = {
     {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
     {"render", "motions as a video: in the world, or over the original", gv_cmd_render},
     {"predict", "observations of one person to motion", gv_cmd_predict},
-    {"export", "a motion in the formats of other programs: .pt .bvh .trc .csv", gv_cmd_export},
+    {"export", "motions for other programs and robots: .bvh .glb .npz .trc .csv .pt .pkl", gv_cmd_export},
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},
     {"info", "what a file holds and what it is missing", gv_cmd_info},
     {"train", "train the motion network on motion capture", gv_cmd_train},

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages="gcc g++ make meson ninja-build pkg-config ffmpeg
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libdnnl-dev libzip-dev libjansson-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
+  libdnnl-dev libzip-dev libjansson-dev libexpat1-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
 
 missing=
 for p in $packages; do
@@ -21,8 +21,11 @@ if [ -n "$missing" ]; then
     $as_root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
 fi
+# npm brings its own list of authorities; the system's may know one more (a company's proxy, say)
+export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
 if [ ! -f models/node_modules/@mediapipe/pose/pose_landmark_full.tflite ]; then
-    # npm brings its own list of authorities; the system's may know one more (a company's proxy, say)
-    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
     (cd models && npm ci --ignore-scripts --no-audit --no-fund)
+fi
+if [ ! -d tests/node_modules/gltf-validator ]; then
+    (cd tests && npm ci --ignore-scripts --no-audit --no-fund)
 fi

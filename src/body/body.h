@@ -45,6 +45,10 @@ void gv_body_close(gv_body *b); // accepts NULL
 // Rest joints S(betas) [n, 3], n <= 55: J_template + J_shapedirs betas.
 void gv_body_rest_joints(float *S, const gv_body *b, const float betas[GV_BETAS], int n);
 
+// Surface in the rest pose, hands flat, without pose correctives: vertices [V, 3] = v_template + shapedirs betas, and unit
+// normals [V, 3] (may be NULL).
+void gv_body_rest_surface(const gv_body *b, const float betas[GV_BETAS], float *vertices, float *normals);
+
 // Forward kinematics of the 22 body joints, one frame: G [22, 3x4] row-major global transforms without
 // transl; joint positions are the last column. S [22, 3] rest joints.
 void gv_body_fk22(float *G, const float *S, const float body_pose[63], const float global_orient[3]);

@@ -46,11 +46,7 @@ gv_skin *gv_skin_create(const gv_body *b, const float betas[GV_BETAS]) {
         return NULL;
     }
     gv_body_rest_joints(s->S, b, betas, GV_SMPLX_JOINTS);
-    for (size_t i = 0; i < rows; i++) {
-        float x = 0;
-        for (int k = 0; k < GV_BETAS; k++) x += b->shapedirs[i * GV_BETAS + k] * betas[k];
-        s->shaped[i] = b->v_template[i] + x;
-    }
+    gv_body_rest_surface(b, betas, s->shaped, NULL);
     if (b->posedirs) split_correctives(s);
     return s;
 }
@@ -92,6 +88,15 @@ static void vertex_normals(const gv_body *b, const float *x, float *n) {
         else
             m[1] = 1;
     }
+}
+
+void gv_body_rest_surface(const gv_body *b, const float betas[GV_BETAS], float *vertices, float *normals) {
+    for (size_t i = 0; i < (size_t)b->vertices * 3; i++) {
+        float x = 0;
+        for (int k = 0; k < GV_BETAS; k++) x += b->shapedirs[i * GV_BETAS + k] * betas[k];
+        vertices[i] = b->v_template[i] + x;
+    }
+    if (normals) vertex_normals(b, vertices, normals);
 }
 
 void gv_skin_pose(gv_skin *s, const float body_pose[63], const float global_orient[3], const float transl[3],

@@ -80,5 +80,6 @@ void gv_npz_add_i32(gv_npz_writer *w, const char *name, const int32_t *data, int
 void gv_npz_add_f64_scalar(gv_npz_writer *w, const char *name, double value);
 void gv_npz_add_i32_scalar(gv_npz_writer *w, const char *name, int32_t value);
 void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n);
-gv_status gv_npz_finish(gv_npz_writer *w, gv_error *err); // writes, renames, frees the writer
-void gv_npz_abandon(gv_npz_writer *w);                    // accepts NULL
+void gv_npz_add_string(gv_npz_writer *w, const char *name, const char *string); // a scalar
+gv_status gv_npz_finish(gv_npz_writer *w, gv_error *err);                       // writes, renames, frees the writer
+void gv_npz_abandon(gv_npz_writer *w);                                          // accepts NULL

@@ -153,7 +153,7 @@ static uint32_t decode_utf8(const unsigned char **p) {
     return c;
 }
 
-void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n) {
+static void add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n, int ndim) {
     size_t longest = 1;
     for (int i = 0; i < n; i++)
         if (strlen(strings[i]) > longest) longest = strlen(strings[i]);
@@ -166,8 +166,16 @@ void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *s
         const unsigned char *s = (const unsigned char *)strings[i];
         for (uint32_t *c = text + (size_t)i * longest; *s;) *c++ = decode_utf8(&s);
     }
-    add(w, name, GV_UNICODE, longest * 4, text, (int64_t[]){n}, 1);
+    add(w, name, GV_UNICODE, longest * 4, text, (int64_t[]){n}, ndim);
     free(text);
+}
+
+void gv_npz_add_strings(gv_npz_writer *w, const char *name, const char *const *strings, int n) {
+    add_strings(w, name, strings, n, 1);
+}
+
+void gv_npz_add_string(gv_npz_writer *w, const char *name, const char *string) {
+    add_strings(w, name, &string, 1, 0);
 }
 
 gv_status gv_npz_finish(gv_npz_writer *w, gv_error *err) {

@@ -3,11 +3,14 @@
 #include "base/memory.h"
 #include "perception/history.h"
 #include "perception/tracker.h"
+#include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LARGEST_SIDE = 1 << 16, MOST_PER_FRAME = 1 << 12 };
-static const float MIN_SCORE = 0.5f;
+static const float MIN_SCORE = 0.5f, MIN_CONFIDENCE = 0.3f;
+static const float POINTS_SCORE = 0.9f; // what the tracker is told of keypoints, enough to start a track
 
 typedef struct frame { // what was found in it: boxes first .. first + count - 1
     size_t first;
@@ -22,6 +25,8 @@ struct gv_detected {
     size_t nframes, frame_room;
     float (*boxes)[4];
     float *scores;
+    float (*points)[17][3]; // NULL: boxes only
+    int *ids;               // NULL: the tracker decides
     size_t nboxes, box_room;
     gv_history *people; // [npeople] by id - 1; not all became active
     int npeople;
@@ -48,6 +53,8 @@ void gv_detected_destroy(gv_detected *d) {
     free(d->frames);
     free(d->boxes);
     free(d->scores);
+    free(d->points);
+    free(d->ids);
     free(d);
 }
 
@@ -66,24 +73,64 @@ static bool reserve(void *items, size_t *room, size_t used, size_t count, size_t
     return true;
 }
 
+// Begins a frame of up to n boxes; points and ids get room where they are wanted.
+static gv_status new_frame(gv_detected *d, int n, bool points, bool ids, double time_sec, gv_error *err) {
+    size_t total = d->nboxes + (size_t)n, used = d->nboxes, room[4];
+    for (int i = 0; i < 4; i++) room[i] = d->box_room;
+    assert(d->nboxes == 0 || ((d->points != NULL) == points && (d->ids != NULL) == ids));
+    if (d->nframes >= INT32_MAX ||
+        !reserve(&d->frames, &d->frame_room, d->nframes, d->nframes + 1, sizeof *d->frames) ||
+        !reserve(&d->boxes, &room[0], used, total, sizeof *d->boxes) ||
+        (points && !reserve(&d->points, &room[1], used, total, sizeof *d->points)) ||
+        (ids && !reserve(&d->ids, &room[2], used, total, sizeof *d->ids)) ||
+        !reserve(&d->scores, &room[3], used, total, sizeof *d->scores))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for the boxes of frame %zu", d->nframes);
+    d->box_room = room[0];
+    d->frames[d->nframes++] = (frame){.first = d->nboxes, .time_sec = time_sec};
+    return GV_OK;
+}
+
 gv_status gv_detected_frame(gv_detected *d, const float (*boxes)[4], const float *scores, int n, double time_sec,
                             gv_error *err) {
     if (n > MOST_PER_FRAME) n = MOST_PER_FRAME;
-    size_t total = d->nboxes + (size_t)n, room = d->box_room;
-    if (d->nframes >= INT32_MAX ||
-        !reserve(&d->frames, &d->frame_room, d->nframes, d->nframes + 1, sizeof *d->frames) ||
-        !reserve(&d->boxes, &room, d->nboxes, total, sizeof *d->boxes) ||
-        !reserve(&d->scores, &d->box_room, d->nboxes, total, sizeof *d->scores))
-        return gv_fail(err, GV_ERR_MEMORY, "no memory for the boxes of frame %zu", d->nframes);
-    frame *f = &d->frames[d->nframes++];
-    *f = (frame){.first = d->nboxes, .time_sec = time_sec};
-    for (int i = 0; i < n; i++) {
+    gv_status status = new_frame(d, n, false, false, time_sec, err);
+    for (int i = 0; i < n && status == GV_OK; i++) {
         if (!(scores[i] > MIN_SCORE)) continue;
         memcpy(d->boxes[d->nboxes], boxes[i], sizeof boxes[i]);
         d->scores[d->nboxes++] = scores[i];
-        f->count++;
+        d->frames[d->nframes - 1].count++;
     }
-    return GV_OK;
+    return status;
+}
+
+// The box around the points that count; false for less than three of them.
+static bool box_around(float box[4], const float points[17][3]) {
+    int seen = 0;
+    box[0] = box[1] = INFINITY;
+    box[2] = box[3] = -INFINITY;
+    for (int j = 0; j < 17; j++) {
+        if (!(points[j][2] > MIN_CONFIDENCE)) continue;
+        seen++;
+        for (int c = 0; c < 2; c++) {
+            box[c] = fminf(box[c], points[j][c]);
+            box[c + 2] = fmaxf(box[c + 2], points[j][c]);
+        }
+    }
+    return seen >= 3 && box[2] > box[0] && box[3] > box[1];
+}
+
+gv_status gv_detected_points(gv_detected *d, const float (*kp2d)[17][3], const int *ids, int n, double time_sec,
+                             gv_error *err) {
+    if (n > MOST_PER_FRAME) n = MOST_PER_FRAME;
+    gv_status status = new_frame(d, n, true, ids != NULL, time_sec, err);
+    for (int i = 0; i < n && status == GV_OK; i++) {
+        if (!box_around(d->boxes[d->nboxes], kp2d[i])) continue;
+        memcpy(d->points[d->nboxes], kp2d[i], sizeof kp2d[i]);
+        if (ids) d->ids[d->nboxes] = ids[i];
+        d->scores[d->nboxes++] = POINTS_SCORE;
+        d->frames[d->nframes - 1].count++;
+    }
+    return status;
 }
 
 int gv_detected_boxes(const gv_detected *d, float (*boxes)[4], int max) {
@@ -94,17 +141,28 @@ int gv_detected_boxes(const gv_detected *d, float (*boxes)[4], int max) {
     return n;
 }
 
-static gv_status remember(gv_detected *d, const gv_track_box *b, int number, double time_sec, gv_error *err) {
+// Adds box `i` to a person's history; `box`: where the tracker puts it, NULL: where it was found.
+static gv_status remember(gv_detected *d, int person, size_t t, size_t i, const float *box, gv_error *err) {
     size_t room = (size_t)d->npeople;
-    if (b->id > d->npeople) {
-        if (!reserve(&d->people, &room, room, (size_t)b->id, sizeof *d->people))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", b->id);
+    if (person >= d->npeople) {
+        if (!reserve(&d->people, &room, room, (size_t)person + 1, sizeof *d->people))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", person + 1);
         d->npeople = (int)room;
     }
-    return gv_history_add(&d->people[b->id - 1], number, time_sec, NULL, b->box, err);
+    return gv_history_add(&d->people[person], (int)t, d->frames[t].time_sec,
+                          d->points ? (const float(*)[3])d->points[i] : NULL, box ? box : d->boxes[i], err);
 }
 
-// The reference's tracker over all frames.
+static gv_status by_identity(gv_detected *d, gv_error *err) {
+    gv_status status = GV_OK;
+    for (size_t t = 0; t < d->nframes; t++)
+        for (size_t i = d->frames[t].first; i < d->frames[t].first + (size_t)d->frames[t].count && status == GV_OK; i++)
+            status = remember(d, d->ids[i], t, i, NULL, err);
+    return status;
+}
+
+// The reference's tracker over all frames. Its boxes follow the Kalman filter, as the reference has them; a person's
+// points keep the box around them.
 static gv_status follow(gv_detected *d, const double (*warps)[2][3], gv_error *err) {
     gv_tracker *tracker = gv_tracker_create();
     gv_track_box *out = gv_calloc2(MOST_PER_FRAME, sizeof *out);
@@ -115,7 +173,9 @@ static gv_status follow(gv_detected *d, const double (*warps)[2][3], gv_error *e
         int count = 0;
         status = gv_tracker_step(tracker, (const float(*)[4])d->boxes + f->first, d->scores + f->first, f->count,
                                  warps ? warps[t] : NULL, out, &count, err);
-        for (int i = 0; i < count && status == GV_OK; i++) status = remember(d, &out[i], (int)t, f->time_sec, err);
+        for (int i = 0; i < count && status == GV_OK; i++)
+            status =
+                remember(d, out[i].id - 1, t, f->first + (size_t)out[i].detection, d->points ? NULL : out[i].box, err);
     }
     gv_tracker_destroy(tracker);
     free(out);
@@ -143,10 +203,50 @@ static gv_status select_people(gv_detected *d, gv_error *err) {
 
 gv_status gv_detected_finish(gv_detected *d, const double (*warps)[2][3], gv_tracks *out, gv_error *err) {
     *out = (gv_tracks){.frames = (long)d->nframes};
-    gv_status status = follow(d, warps, err);
+    gv_status status = d->ids ? by_identity(d, err) : follow(d, warps, err);
     if (status == GV_OK) status = select_people(d, err);
     if (status == GV_OK) status = gv_histories_finish(d->people, d->npeople, d->width, d->height, out, err);
     while (status == GV_OK && d->opt.max_people > 0 && out->count > d->opt.max_people)
         gv_person_free(&out->person[--out->count]);
+    return status;
+}
+
+// The persons of frame t are k->person[at .. end - 1].
+static gv_status add_keypoints_frame(gv_detected *d, const gv_keypoints *k, int at, int end, double time_sec,
+                                     gv_error *err) {
+    size_t n = (size_t)(end - at);
+    float(*points)[17][3] = gv_calloc2(n, sizeof *points);
+    int *ids = gv_calloc2(n, sizeof *ids);
+    gv_status status = GV_OK;
+    if (!points || !ids) status = gv_fail(err, GV_ERR_MEMORY, "no memory for %zu persons", n);
+    for (size_t i = 0; i < n && status == GV_OK; i++) {
+        memcpy(points[i], k->person[(size_t)at + i].point, sizeof points[i]);
+        ids[i] = k->person[(size_t)at + i].id;
+    }
+    if (status == GV_OK)
+        status = gv_detected_points(d, (const float(*)[17][3])points, k->has_ids ? ids : NULL, (int)n, time_sec, err);
+    free(points);
+    free(ids);
+    return status;
+}
+
+gv_status gv_tracks_from_keypoints(gv_tracks *out, const gv_keypoints *k, const gv_keypoints_video *video,
+                                   const double *time_sec, const double (*warps)[2][3], const gv_detected_options *opt,
+                                   gv_error *err) {
+    gv_detected *d = NULL;
+    *out = (gv_tracks){0};
+    gv_status status = gv_detected_create(&d, opt, video->width, video->height, err);
+    int at = 0;
+    for (long t = 0; t < video->frames && status == GV_OK; t++) {
+        int end = at;
+        while (end < k->count && k->person[end].frame == t) end++;
+        status = add_keypoints_frame(d, k, at, end, time_sec[t], err);
+        at = end;
+    }
+    if (status == GV_OK && at < k->count)
+        status = gv_fail(err, GV_ERR_FORMAT, "keypoints for frame %d, the video has %ld frames", k->person[at].frame,
+                         video->frames);
+    if (status == GV_OK) status = gv_detected_finish(d, warps, out, err);
+    gv_detected_destroy(d);
     return status;
 }

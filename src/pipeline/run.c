@@ -8,6 +8,7 @@
 #include "pipeline/judge.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
+#include "pipeline/scene_export.h"
 #include "pipeline/scene_file.h"
 #include "video/video.h"
 
@@ -173,6 +174,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     gv_video *probe = NULL;
     gv_status status = gv_video_open(&probe, video, NULL, err);
     gv_video_close(probe);
+    if (status == GV_OK) status = gv_scene_export_check(opt->exports, err);
     if (status == GV_OK) status = open_models(&j, err);
     if (status == GV_OK) status = prepare_folder(folder, err);
     gv_observe_options observe = opt->observe;
@@ -190,6 +192,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     if (status == GV_OK) status = judge_all(&j, err);
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
+    if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.body, opt->exports, folder, err);
     if (status == GV_OK) status = draw(&j, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings

@@ -7,10 +7,11 @@ typedef struct gv_run_options {
     gv_observe_options observe; // with `want`: which models
     int heads;                  // 0 = as the file says, else 8
     gv_precision precision;
-    bool no_refinement; // the reference's method as it is (without refine.h, ground.h)
-    bool pictures;      // overlay.mp4 and world.mp4
-    bool side_by_side;  // side-by-side.mp4
-    bool verbose;       // raw network outputs in the motion files
+    bool no_refinement;  // the reference's method as it is (without refine.h, ground.h)
+    bool pictures;       // overlay.mp4 and world.mp4
+    bool side_by_side;   // side-by-side.mp4
+    bool verbose;        // raw network outputs in the motion files
+    const char *exports; // files for other programs, see scene_export.h; NULL = scene.glb and person-N.bvh
 } gv_run_options;
 
 typedef struct gv_run_result { // texts, to be freed with gv_run_result_free
@@ -18,7 +19,7 @@ typedef struct gv_run_result { // texts, to be freed with gv_run_result_free
     char *report;              // the quality of each person in plain words, lines
 } gv_run_result;
 
-// Writes person-1.npz .. person-N.npz and scene.json, then the videos, into `folder` (created if needed).
+// Writes person-1.npz .. person-N.npz and scene.json, the exports, then the videos, into `folder` (created if needed).
 // Nobody in the video is GV_ERR_EMPTY. result may be NULL.
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
                  gv_error *err);
