@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "test.h"
 #include "video/video.h"
+#include <omp.h>
 
 static const char *const CLIP = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"; // Debian package opencv-doc
 
@@ -93,6 +94,49 @@ static void pedestrians_keep_their_identity(void **state) {
     gv_tracks_free(&tracks);
 }
 
+// The keypoints of everybody in the first frames of the clip, one after the other.
+static float *points_with_threads(int threads, size_t *count) {
+    gv_error err = {0};
+    gv_video *v = NULL;
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    assert_int_equal(gv_video_open(&v, CLIP, NULL, &err), GV_OK);
+    gv_people *p = open_people(768, 576);
+    gv_frame f;
+    while (gv_video_next(v, &f, &err) == GV_OK && f.rgb && f.index < 35) {
+        const gv_image image = {f.rgb, f.width, f.height, f.stride};
+        assert_int_equal(gv_people_frame(p, &image, f.time_sec, &err), GV_OK);
+    }
+    gv_video_close(v);
+    gv_tracks t;
+    assert_int_equal(gv_people_finish(p, &t, &err), GV_OK);
+    gv_people_destroy(p);
+    omp_set_num_threads(before);
+    *count = 0;
+    for (int i = 0; i < t.count; i++) *count += 51 * (size_t)t.person[i].frames;
+    float *all = gv_calloc2(*count, sizeof *all), *to = all;
+    assert_non_null(all);
+    for (int i = 0; i < t.count; to += 51 * (size_t)t.person[i].frames, i++)
+        memcpy(to, t.person[i].kp2d, 51 * (size_t)t.person[i].frames * sizeof *to);
+    gv_tracks_free(&t);
+    return all;
+}
+
+static void threads_do_not_change_the_result(void **state) {
+    (void)state;
+    if (access(CLIP, R_OK)) {
+        printf("skipped: no %s\n", CLIP);
+        skip();
+    }
+    size_t n[2];
+    float *one = points_with_threads(1, &n[0]), *three = points_with_threads(3, &n[1]);
+    assert_true(n[0] > 51 * 35);
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(one, three, n[0] * sizeof *one);
+    free(one);
+    free(three);
+}
+
 // Feeds frames of one grey and expects nobody.
 static void expect_nobody(int width, int height, int frames, uint8_t grey) {
     gv_people *p = open_people(width, height);
@@ -137,6 +181,7 @@ static void bad_arguments_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pedestrians_keep_their_identity),
+        cmocka_unit_test(threads_do_not_change_the_result),
         cmocka_unit_test(nobody_is_not_an_error),
         cmocka_unit_test(bad_arguments_are_refused),
     };

@@ -398,6 +398,39 @@ static void histories_fill_gaps_and_distrust_glitches(void **state) {
     gv_person_free(&p);
 }
 
+// Looks at every second frame of seven: frames 0, 2, 4, 6; seen in the first two looks and the last.
+static void faster_video_is_interpolated_between_looks(void **state) {
+    (void)state;
+    assert_int_equal(gv_people_look_every(0), 1);
+    assert_int_equal(gv_people_look_every(50), 1);
+    assert_int_equal(gv_people_look_every(59.94), 2);
+    assert_int_equal(gv_people_look_every(60), 2);
+    assert_int_equal(gv_people_look_every(240), 8);
+    gv_error err = {0};
+    gv_history h = {0};
+    gv_person p = {0};
+    static const int seen[] = {0, 1, 3};
+    for (int i = 0; i < 3; i++) {
+        float kp[17][3], x = (float)(10 * seen[i]), box[4] = {x + 100, 100, x + 150, 300};
+        for (int j = 0; j < 17; j++) kp[j][0] = x + (float)j, kp[j][1] = 200, kp[j][2] = i == 1 ? 0.5f : 0.9f;
+        assert_int_equal(gv_history_add(&h, seen[i], seen[i] / 30.0, (const float(*)[3])kp, box, &err), GV_OK);
+    }
+    assert_int_equal(gv_history_finish(&h, 640, 480, &p, &err), GV_OK);
+    gv_history_free(&h);
+    assert_int_equal(gv_person_spread(&p, 2, 8, &err), GV_OK);
+    assert_int_equal(p.first, 0);
+    assert_int_equal(p.frames, 8);
+    static const float x[] = {0, 5, 10, 15, 20, 25, 30, 30}, confidence[] = {0.9f, 0.5f, 0.5f, 0, 0, 0, 0.9f, 0};
+    static const int observed[] = {1, 1, 1, 0, 0, 0, 1, 0};
+    for (int t = 0; t < 8; t++) {
+        assert_true(fabsf(p.kp2d[51 * t] - x[t]) < 1e-4f);
+        assert_true(fabsf(p.kp2d[51 * t + 2] - confidence[t]) < 1e-6f);
+        assert_int_equal(p.observed[t], observed[t]);
+        assert_true(fabsf(p.bbx_xys[3 * t] - (p.bbx_xyxy[4 * t] + p.bbx_xyxy[4 * t + 2]) / 2) < 1e-3f);
+    }
+    gv_person_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(assignment_is_the_cheapest),
@@ -410,6 +443,7 @@ int main(void) {
         cmocka_unit_test(search_covers_and_prefers_change),
         cmocka_unit_test(search_of_tiny_and_huge_pictures),
         cmocka_unit_test(histories_fill_gaps_and_distrust_glitches),
+        cmocka_unit_test(faster_video_is_interpolated_between_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,7 +194,8 @@ gv_status gv_blazepose_detect(gv_blazepose *p, const gv_image *image, float x, f
 
 typedef struct landmark_context {
     gv_blazepose *p;
-    const gv_image *image;
+    gv_blaze_view *view;
+    void *view_context;
     const gv_region *regions;
     gv_landmarks *out;
 } landmark_context;
@@ -206,7 +207,8 @@ static gv_status find_landmarks(void *context, int i, int worker, gv_error *err)
     gv_landmarks *out = &c->out[i];
     memset(out, 0, sizeof *out);
     if (!usable(r)) return GV_OK;
-    gv_blaze_sample(gv_convnet_input(net, worker), CROP_SIZE, c->image, r, 0, 1, true);
+    gv_image image = c->view(c->view_context, i, worker);
+    gv_blaze_sample(gv_convnet_input(net, worker), CROP_SIZE, &image, r, 0, 1, true);
     gv_status s = gv_convnet_run(net, worker, err);
     if (s != GV_OK) return s;
     const float *output[4];
@@ -216,10 +218,25 @@ static gv_status find_landmarks(void *context, int i, int worker, gv_error *err)
     return GV_OK;
 }
 
+gv_status gv_blazepose_landmarks_in(gv_blazepose *p, gv_blaze_view *view, void *context, const gv_region *regions,
+                                    int n, gv_landmarks *out, gv_error *err) {
+    landmark_context c = {p, view, context, regions, out};
+    return run_jobs(p, n, find_landmarks, &c, err);
+}
+
+static gv_image one_image(void *context, int i, int worker) {
+    (void)i, (void)worker;
+    return *(const gv_image *)context;
+}
+
 gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
                                  gv_landmarks *out, gv_error *err) {
-    landmark_context c = {p, image, regions, out};
-    return run_jobs(p, n, find_landmarks, &c, err);
+    gv_image copy = *image;
+    return gv_blazepose_landmarks_in(p, one_image, &copy, regions, n, out, err);
+}
+
+int gv_blazepose_workers(const gv_blazepose *p) {
+    return p->workers;
 }
 
 // ---- Regions ----------------------------------------------------------------------------------------

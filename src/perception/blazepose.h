@@ -60,6 +60,13 @@ gv_region gv_blaze_region_of_landmarks(const gv_landmarks *l); // from the auxil
 gv_status gv_blazepose_landmarks(gv_blazepose *p, const gv_image *image, const gv_region *regions, int n,
                                  gv_landmarks *out, gv_error *err);
 
+// The same where every region has a picture of its own: view(context, i, worker) makes or names the one for region i,
+// for use until the same worker's next call. Workers 0 .. gv_blazepose_workers - 1 call it at the same time.
+typedef gv_image gv_blaze_view(void *context, int i, int worker);
+gv_status gv_blazepose_landmarks_in(gv_blazepose *p, gv_blaze_view *view, void *context, const gv_region *regions,
+                                    int n, gv_landmarks *out, gv_error *err);
+int gv_blazepose_workers(const gv_blazepose *p);
+
 // One-euro filters of one person (SPEC-perception 7.8).
 typedef struct gv_blaze_smoother gv_blaze_smoother;
 gv_blaze_smoother *gv_blaze_smoother_create(void); // NULL: out of memory

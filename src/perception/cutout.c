@@ -77,8 +77,8 @@ static void body(capsule c[CAPSULES], const gv_moved_figure *m) {
     }
 }
 
-static bool covers(const capsule *c, float x, float y) {
-    for (int i = 0; i < CAPSULES; i++) {
+static bool covers(const capsule *c, int n, float x, float y) {
+    for (int i = 0; i < n; i++) {
         float vx = c[i].b[0] - c[i].a[0], vy = c[i].b[1] - c[i].a[1], wx = x - c[i].a[0], wy = y - c[i].a[1];
         float t = (vx * wx + vy * wy) / (vx * vx + vy * vy + 1e-6f);
         t = t < 0 ? 0 : t > 1 ? 1 : t; // fminf, fmaxf are calls here
@@ -89,8 +89,18 @@ static bool covers(const capsule *c, float x, float y) {
     return false;
 }
 
-// Mean colour of the canvas in two strips beside the box.
-static void surroundings(const gv_cutout *c, const gv_moved_figure *m, uint8_t colour[3]) {
+// Those of the capsules that row y meets; returns their number.
+static int in_row(capsule *out, const capsule *c, float y) {
+    int n = 0;
+    for (int i = 0; i < CAPSULES; i++) {
+        float top = c[i].a[1] < c[i].b[1] ? c[i].a[1] : c[i].b[1], bottom = c[i].a[1] + c[i].b[1] - top;
+        if (y > top - c[i].r && y < bottom + c[i].r) out[n++] = c[i];
+    }
+    return n;
+}
+
+// Mean colour of the frame in two strips beside the box.
+static void surroundings(const gv_cutout *c, const gv_image *frame, const gv_moved_figure *m, uint8_t colour[3]) {
     const float *b = m->figure->box, strip = 0.2f * m->figure->size;
     span all = inside(c, b[0] + m->dx - strip, b[1] + m->dy, b[2] + m->dx + strip, b[3] + m->dy);
     span own = inside(c, b[0] + m->dx, b[1] + m->dy, b[2] + m->dx, b[3] + m->dy);
@@ -98,19 +108,19 @@ static void surroundings(const gv_cutout *c, const gv_moved_figure *m, uint8_t c
     for (int y = all.y0; y < all.y1; y++)
         for (int x = all.x0; x < all.x1; x++) {
             if (x >= own.x0 && x < own.x1) continue;
-            const uint8_t *p = c->rgb + 3 * ((size_t)y * (size_t)c->width + (size_t)x);
+            const uint8_t *p = frame->rgb + (size_t)y * (size_t)frame->stride + 3 * (size_t)x;
             for (int k = 0; k < 3; k++) sum[k] += p[k];
             n++;
         }
     for (int k = 0; k < 3; k++) colour[k] = n ? (uint8_t)(sum[k] / n) : 128;
 }
 
-void gv_cutout_paint_over(gv_cutout *c, gv_moved_figure m, const gv_moved_figure *keep) {
+void gv_cutout_paint_over(gv_cutout *c, const gv_image *frame, gv_moved_figure m, const gv_moved_figure *keep) {
     capsule painted[CAPSULES], kept[CAPSULES];
     uint8_t colour[3];
     body(painted, &m);
     if (keep) body(kept, keep);
-    surroundings(c, &m, colour);
+    surroundings(c, frame, &m, colour);
     float reach[4] = {INFINITY, INFINITY, -INFINITY, -INFINITY};
     for (int i = 0; i < CAPSULES; i++)
         for (int k = 0; k < 2; k++) {
@@ -119,10 +129,14 @@ void gv_cutout_paint_over(gv_cutout *c, gv_moved_figure m, const gv_moved_figure
         }
     span s = inside(c, reach[0], reach[1], reach[2], reach[3]);
 #pragma omp parallel for schedule(static)
-    for (int y = s.y0; y < s.y1; y++)
+    for (int y = s.y0; y < s.y1; y++) {
+        capsule over[CAPSULES], spared[CAPSULES];
+        float py = (float)y + 0.5f;
+        int n = in_row(over, painted, py), kept_n = keep ? in_row(spared, kept, py) : 0;
         for (int x = s.x0; x < s.x1; x++) {
-            float px = (float)x + 0.5f, py = (float)y + 0.5f;
-            if (!covers(painted, px, py) || (keep && covers(kept, px, py))) continue;
+            float px = (float)x + 0.5f;
+            if (!covers(over, n, px, py) || covers(spared, kept_n, px, py)) continue;
             memcpy(c->rgb + 3 * ((size_t)y * (size_t)c->width + (size_t)x), colour, 3);
         }
+    }
 }

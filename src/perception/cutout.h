@@ -14,10 +14,10 @@ gv_image gv_cutout_image(const gv_cutout *c);
 // Copies the part of the frame within x0, y0, x1, y1 (px, may reach beyond it).
 void gv_cutout_copy(gv_cutout *c, const gv_image *frame, float x0, float y0, float x1, float y1);
 
-// Paints over the body of `f` moved by dx, dy, with the mean colour to the left and right of its box. Pixels
-// of the body `keep` moved by keep_dx, keep_dy (NULL = none) stay.
+// Paints over a figure moved by dx, dy, with the mean colour of the frame to the left and right of its box. Pixels
+// of the body `keep` (NULL = none) stay.
 typedef struct gv_moved_figure {
     const gv_figure *figure;
     float dx, dy;
 } gv_moved_figure;
-void gv_cutout_paint_over(gv_cutout *c, gv_moved_figure body, const gv_moved_figure *keep);
+void gv_cutout_paint_over(gv_cutout *c, const gv_image *frame, gv_moved_figure body, const gv_moved_figure *keep);

@@ -142,6 +142,40 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
     return status;
 }
 
+static void between(float *out, const float *a, const float *b, int n, float f) {
+    for (int i = 0; i < n; i++) out[i] = a[i] + f * (b[i] - a[i]);
+}
+
+gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) {
+    if (every == 1) return GV_OK;
+    long first = (long)p->first * every, n = (long)p->frames * every; // the last look's successors belong to it
+    if (first + n > frames) n = frames - first;
+    gv_person out = {.first = (int)first, .frames = (int)n, .prominence = p->prominence * every};
+    out.kp2d = gv_calloc2((size_t)n, 51 * sizeof(float));
+    out.bbx_xyxy = gv_calloc2((size_t)n, 4 * sizeof(float));
+    out.bbx_xys = gv_calloc2((size_t)n, 3 * sizeof(float));
+    out.observed = gv_calloc2((size_t)n, 1);
+    if (!out.kp2d || !out.bbx_xyxy || !out.bbx_xys || !out.observed) {
+        gv_person_free(&out);
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %ld frames", n);
+    }
+    for (long t = 0; t < n; t++) {
+        size_t a = (size_t)(t / every), b = a + 1 < (size_t)p->frames ? a + 1 : a;
+        float f = (float)(t % every) / (float)every;
+        bool on_look = t % every == 0, beyond = b == a && !on_look;
+        float *kp = out.kp2d + 51 * t;
+        between(kp, p->kp2d + 51 * a, p->kp2d + 51 * b, 51, f);
+        for (int j = 0; j < 17 && !on_look; j++)
+            kp[3 * j + 2] = beyond ? 0 : fminf(p->kp2d[51 * a + 3 * j + 2], p->kp2d[51 * b + 3 * j + 2]);
+        between(out.bbx_xyxy + 4 * t, p->bbx_xyxy + 4 * a, p->bbx_xyxy + 4 * b, 4, f);
+        between(out.bbx_xys + 3 * t, p->bbx_xys + 3 * a, p->bbx_xys + 3 * b, 3, f);
+        out.observed[t] = p->observed[a] && (on_look || (p->observed[b] && !beyond));
+    }
+    gv_person_free(p);
+    *p = out;
+    return GV_OK;
+}
+
 void gv_person_free(gv_person *p) {
     free(p->kp2d);
     free(p->bbx_xyxy);

@@ -37,6 +37,11 @@ void gv_history_distrust_glitches(gv_history *h);
 // Glitches distrusted, gaps filled (boxes and points linearly, confidence 0), boxes smoothed and squared
 // (SPEC.md 12.1), prominence relative to a picture of width x height.
 gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err);
+
+// From one entry per look to one per frame, `every` frames a look, in a video of `frames`: what lies between two looks
+// is interpolated, with the smaller confidence of the two; after the last look the person stays, unseen, until the
+// next would have been due.
+gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err);
 void gv_person_free(gv_person *p); // leaves a zeroed struct
 
 // The final form of n histories, which are freed, most prominent first. On error nothing is left in `out`.

@@ -57,11 +57,13 @@ typedef struct sighting { // a person read in this frame
 
 struct gv_people {
     gv_people_options opt;
-    int width, height, frame;
+    int width, height;
+    long frames;           // given so far
+    int frame;             // of those looked at, the present one
     double time, step_sec; // of this frame; since the last one
     gv_blazepose *pose;
     gv_search *search;
-    gv_cutout *canvas;
+    gv_cutout **canvas;       // [workers] the picture with people painted out; the first also serves the search
     gv_detection *detections; // [MAX_TILES, PER_TILE]
     track **tracks;           // [MAX_TRACKS]
     int count;
@@ -71,6 +73,10 @@ struct gv_people {
     int set_count;
     gv_landmarks *marks; // [MAX_SETS]
 };
+
+int gv_people_look_every(double fps) {
+    return fps >= 60 * 0.995 && fps < 1e4 ? (int)(fps / (30 * 0.995)) : 1; // 59.94 counts as 60
+}
 
 // ------------------------------------------------------------------------------------------ life and death
 
@@ -91,18 +97,24 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     if (!(p->opt.min_seconds > 0)) p->opt.min_seconds = 1;
     if (p->opt.min_height_px <= 0) p->opt.min_height_px = 50;
     if (!(p->opt.detect_every_s > 0)) p->opt.detect_every_s = 0.5;
+    if (p->opt.look_every < 1) p->opt.look_every = 1;
     p->width = width;
     p->height = height;
     p->frame = -1;
     gv_status status = gv_blazepose_open(&p->pose, p->opt.model, NULL, err);
     if (status != GV_OK) goto fail;
     p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
-    p->canvas = gv_cutout_create(width, height);
+    int workers = gv_blazepose_workers(p->pose);
+    p->canvas = gv_calloc2((size_t)workers, sizeof *p->canvas);
+    for (int i = 0; p->canvas && i < workers; i++) {
+        p->canvas[i] = gv_cutout_create(width, height);
+        if (!p->canvas[i]) status = GV_ERR_MEMORY;
+    }
     p->detections = gv_calloc2(MAX_TILES * PER_TILE, sizeof *p->detections);
     p->tracks = gv_calloc2(MAX_TRACKS, sizeof *p->tracks);
     p->sets = gv_calloc2(MAX_SETS, sizeof *p->sets);
     p->marks = gv_calloc2(MAX_SETS, sizeof *p->marks);
-    if (!p->search || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
+    if (status != GV_OK || !p->search || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
         goto fail;
     }
@@ -122,7 +134,8 @@ void gv_people_destroy(gv_people *p) {
     free(p->sets);
     free(p->marks);
     free(p->detections);
-    gv_cutout_destroy(p->canvas);
+    for (int i = 0; p->canvas && i < gv_blazepose_workers(p->pose); i++) gv_cutout_destroy(p->canvas[i]);
+    free(p->canvas);
     gv_search_destroy(p->search);
     gv_blazepose_close(p->pose);
     free(p);
@@ -174,13 +187,8 @@ static float expected_size(const track *t) {
 
 // -------------------------------------------------------------------------------------- reading landmarks
 
-// Runs the landmark network on regions of a picture (the frame, or the canvas) and appends what is a person to
-// the sets. source [n], NULL = -1.
-static gv_status read_regions(gv_people *p, const gv_image *frame, const gv_image *seen, const gv_region *regions,
-                              const int *source, int n, gv_error *err) {
-    if (n == 0) return GV_OK;
-    gv_status status = gv_blazepose_landmarks(p->pose, seen, regions, n, p->marks, err);
-    if (status != GV_OK) return status;
+// Appends what is a person among the landmarks p->marks [n] to the sets. source [n], NULL = -1.
+static void take_marks(gv_people *p, const gv_image *frame, const int *source, int n) {
     for (int i = 0; i < n && p->set_count < MAX_SETS; i++) {
         sighting *s = &p->sets[p->set_count];
         if (!gv_figure_from(&s->figure, &p->marks[i], frame, MIN_PRESENCE)) continue;
@@ -189,7 +197,6 @@ static gv_status read_regions(gv_people *p, const gv_image *frame, const gv_imag
         s->owner = -1;
         p->set_count++;
     }
-    return GV_OK;
 }
 
 // The last sighting where it is expected now.
@@ -205,9 +212,19 @@ static bool beside(const gv_people *p, const track *t, const track *o) {
     return d < 0.5 * (expected_size(t) + expected_size(o)) / 2 + 0.1 * expected_size(t);
 }
 
-// A canvas with the neighbours of a track painted out; false where it has none. Somebody nearer to the camera (feet
-// lower in the picture) hides this body and is painted whole; one behind it only where this body is not.
-static bool alone_on_canvas(gv_people *p, const gv_image *image, const track *t) {
+typedef struct follow_context {
+    gv_people *p;
+    const gv_image *image;
+    int source[MAX_TRACKS];
+} follow_context;
+
+// The frame, or where a track has neighbours a canvas on which they are painted out. Somebody nearer to the camera
+// (feet lower in the picture) hides this body and is painted whole; one behind it only where this body is not.
+static gv_image without_neighbours(void *context, int job, int worker) {
+    const follow_context *c = context;
+    const gv_people *p = c->p;
+    const track *t = p->tracks[c->source[job]];
+    gv_cutout *canvas = p->canvas[worker];
     bool any = false;
     float half = 0.75f * t->region.width;
     gv_moved_figure own = expected_figure(t);
@@ -215,34 +232,32 @@ static bool alone_on_canvas(gv_people *p, const gv_image *image, const track *t)
         const track *o = p->tracks[i];
         if (!beside(p, t, o)) continue;
         if (!any)
-            gv_cutout_copy(p->canvas, image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
+            gv_cutout_copy(canvas, c->image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
                            t->region.cy + half);
         any = true;
         gv_moved_figure other = expected_figure(o);
         bool in_front = o->figure.box[3] + other.dy > t->figure.box[3] + own.dy;
-        gv_cutout_paint_over(p->canvas, other, in_front ? NULL : &own);
+        gv_cutout_paint_over(canvas, c->image, other, in_front ? NULL : &own);
     }
-    return any;
+    return any ? gv_cutout_image(canvas) : *c->image;
 }
 
 static gv_status follow(gv_people *p, const gv_image *image, gv_error *err) {
     gv_region regions[MAX_TRACKS];
-    int source[MAX_TRACKS], n = 0;
+    follow_context c = {.p = p, .image = image};
+    int n = 0;
     for (int i = 0; i < p->count; i++) predict(p, p->tracks[i]);
-    gv_image canvas = gv_cutout_image(p->canvas);
     for (int i = 0; i < p->count; i++) {
-        track *t = p->tracks[i];
+        const track *t = p->tracks[i];
         bool due = p->time - t->seen_sec <= RETRY_SEC || p->time - t->focus_sec >= FOCUS_EVERY_SEC;
         if (t->phase == LOST && !due) continue;
-        if (alone_on_canvas(p, image, t)) {
-            gv_status status = read_regions(p, image, &canvas, &t->region, &i, 1, err);
-            if (status != GV_OK) return status;
-            continue;
-        }
         regions[n] = t->region;
-        source[n++] = i;
+        c.source[n++] = i;
     }
-    return read_regions(p, image, image, regions, source, n, err);
+    if (n == 0) return GV_OK;
+    gv_status status = gv_blazepose_landmarks_in(p->pose, without_neighbours, &c, regions, n, p->marks, err);
+    if (status == GV_OK) take_marks(p, image, c.source, n);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------- search
@@ -323,11 +338,11 @@ static gv_status search_tiles(gv_people *p, const gv_image *image, const gv_tile
     for (int i = 0; i < n; i++) { // a margin, since a region may reach over the tile's edge
         const gv_tile *t = &tiles[i];
         float side = fmaxf(t->width, t->height), x = t->x + t->width / 2, y = t->y + t->height / 2;
-        gv_cutout_copy(p->canvas, image, x - side, y - side, x + side, y + side);
+        gv_cutout_copy(p->canvas[0], image, x - side, y - side, x + side, y + side);
     }
     for (int i = 0; i < p->set_count; i++)
-        gv_cutout_paint_over(p->canvas, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
-    gv_image canvas = gv_cutout_image(p->canvas);
+        gv_cutout_paint_over(p->canvas[0], image, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
+    gv_image canvas = gv_cutout_image(p->canvas[0]);
     int got[MAX_TILES], count = 0, m = 0;
     gv_status status = gv_blazepose_detect_tiles(p->pose, &canvas, tiles, n, MIN_SCORE, DETECTOR_OVERLAP, p->detections,
                                                  PER_TILE, got, err);
@@ -343,7 +358,10 @@ static gv_status search_tiles(gv_people *p, const gv_image *image, const gv_tile
     gv_region regions[MAX_CANDIDATES];
     for (int i = 0; i < count && m < MAX_CANDIDATES; i++)
         if (!already_read(p, &found[i].region)) regions[m++] = found[i].region;
-    return read_regions(p, image, &canvas, regions, NULL, m, err);
+    if (m == 0) return GV_OK;
+    status = gv_blazepose_landmarks(p->pose, &canvas, regions, m, p->marks, err);
+    if (status == GV_OK) take_marks(p, image, NULL, m);
+    return status;
 }
 
 // Who stands beside somebody shows only when that one is painted out: where somebody new was found, look again.
@@ -515,8 +533,9 @@ static gv_status update(gv_people *p, gv_error *err) {
 gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, gv_error *err) {
     assert(image->rgb);
     if (image->width != p->width || image->height != p->height)
-        return gv_fail(err, GV_ERR_ARGUMENT, "frame %d is %d x %d, expected %d x %d", p->frame + 1, image->width,
+        return gv_fail(err, GV_ERR_ARGUMENT, "frame %ld is %d x %d, expected %d x %d", p->frames, image->width,
                        image->height, p->width, p->height);
+    if (p->frames++ % p->opt.look_every != 0) return GV_OK;
     p->frame++;
     p->step_sec = p->frame > 0 ? fmax(time_sec - p->time, 0) : 0;
     p->time = time_sec;
@@ -585,7 +604,7 @@ static void drop_second_readings(gv_tracks *t) {
 }
 
 gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
-    *out = (gv_tracks){.frames = p->frame + 1};
+    *out = (gv_tracks){.frames = p->frames};
     gv_status status = GV_OK;
     for (int i = 0; i < p->count; i++) {
         gv_status s = close_track(p, p->tracks[i], err);
@@ -594,7 +613,12 @@ gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err) {
     p->count = 0;
     if (status != GV_OK) return status;
     status = gv_histories_finish(p->closed, p->closed_count, p->width, p->height, out, err);
-    if (status != GV_OK) return status;
+    for (int i = 0; i < out->count && status == GV_OK; i++)
+        status = gv_person_spread(&out->person[i], p->opt.look_every, p->frames, err);
+    if (status != GV_OK) {
+        gv_tracks_free(out);
+        return status;
+    }
     drop_second_readings(out);
     p->closed_count = 0;
     while (p->opt.max_people > 0 && out->count > p->opt.max_people) gv_person_free(&out->person[--out->count]);

@@ -17,6 +17,7 @@ typedef struct gv_people_options {
     float min_seconds;     // shorter tracks are dropped (default 1.0; never below 2 frames)
     int min_height_px;     // smallest person looked for (default 50)
     double detect_every_s; // seconds between searches of the whole picture (default 0.5)
+    int look_every;        // frames from one look to the next (default 1), see gv_people_look_every
 } gv_people_options;
 
 typedef struct gv_person { // one identity over consecutive frames first .. first + frames - 1, gaps filled
@@ -24,7 +25,7 @@ typedef struct gv_person { // one identity over consecutive frames first .. firs
     float *kp2d;       // [frames, 17, 3] COCO-17 x, y px (pixel centres at integers), confidence; 0 in filled gaps
     float *bbx_xyxy;   // [frames, 4] smoothed box, px (SPEC.md 12.1, steps 3-4)
     float *bbx_xys;    // [frames, 3] square box (SPEC.md 12.1, step 5)
-    uint8_t *observed; // [frames] 1 where the person was really seen
+    uint8_t *observed; // [frames] 1 where the person was really seen, or in the looks before and after
     double prominence; // sum over frames of box area / image area
 } gv_person;
 
@@ -34,6 +35,10 @@ typedef struct gv_tracks {
     long frames; // of the video
 } gv_tracks;
 void gv_tracks_free(gv_tracks *t);
+
+// The motion network works at 30 fps: of faster video every second, third ... frame is looked at, so that at least
+// thirty a second are, and what lies between is interpolated. 1 where the rate is not known (0).
+int gv_people_look_every(double fps);
 
 typedef struct gv_people gv_people;
 gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int width, int height, gv_error *err);

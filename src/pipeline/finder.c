@@ -13,7 +13,7 @@ gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int wi
     *out = NULL;
     gv_finder *f = gv_calloc2(1, sizeof *f);
     if (!f) return gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
-    gv_people_options people = {.model = opt->models->landmarks};
+    gv_people_options people = {.model = opt->models->landmarks, .look_every = gv_people_look_every(opt->fps)};
     gv_status status = opt->models->role[GV_ROLE_DETECTOR].method == GV_METHOD_YOLOV8
                            ? gv_detections_create(&f->detections, opt, width, height, err)
                            : gv_people_create(&f->people, &people, width, height, err);

@@ -165,8 +165,12 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
     const gv_observe_options *o = j->opt;
     gv_watch_times times;
     gv_watch_options watch = {.video = j->video, .fps = o->fps, .quiet = o->quiet};
-    gv_finder_options finder = {
-        .models = o->models, .precision = o->precision, .fast = o->fast, .cache = j->cache, .key = &j->tracks};
+    gv_finder_options finder = {.models = o->models,
+                                .precision = o->precision,
+                                .fast = o->fast,
+                                .fps = s->fps,
+                                .cache = j->cache,
+                                .key = &j->tracks};
     gv_status status = GV_OK;
     if (!people_known) status = gv_finder_create(&watch.finder, &finder, s->width, s->height, err);
     if (status == GV_OK && !camera_known)

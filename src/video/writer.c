@@ -52,8 +52,8 @@ static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *code
     c->thread_count = 0;
     AVDictionary *options = NULL;
     if (!strcmp(codec->name, "libx264")) {
-        av_dict_set(&options, "preset", "veryfast", 0);
-        av_dict_set(&options, "crf", "20", 0);
+        av_dict_set(&options, "preset", "superfast", 0);
+        av_dict_set(&options, "crf", "21", 0);
     } else {
         c->bit_rate = (int64_t)(0.15 * c->width * c->height * fps); // bits per pixel of a good picture
     }
