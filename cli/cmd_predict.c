@@ -105,7 +105,7 @@ static gv_status predict(const options *o, gv_error *err) {
     if (!s)
         s = gv_network_open(&net, models.role[GV_ROLE_NETWORK].path, (int)o->heads,
                             o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
-    if (!s) s = gv_body_open(&body, models.role[GV_ROLE_BODY].path, err);
+    if (!s) s = gv_body_open_skeleton(&body, models.role[GV_ROLE_BODY].path, err);
     if (!s) {
         opened = gv_now();
         if ((s = gv_predict(&motion, net, body, &obs, &o->predict, &times, err))) gv_wrap(err, "%s", o->input);

@@ -218,7 +218,7 @@ static void broken_files_are_refused(void **state) {
     expect(path, (mini){0}, GV_OK, "");
     expect(path, (mini){.columns = 400, .tree_unsigned = true, .zero_posedirs = true}, GV_OK, "");
     expect(path, (mini){.columns = 9}, GV_ERR_FORMAT, "9 shape columns");
-    expect(path, (mini){.joints = 24}, GV_ERR_FORMAT, "24 joints");
+    expect(path, (mini){.joints = 23}, GV_ERR_FORMAT, "23 joints");
     expect(path, (mini){.bad_parent = 21}, GV_ERR_FORMAT, "joint tree");
     expect(path, (mini){.bad_face = 8}, GV_ERR_FORMAT, "vertex 8 of 8");
     expect(path, (mini){.bad_face = -1}, GV_ERR_FORMAT, "vertex -1");
@@ -263,6 +263,39 @@ static void pickled_bodies_are_read(void **state) {
     }
 }
 
+// SMPL's 24 joints in SMPL-X's tree: hands at the middle fingers, the rest of the fingers, jaw and eyes without length.
+static void smpl_is_read(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_body *b;
+    if (gv_body_open(&b, GV_TEST_DATA "/body_smpl.pkl", &err) != GV_OK) fail_msg("%s", err.text);
+    assert_int_equal(b->vertices, 8);
+    for (int v = 0; v < 8; v++) {
+        int joint = 3 * v + 2; // of SMPL
+        assert_int_equal(b->bone_index[4 * v], joint == 23 ? 43 : joint);
+        const float *p = b->posedirs + (size_t)3 * v * GV_POSE_FEATURES;
+        for (int i = 0; i < GV_POSE_FEATURES; i++) assert_true(p[i] == (i == 0 ? 1 : i == 9 * 27 ? 2 : 0));
+    }
+    for (int j = 0; j < 55; j++) {
+        int from = j < 22                          ? j
+                   : j == 28 || j == 29 || j == 30 ? 22
+                   : j >= 43 && j <= 45            ? 23
+                   : j < 25                        ? 15
+                   : j < 40                        ? 20
+                                                   : 21;
+        assert_true(b->J_template[3 * j] == (float)(from % 8));
+        assert_true(b->J_shapedirs[30 * j + 9] == (float)(from % 8) + 9 / 64.0f);
+    }
+    for (int i = 0; i < 90; i++) assert_true(b->hands_mean[i] == 0);
+    float betas[10] = {0}, pose[63] = {0}, orient[3] = {0}, vertices[24];
+    gv_body_evaluate(b, betas, pose, orient, NULL, vertices, NULL);
+    for (int i = 0; i < 24; i++) assert_true(fabsf(vertices[i] - b->v_template[i]) < 1e-6f);
+    gv_body_close(b);
+    if (gv_body_open_skeleton(&b, GV_TEST_DATA "/body_smpl.pkl", &err) != GV_OK) fail_msg("%s", err.text);
+    assert_null(b->posedirs);
+    gv_body_close(b);
+}
+
 static void write_bytes(const char *path, const void *data, size_t size) {
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -270,10 +303,9 @@ static void write_bytes(const char *path, const void *data, size_t size) {
     fclose(f);
 }
 
-static void broken_pickles_are_refused(void **state) {
-    (void)state;
+static void break_pickle(const char *name) {
     char dir[] = "/tmp/gvhmr-test-XXXXXX", path[512];
-    snprintf(path, sizeof path, "%s/body_protocol2.pkl", GV_TEST_DATA);
+    snprintf(path, sizeof path, "%s/%s", GV_TEST_DATA, name);
     gv_error err = {0};
     unsigned char *data;
     size_t size;
@@ -305,11 +337,18 @@ static void broken_pickles_are_refused(void **state) {
     rmdir(dir);
 }
 
+static void broken_pickles_are_refused(void **state) {
+    (void)state;
+    break_pickle("body_protocol2.pkl");
+    break_pickle("body_smpl.pkl");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_the_reference), cmocka_unit_test(fast_skinning_agrees_with_the_exact),
-        cmocka_unit_test(points_follow_the_surface), cmocka_unit_test(broken_files_are_refused),
-        cmocka_unit_test(pickled_bodies_are_read),   cmocka_unit_test(broken_pickles_are_refused),
+        cmocka_unit_test(agrees_with_the_reference),  cmocka_unit_test(fast_skinning_agrees_with_the_exact),
+        cmocka_unit_test(points_follow_the_surface),  cmocka_unit_test(broken_files_are_refused),
+        cmocka_unit_test(pickled_bodies_are_read),    cmocka_unit_test(smpl_is_read),
+        cmocka_unit_test(broken_pickles_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_recorded);
 }

@@ -24,6 +24,28 @@ const char *const gv_joint_names55[GV_SMPLX_JOINTS] = {
     "right_index3", "right_middle1", "right_middle2", "right_middle3",  "right_pinky1", "right_pinky2", "right_pinky3",
     "right_ring1",  "right_ring2",   "right_ring3",   "right_thumb1",   "right_thumb2", "right_thumb3"};
 
+// The joint trees a file may have, and where their joints lie in SMPL-X's. SMPL ends in two hands (22, 23), which are
+// taken for the middle fingers' first joints: like them children of the wrists, and never turned.
+typedef struct tree {
+    const char *name;
+    int joints;
+    signed char parent[GV_SMPLX_JOINTS]; // of joints 1 and up
+    signed char place[GV_SMPLX_JOINTS];
+} tree;
+
+static const tree smpl = {
+    "SMPL",
+    24,
+    {-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21},
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 28, 43},
+};
+
+static tree smplx_tree(void) {
+    tree t = {.name = "SMPL-X", .joints = GV_SMPLX_JOINTS};
+    for (int j = 0; j < GV_SMPLX_JOINTS; j++) t.parent[j] = (signed char)gv_parents55[j], t.place[j] = (signed char)j;
+    return t;
+}
+
 // More than any published body of this family; bounds what a file can make us allocate (posedirs: 382 MB).
 enum { MAX_VERTICES = 65536, MAX_TRIANGLES = 4 * MAX_VERTICES, MAX_SHAPES = 512 };
 
@@ -46,23 +68,25 @@ static gv_status read_member(float **out, gv_model_file *z, const char *name, co
     return check_finite(z, name, *out, n, err);
 }
 
-static gv_status read_tree(gv_model_file *z, gv_error *err) {
+static gv_status read_tree(tree *t, gv_model_file *z, gv_error *err) {
     gv_array a;
     if (!gv_model_file_find(z, "kintree_table", &a))
         return gv_fail(err, GV_ERR_MISSING, "%s: no member \"kintree_table\"; is it a body model?",
                        gv_model_file_path(z));
-    if (a.ndim != 2 || a.shape[0] != 2 || a.shape[1] != GV_SMPLX_JOINTS)
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"kintree_table\" has %lld joints, expected (2, 55): SMPL-X",
+    *t = a.ndim == 2 && a.shape[1] == smpl.joints ? smpl : smplx_tree();
+    if (a.ndim != 2 || a.shape[0] != 2 || a.shape[1] != t->joints)
+        return gv_fail(err, GV_ERR_FORMAT,
+                       "%s: \"kintree_table\" has %lld joints, expected (2, 55): SMPL-X, or (2, 24): SMPL",
                        gv_model_file_path(z), a.ndim == 2 ? (long long)a.shape[1] : 0LL);
     // In float64, for the root's parent is 2^32 - 1 in one writer's integers and -1 in another's.
-    double *table = gv_model_file_f64(z, "kintree_table", (int64_t[]){2, GV_SMPLX_JOINTS}, 2, err);
+    double *table = gv_model_file_f64(z, "kintree_table", (int64_t[]){2, t->joints}, 2, err);
     if (!table) return err ? err->status : GV_ERR_FORMAT;
     gv_status status = GV_OK;
-    for (int j = 1; j < GV_SMPLX_JOINTS && status == GV_OK; j++)
-        if (table[j] != gv_parents55[j])
+    for (int j = 1; j < t->joints && status == GV_OK; j++)
+        if (table[j] != t->parent[j])
             status =
-                gv_fail(err, GV_ERR_FORMAT, "%s: parent of joint %d is %g, expected %d: another joint tree than SMPL-X",
-                        gv_model_file_path(z), j, table[j], gv_parents55[j]);
+                gv_fail(err, GV_ERR_FORMAT, "%s: parent of joint %d is %g, expected %d: another joint tree than %s",
+                        gv_model_file_path(z), j, table[j], t->parent[j], t->name);
     free(table);
     return status;
 }
@@ -105,22 +129,31 @@ static gv_status read_shapedirs(gv_body *b, gv_model_file *z, gv_error *err) {
     return status;
 }
 
-static gv_status read_posedirs(gv_body *b, gv_model_file *z, gv_error *err) {
+static gv_status read_posedirs(gv_body *b, const tree *t, gv_model_file *z, gv_error *err) {
     gv_array a;
     if (!gv_model_file_find(z, "posedirs", &a)) return GV_OK;
-    gv_status status = read_member(&b->posedirs, z, "posedirs", (int64_t[]){b->vertices, 3, GV_POSE_FEATURES}, 3, err);
-    if (status != GV_OK) return status;
-    size_t n = (size_t)b->vertices * 3 * GV_POSE_FEATURES;
-    for (size_t i = 0; i < n; i++)
-        if (b->posedirs[i] != 0) return GV_OK;
-    free(b->posedirs);
-    b->posedirs = NULL;
-    return GV_OK;
+    int64_t features = 9 * (t->joints - 1);
+    float *own;
+    gv_status status = read_member(&own, z, "posedirs", (int64_t[]){b->vertices, 3, features}, 3, err);
+    size_t rows = (size_t)b->vertices * 3, n = rows * (size_t)features, i = 0;
+    while (status == GV_OK && i < n && own[i] == 0) i++;
+    bool any = status == GV_OK && i < n;
+    if (any && t->joints == GV_SMPLX_JOINTS) {
+        b->posedirs = own;
+        return GV_OK;
+    }
+    if (any && !(b->posedirs = gv_calloc2(rows, GV_POSE_FEATURES * sizeof(float))))
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for \"posedirs\"", gv_model_file_path(z));
+    for (size_t r = 0; b->posedirs && r < rows; r++)
+        for (int j = 1; j < t->joints; j++)
+            memcpy(b->posedirs + r * GV_POSE_FEATURES + 9 * (t->place[j] - 1), own + r * (size_t)features + 9 * (j - 1),
+                   9 * sizeof(float));
+    free(own);
+    return status;
 }
 
-static gv_status read_weights(gv_body *b, gv_model_file *z, gv_error *err) {
-    gv_status status = read_member(&b->weights, z, "weights", (int64_t[]){b->vertices, GV_SMPLX_JOINTS}, 2, err);
-    for (int v = 0; status == GV_OK && v < b->vertices; v++) {
+static gv_status check_weights(const gv_body *b, const gv_model_file *z, gv_error *err) {
+    for (int v = 0; v < b->vertices; v++) {
         float sum = 0, least = 0;
         for (int j = 0; j < GV_SMPLX_JOINTS; j++) {
             float w = b->weights[(size_t)v * GV_SMPLX_JOINTS + j];
@@ -128,10 +161,41 @@ static gv_status read_weights(gv_body *b, gv_model_file *z, gv_error *err) {
             least = fminf(least, w);
         }
         if (fabsf(sum - 1) > 1e-2f || least < -1e-3f)
-            status = gv_fail(err, GV_ERR_FORMAT,
-                             "%s: \"weights\" of vertex %d sum to %g with a least of %g, expected 1 and 0",
-                             gv_model_file_path(z), v, (double)sum, (double)least);
+            return gv_fail(err, GV_ERR_FORMAT,
+                           "%s: \"weights\" of vertex %d sum to %g with a least of %g, expected 1 and 0",
+                           gv_model_file_path(z), v, (double)sum, (double)least);
     }
+    return GV_OK;
+}
+
+static gv_status read_weights(gv_body *b, const tree *t, gv_model_file *z, gv_error *err) {
+    float *own;
+    gv_status status = read_member(&own, z, "weights", (int64_t[]){b->vertices, t->joints}, 2, err);
+    if (status == GV_OK && !(b->weights = gv_calloc2((size_t)b->vertices, GV_SMPLX_JOINTS * sizeof(float))))
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for \"weights\"", gv_model_file_path(z));
+    for (int v = 0; status == GV_OK && v < b->vertices; v++)
+        for (int j = 0; j < t->joints; j++)
+            b->weights[(size_t)v * GV_SMPLX_JOINTS + t->place[j]] = own[(size_t)v * t->joints + j];
+    free(own);
+    return status == GV_OK ? check_weights(b, z, err) : status;
+}
+
+// A joint that the file's tree lacks (fingers, jaw, eyes) lies where its parent lies.
+static gv_status read_regressor(gv_body *b, const tree *t, gv_model_file *z, gv_error *err) {
+    size_t V = (size_t)b->vertices;
+    float *own;
+    gv_status status = read_member(&own, z, "J_regressor", (int64_t[]){t->joints, b->vertices}, 2, err);
+    if (status == GV_OK && !(b->J_regressor = gv_calloc2(GV_SMPLX_JOINTS, V * sizeof(float))))
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for \"J_regressor\"", gv_model_file_path(z));
+    bool given[GV_SMPLX_JOINTS] = {false};
+    for (int j = 0; status == GV_OK && j < t->joints; j++) {
+        given[t->place[j]] = true;
+        memcpy(b->J_regressor + V * (size_t)t->place[j], own + V * (size_t)j, V * sizeof(float));
+    }
+    for (int j = 1; status == GV_OK && j < GV_SMPLX_JOINTS; j++)
+        if (!given[j])
+            memcpy(b->J_regressor + V * (size_t)j, b->J_regressor + V * (size_t)gv_parents55[j], V * sizeof(float));
+    free(own);
     return status;
 }
 
@@ -197,19 +261,19 @@ static gv_status strongest_bones(gv_body *b, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status read_body(gv_body *b, gv_model_file *z, gv_error *err) {
+static gv_status read_body(gv_body *b, gv_model_file *z, bool correctives, gv_error *err) {
     gv_status status;
-    if ((status = read_tree(z, err)) != GV_OK) return status;
+    tree t;
+    if ((status = read_tree(&t, z, err)) != GV_OK) return status;
     if ((status = read_sizes(b, z, err)) != GV_OK) return status;
     int64_t V = b->vertices;
     if ((status = read_member(&b->v_template, z, "v_template", (int64_t[]){V, 3}, 2, err)) != GV_OK) return status;
-    if ((status = read_member(&b->J_regressor, z, "J_regressor", (int64_t[]){GV_SMPLX_JOINTS, V}, 2, err)) != GV_OK)
-        return status;
-    if ((status = read_weights(b, z, err)) != GV_OK) return status;
+    if ((status = read_regressor(b, &t, z, err)) != GV_OK) return status;
+    if ((status = read_weights(b, &t, z, err)) != GV_OK) return status;
     if ((status = read_faces(b, z, err)) != GV_OK) return status;
-    if ((status = read_hands(b, z, err)) != GV_OK) return status;
+    if (t.joints == GV_SMPLX_JOINTS && (status = read_hands(b, z, err)) != GV_OK) return status;
     if ((status = read_shapedirs(b, z, err)) != GV_OK) return status;
-    if ((status = read_posedirs(b, z, err)) != GV_OK) return status;
+    if (correctives && (status = read_posedirs(b, &t, z, err)) != GV_OK) return status;
     gv_array coco17;
     if (gv_model_file_find(z, "coco17_regressor", &coco17) &&
         (status = read_member(&b->coco17, z, "coco17_regressor", (int64_t[]){GV_COCO17, V}, 2, err)) != GV_OK)
@@ -218,7 +282,7 @@ static gv_status read_body(gv_body *b, gv_model_file *z, gv_error *err) {
     return strongest_bones(b, err);
 }
 
-gv_status gv_body_open(gv_body **out, const char *path, gv_error *err) {
+static gv_status open_body(gv_body **out, const char *path, bool correctives, gv_error *err) {
     gv_error own = {0};
     if (!err) err = &own;
     *out = NULL;
@@ -232,13 +296,21 @@ gv_status gv_body_open(gv_body **out, const char *path, gv_error *err) {
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", gv_model_file_path(z));
         goto done;
     }
-    status = read_body(b, z, err);
+    status = read_body(b, z, correctives, err);
     if (status == GV_OK) *out = b, b = NULL;
 done:
     gv_body_close(b);
     gv_model_file_close(z);
     free(found);
     return status;
+}
+
+gv_status gv_body_open(gv_body **out, const char *path, gv_error *err) {
+    return open_body(out, path, true, err);
+}
+
+gv_status gv_body_open_skeleton(gv_body **out, const char *path, gv_error *err) {
+    return open_body(out, path, false, err);
 }
 
 void gv_body_close(gv_body *b) {

@@ -34,12 +34,15 @@ typedef struct gv_body {
     float *bone_weight;   // [V, 4]
 } gv_body;
 
-// Accepts SMPL-X .npz and .pkl files and the mannequin's (the same members; coco17_regressor (17, V) besides).
+// Accepts SMPL-X and SMPL .npz and .pkl files and the mannequin's (the same members; coco17_regressor (17, V)
+// besides). SMPL's 24 joints take their places in SMPL-X's tree, hands flat (no hands_mean), fingers without length.
 // path NULL: the built-in mannequin. Read: v_template, shapedirs (10 or more columns, the first 10 count),
 // posedirs (may be absent), J_regressor, weights, kintree_table, f, hands_meanl, hands_meanr; pickled and
 // other members are stepped over. A file with another joint tree, a missing or misshapen member, values that
 // are not finite or faces beyond the vertices is refused with one line.
 gv_status gv_body_open(gv_body **out, const char *path, gv_error *err);
+// The same without posedirs, nine tenths of a file: enough for joints and keypoints, and several times faster.
+gv_status gv_body_open_skeleton(gv_body **out, const char *path, gv_error *err);
 void gv_body_close(gv_body *b); // accepts NULL
 
 // Rest joints S(betas) [n, 3], n <= 55: J_template + J_shapedirs betas.

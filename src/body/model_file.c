@@ -96,11 +96,22 @@ static bool pickled_data(const gv_pickle *p, gv_value v, pickled *out) {
     return out->data != NULL;
 }
 
-// 0 absent, 1 a plain array, -1 something else under that name.
-static int find_pickled(const gv_pickle *p, const char *name, pickled *out) {
+// Whether v is an instance of "module class", as any protocol writes it: the class called, or, by Python 2,
+// copy_reg._reconstructor(class, object, None).
+static bool is_instance(const gv_pickle *p, gv_value v, const char *class) {
+    return gv_pickle_is_call(p, v, class) || (gv_pickle_is_call(p, v, "copy_reg _reconstructor") &&
+                                              gv_pickle_is(p, gv_pickle_at(p, gv_pickle_args(p, v), 0), class));
+}
+
+// The published SMPL files hold arrays of the chumpy package, whose value is their member "x".
+static gv_value unwrapped(const gv_pickle *p, gv_value v) {
+    return is_instance(p, v, "chumpy.ch Ch") ? gv_pickle_get(p, gv_pickle_state(p, v), "x") : v;
+}
+
+// 0 absent, 1 a plain array, -1 something else.
+static int read_array(const gv_pickle *p, gv_value v, pickled *out) {
     *out = (pickled){.array.count = 1};
-    gv_value v = gv_pickle_get(p, gv_pickle_root(p), name);
-    if (!v) return 0;
+    if (!(v = unwrapped(p, v))) return 0;
     if (!gv_pickle_is_call(p, v, "numpy.core.multiarray _reconstruct") &&
         !gv_pickle_is_call(p, v, "numpy._core.multiarray _reconstruct")) // since NumPy 2
         return -1;
@@ -121,11 +132,32 @@ static int find_pickled(const gv_pickle *p, const char *name, pickled *out) {
     return pickled_data(p, gv_pickle_at(p, state, 4), out) ? 1 : -1;
 }
 
+static int find_pickled(const gv_pickle *p, const char *name, pickled *out) {
+    return read_array(p, gv_pickle_get(p, gv_pickle_root(p), name), out);
+}
+
+// The state of a scipy.sparse.csc_matrix under that name, or 0; its shape.
+static gv_value find_sparse(const gv_pickle *p, const char *name, int64_t shape[2]) {
+    gv_value v = gv_pickle_get(p, gv_pickle_root(p), name);
+    if (!is_instance(p, v, "scipy.sparse.csc csc_matrix") && !is_instance(p, v, "scipy.sparse._csc csc_matrix"))
+        return 0;
+    gv_value state = gv_pickle_state(p, v), size = gv_pickle_get(p, state, "_shape");
+    bool fine = gv_pickle_count(p, size) == 2;
+    for (uint32_t i = 0; fine && i < 2; i++)
+        fine = gv_pickle_int(p, gv_pickle_at(p, size, i), &shape[i]) && shape[i] >= 0 && shape[i] < 1 << 20;
+    return fine ? state : 0;
+}
+
 bool gv_model_file_find(const gv_model_file *m, const char *name, gv_array *out) {
     if (m->npz) {
         const gv_array *a = gv_npz_find(m->npz, name);
         if (a) *out = *a;
         return a;
+    }
+    int64_t shape[2];
+    if (find_sparse(m->pickle, name, shape)) {
+        *out = (gv_array){.ndim = 2, .shape = {shape[0], shape[1]}, .count = shape[0] * shape[1], .dtype = GV_F64};
+        return true;
     }
     pickled p;
     if (find_pickled(m->pickle, name, &p) == 0) return false;
@@ -181,8 +213,61 @@ static void *convert(const pickled *p, const unsigned char *src, gv_dtype to) {
     return ordered;
 }
 
+// The whole of an array as `to`; NULL with an error. `what` names it in messages.
+static void *take(const pickled *p, const char *path, const char *what, gv_dtype to, gv_error *err) {
+    size_t bytes = 0;
+    if (__builtin_mul_overflow((size_t)p->array.count, gv_dtype_size(p->array.dtype), &bytes) ||
+        (!p->latin1 && bytes != p->size))
+        return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has %zu bytes of data, expected %zu", path, what, p->size,
+                       bytes),
+               NULL;
+    unsigned char *decoded = p->latin1 ? from_latin1(p->data, p->size, bytes) : NULL;
+    void *out = p->latin1 && !decoded ? NULL : convert(p, decoded ? decoded : p->data, to);
+    free(decoded);
+    if (!out) gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has damaged data, or values out of range", path, what);
+    return out;
+}
+
+// Rows, columns and values of a matrix stored by columns: column c holds entries start[c] .. start[c + 1] - 1.
+static float *read_sparse(gv_model_file *m, const char *name, gv_value state, const int64_t shape[2], gv_error *err) {
+    pickled data, row, start;
+    float *values = NULL, *out = NULL;
+    int32_t *rows = NULL, *starts = NULL;
+    const gv_pickle *p = m->pickle;
+    if (read_array(p, gv_pickle_get(p, state, "data"), &data) == 1 &&
+        read_array(p, gv_pickle_get(p, state, "indices"), &row) == 1 &&
+        read_array(p, gv_pickle_get(p, state, "indptr"), &start) == 1 && start.array.count == shape[1] + 1 &&
+        data.array.count == row.array.count) {
+        values = take(&data, m->path, name, GV_F32, err);
+        rows = values ? take(&row, m->path, name, GV_I32, err) : NULL;
+        starts = rows ? take(&start, m->path, name, GV_I32, err) : NULL;
+        out = starts ? gv_calloc2((size_t)(shape[0] * shape[1]), sizeof *out) : NULL;
+        if (!starts) goto done;
+    }
+    bool sound = out;
+    for (int64_t c = 0; sound && c < shape[1]; c++) {
+        sound = starts[c] >= 0 && starts[c] <= starts[c + 1] && starts[c + 1] <= data.array.count;
+        for (int32_t i = starts[c]; sound && i < starts[c + 1]; i++)
+            if ((sound = rows[i] >= 0 && rows[i] < shape[0])) out[rows[i] * shape[1] + c] += values[i];
+    }
+    if (!sound) {
+        gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is not a sound sparse matrix", m->path, name);
+        free(out);
+        out = NULL;
+    }
+done:
+    free(values);
+    free(rows);
+    free(starts);
+    return out;
+}
+
 static void *read_pickled(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_dtype to,
                           gv_error *err) {
+    int64_t size[2];
+    gv_value sparse = find_sparse(m->pickle, name, size);
+    if (sparse && to == GV_F32 && ndim == 2 && size[0] == shape[0] && size[1] == shape[1])
+        return read_sparse(m, name, sparse, size, err);
     pickled p;
     int found = find_pickled(m->pickle, name, &p);
     if (!found) return gv_fail(err, GV_ERR_MISSING, "%s: no member \"%s\"", m->path, name), NULL;
@@ -190,17 +275,7 @@ static void *read_pickled(gv_model_file *m, const char *name, const int64_t *sha
     bool same = p.array.ndim == ndim;
     for (int i = 0; same && i < ndim; i++) same = p.array.shape[i] == shape[i];
     if (!same) return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has an unexpected shape", m->path, name), NULL;
-    size_t bytes = 0;
-    if (__builtin_mul_overflow((size_t)p.array.count, gv_dtype_size(p.array.dtype), &bytes) ||
-        (!p.latin1 && bytes != p.size))
-        return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has %zu bytes of data, expected %zu", m->path, name, p.size,
-                       bytes),
-               NULL;
-    unsigned char *decoded = p.latin1 ? from_latin1(p.data, p.size, bytes) : NULL;
-    void *out = p.latin1 && !decoded ? NULL : convert(&p, decoded ? decoded : p.data, to);
-    free(decoded);
-    if (!out) gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has damaged data, or values out of range", m->path, name);
-    return out;
+    return take(&p, m->path, name, to, err);
 }
 
 float *gv_model_file_f32(gv_model_file *m, const char *name, const int64_t *shape, int ndim, gv_error *err) {

@@ -38,3 +38,55 @@ for name, pickler, protocol in [('body_protocol2.pkl', pickle.Pickler, 2), ('bod
                                 ('body_python2.pkl', Python2, 2)]:
     with open(name, 'wb') as f:
         pickler(f, protocol).dump(body)
+
+
+# SMPL as it was published: 24 joints, arrays of the chumpy package, a sparse regressor. The classes are stand-ins of
+# the same names, since only names and states are in the file.
+import copyreg
+import functools
+import sys
+import types
+
+
+@functools.cache
+def stand_in(module, name):
+    reduce = lambda self, protocol: (copyreg._reconstructor, (cls, object, None), self.__dict__)
+    cls = type(name, (), {'__module__': module, '__reduce_ex__': reduce})
+    for parent in ['chumpy', 'scipy', 'scipy.sparse', module]:
+        sys.modules.setdefault(parent, types.ModuleType(parent))
+    setattr(sys.modules[module], name, cls)
+    return cls
+
+
+def chumpy(x):
+    c = stand_in('chumpy.ch', 'Ch')()
+    c.__dict__ = {'x': x, 'dterms': ()}
+    return c
+
+
+def csc(a):
+    m = stand_in('scipy.sparse.csc', 'csc_matrix')()
+    columns = [np.nonzero(a[:, i])[0] for i in range(a.shape[1])]
+    m.__dict__ = {'_shape': a.shape, 'format': 'csc', 'maxprint': 50,
+                  'data': np.concatenate([a[r, i] for i, r in enumerate(columns)]),
+                  'indices': np.concatenate(columns).astype('i4'),
+                  'indptr': np.cumsum([0] + [len(r) for r in columns]).astype('i4')}
+    return m
+
+
+j = np.arange(24)
+features = np.zeros((V, 3, 207))
+features[:, :, 0] = 1  # of joint 1
+features[:, :, 189] = 2  # of joint 22, the left hand
+smpl = {
+    'v_template': chumpy(v[:, None] + 0.25 * c[None]),
+    'shapedirs': chumpy(v[:, None, None] + 0.5 * c[None, :, None] + k[None, None] / 64),
+    'posedirs': features,
+    'J_regressor': csc((v[None] == j[:, None] % V).astype('f8')),
+    'weights': (j[None] == 3 * v[:, None] + 2).astype('f8'),
+    'kintree_table': np.array([[2**32 - 1] + PARENTS[1:22] + [20, 21], list(range(24))], 'i8'),
+    'f': body['f'],
+    'bs_type': 'lrotmin',
+}
+with open('body_smpl.pkl', 'wb') as f:
+    Python2(f, 2).dump(smpl)
