@@ -1,4 +1,5 @@
 #include "body/body.h"
+#include "body/regressor.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/npz.h"
@@ -296,6 +297,24 @@ static void smpl_is_read(void **state) {
     gv_body_close(b);
 }
 
+static void regressors_are_read(void **state) {
+    (void)state;
+    static const char *const files[] = {GV_TEST_DATA "/regressor-sparse.pt", GV_TEST_DATA "/regressor-dense.pt"};
+    static const float expected[15] = {[4] = 1.5f, [5] = 0.25f, [7] = 0.75f, [13] = -2};
+    for (int i = 0; i < 2; i++) {
+        gv_error err = {0};
+        float *m = gv_regressor_load(files[i], 3, 5, &err);
+        if (!m) fail_msg("%s", err.text);
+        assert_memory_equal(m, expected, sizeof expected);
+        free(m);
+        assert_null(gv_regressor_load(files[i], 3, 4, &err));
+        assert_non_null(strstr(err.text, "regressor-"));
+    }
+    gv_error err = {0};
+    assert_null(gv_regressor_load(GV_TEST_DATA "/body_smpl.pkl", 3, 5, &err));
+    assert_true(strlen(err.text) > 0);
+}
+
 static void write_bytes(const char *path, const void *data, size_t size) {
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -345,10 +364,10 @@ static void broken_pickles_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_the_reference),  cmocka_unit_test(fast_skinning_agrees_with_the_exact),
-        cmocka_unit_test(points_follow_the_surface),  cmocka_unit_test(broken_files_are_refused),
-        cmocka_unit_test(pickled_bodies_are_read),    cmocka_unit_test(smpl_is_read),
-        cmocka_unit_test(broken_pickles_are_refused),
+        cmocka_unit_test(agrees_with_the_reference), cmocka_unit_test(fast_skinning_agrees_with_the_exact),
+        cmocka_unit_test(points_follow_the_surface), cmocka_unit_test(broken_files_are_refused),
+        cmocka_unit_test(pickled_bodies_are_read),   cmocka_unit_test(smpl_is_read),
+        cmocka_unit_test(regressors_are_read),       cmocka_unit_test(broken_pickles_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, free_recorded);
 }

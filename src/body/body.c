@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "body/internal.h"
 #include "body/model_file.h"
+#include "body/regressor.h"
 #include "geometry/rotation.h"
 
 #include <math.h>
@@ -282,6 +283,16 @@ static gv_status read_body(gv_body *b, gv_model_file *z, bool correctives, gv_er
     return strongest_bones(b, err);
 }
 
+// What the reference keeps in files of its own, where the user has put them beside the body model.
+static gv_status read_neighbours(gv_body *b, const char *path, gv_error *err) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    if (!folder) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
+    gv_status status = gv_body_find_coco17(b, folder, err);
+    free(folder);
+    return status;
+}
+
 static gv_status open_body(gv_body **out, const char *path, bool correctives, gv_error *err) {
     gv_error own = {0};
     if (!err) err = &own;
@@ -297,6 +308,7 @@ static gv_status open_body(gv_body **out, const char *path, bool correctives, gv
         goto done;
     }
     status = read_body(b, z, correctives, err);
+    if (status == GV_OK) status = read_neighbours(b, path ? path : found, err);
     if (status == GV_OK) *out = b, b = NULL;
 done:
     gv_body_close(b);

@@ -29,7 +29,7 @@ typedef struct gv_body {
     float *J_template;    // [55, 3]
     float *J_shapedirs;   // [55, 3, 10]
     float hands_mean[90]; // 30 hand joints, axis-angle, left then right
-    float *coco17;        // [17, V] regressor of COCO-17 keypoints (mannequin: in its file), or NULL
+    float *coco17;        // [17, V] regressor of COCO-17 keypoints (in its file, or beside it: regressor.h), or NULL
     int *bone_index;      // [V, 4] the four largest weights, sorted, renormalised: for fast skinning
     float *bone_weight;   // [V, 4]
 } gv_body;

@@ -9,7 +9,8 @@
 //
 // Where the names come from in a checkpoint (SPEC-perception.md 2.5): the keys of its "state_dict"; else the
 // paths of the torch.nn object under "ema" or "model"; else, for a result file of the reference
-// (hmr4d_results.pt), "smpl_params_global.transl" and the like.
+// (hmr4d_results.pt), "smpl_params_global.transl" and the like; a file that is one tensor has "tensor", or where that is
+// sparse "indices" (dims, n) and "values" (n).
 #pragma once
 #include "formats/npz.h"
 

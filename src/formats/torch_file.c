@@ -270,9 +270,22 @@ static gv_status add_result(checkpoint *c, gv_value top, gv_error *err) {
     return status;
 }
 
+// A file that is one tensor: "tensor", or where it is sparse (COO) its "indices" and "values".
+static gv_status add_single(checkpoint *c, gv_value top, gv_error *err) {
+    const gv_pickle *p = c->p;
+    if (tensor_call(p, top)) return add_tensor(c, "tensor", 6, tensor_call(p, top), err);
+    gv_value parts = gv_pickle_at(p, gv_pickle_args(p, top), 1);
+    gv_value indices = tensor_call(p, gv_pickle_at(p, parts, 0)), values = tensor_call(p, gv_pickle_at(p, parts, 1));
+    if (!indices || !values) return refuse(c, err);
+    gv_status status = add_tensor(c, "indices", 7, indices, err);
+    return status == GV_OK ? add_tensor(c, "values", 6, values, err) : status;
+}
+
 static gv_status find_weights(checkpoint *c, gv_error *err) {
     const gv_pickle *p = c->p;
     gv_value top = gv_pickle_root(p);
+    if (tensor_call(p, top) || gv_pickle_is_call(p, top, "torch._utils _rebuild_sparse_tensor"))
+        return add_single(c, top, err);
     if (gv_pickle_kind_of(p, top) != GV_PICKLE_DICT) return refuse(c, err);
     gv_status status = list_keys(c, top, err);
     if (status != GV_OK) return status;

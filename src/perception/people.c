@@ -24,7 +24,7 @@ static const float CLEAR = 0.6f, UNCLEAR = 0.4f; // quality that needs no suppor
 // Distance of looks: on vtest.avi 90 % of pairs of one person within 5 s lie below 0.38, of two persons 10 % below 0.22
 // and half above 0.68.
 static const float SAME_LOOK = 0.45f;
-static const double FORGET_SEC = 5;         // a longer absence makes another person
+static const double FORGET_SEC = 3;         // a longer absence makes another person
 static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
 static const double FOCUS_SEC = 0.5;        // the detector looks there ten times a second this long, then every
 static const double FOCUS_EVERY_SEC = 0.25; // so often, and the landmark network with it

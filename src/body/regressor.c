@@ -1,0 +1,76 @@
+#include "body/regressor.h"
+#include "base/memory.h"
+#include "formats/tensors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// Adds values [n] at indices [2, n], checked.
+static bool scatter(float *out, int rows, int columns, const float *indices, const float *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float r = indices[i], c = indices[n + i];
+        if (!(r >= 0 && r < (float)rows && c >= 0 && c < (float)columns && isfinite(values[i]))) return false;
+        out[(size_t)r * (size_t)columns + (size_t)c] += values[i];
+    }
+    return true;
+}
+
+static float *load_sparse(gv_tensors *w, int rows, int columns, gv_error *err) {
+    const gv_tensor *v = gv_tensors_find(w, "values");
+    int64_t n = v ? v->count : 0; // indices below 2^24 are exact in float32
+    float *values = gv_tensors_read_f32(w, "values", (int64_t[]){n}, 1, err);
+    float *indices = values ? gv_tensors_read_f32(w, "indices", (int64_t[]){2, n}, 2, err) : NULL;
+    float *out = indices ? gv_calloc2((size_t)rows * (size_t)columns, sizeof *out) : NULL;
+    if (out && !scatter(out, rows, columns, indices, values, n)) {
+        gv_fail(err, GV_ERR_FORMAT, "%s: indices beyond %d x %d, or values that are not finite", gv_tensors_path(w),
+                rows, columns);
+        free(out);
+        out = NULL;
+    }
+    free(indices);
+    free(values);
+    return out;
+}
+
+float *gv_regressor_load(const char *path, int rows, int columns, gv_error *err) {
+    gv_tensors *w = NULL;
+    if (gv_tensors_open(&w, path, err) != GV_OK) return NULL;
+    float *out = gv_tensors_find(w, "indices") ? load_sparse(w, rows, columns, err)
+                                               : gv_tensors_read_f32(w, "tensor", (int64_t[]){rows, columns}, 2, err);
+    gv_tensors_close(w);
+    return out;
+}
+
+float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err) {
+    enum { V = GV_SMPL_VERTICES, X = GV_SMPLX_VERTICES };
+    float *map = gv_regressor_load(smplx2smpl_path, V, X, err);
+    float *out = map ? gv_calloc2((size_t)rows * X, sizeof *out) : NULL;
+    if (map && !out) gv_fail(err, GV_ERR_MEMORY, "%s: no memory", smplx2smpl_path);
+    for (int r = 0; out && r < rows; r++)
+        for (int v = 0; v < V; v++) {
+            float w = of_smpl[(size_t)r * V + v];
+            for (int x = 0; w != 0 && x < X; x++) out[(size_t)r * X + x] += w * map[(size_t)v * X + x];
+        }
+    free(map);
+    return out;
+}
+
+gv_status gv_body_find_coco17(gv_body *b, const char *folder, gv_error *err) {
+    char points[4096], map[4096];
+    snprintf(points, sizeof points, "%s/smpl_coco17_J_regressor.pt", folder);
+    snprintf(map, sizeof map, "%s/smplx2smpl_sparse.pt", folder);
+    bool smplx = b->vertices == GV_SMPLX_VERTICES;
+    if (b->coco17 || (!smplx && b->vertices != GV_SMPL_VERTICES)) return GV_OK;
+    if (access(points, F_OK) != 0 || (smplx && access(map, F_OK) != 0)) return GV_OK;
+    float *of_smpl = gv_regressor_load(points, GV_COCO17, GV_SMPL_VERTICES, err);
+    if (!of_smpl) return err ? err->status : GV_ERR_FORMAT;
+    if (!smplx) {
+        b->coco17 = of_smpl;
+        return GV_OK;
+    }
+    b->coco17 = gv_regressor_for_smplx(of_smpl, GV_COCO17, map, err);
+    free(of_smpl);
+    return b->coco17 ? GV_OK : err ? err->status : GV_ERR_FORMAT;
+}

@@ -1,0 +1,19 @@
+// regressor.h - matrices that take a body's vertices to other points, from the reference's data files (SPEC.md 13).
+//
+// The files are single PyTorch tensors, dense or sparse, which GVHMR's repository keeps beside its body model code:
+// smplx2smpl_sparse.pt, smpl_coco17_J_regressor.pt, smpl_neutral_J_regressor.pt, smpl_3dpw14_J_regressor_sparse.pt.
+#pragma once
+#include "body/body.h"
+
+enum { GV_SMPL_VERTICES = 6890, GV_SMPLX_VERTICES = 10475 };
+
+// Dense [rows, columns], free() it; NULL with an error where the file holds another shape or indices beyond it.
+float *gv_regressor_load(const char *path, int rows, int columns, gv_error *err);
+
+// out [rows, GV_SMPLX_VERTICES] = of_smpl [rows, GV_SMPL_VERTICES] times the file's matrix from SMPL-X's vertices to
+// SMPL's. free() it.
+float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err);
+
+// Fills b->coco17 of an SMPL or SMPL-X body from the files in `folder`, where they are; leaves it NULL where they are
+// not. Files that are there and damaged are an error.
+gv_status gv_body_find_coco17(gv_body *b, const char *folder, gv_error *err);
