@@ -1,19 +1,20 @@
 #!/usr/bin/python3
-"""peer_network.py [--binary build/bench/bench_network] [--lengths 120,300,1430,5000] [--runs 3] [--check DIR]
+"""peer_network.py [--binary build/bench/bench_network] [--lengths 120,300,1430,5000] [--runs 3] [--check]
 
 The motion network and solver in plain PyTorch, written from SPEC.md sections 5 to 10 in the manner of the
 reference: L x L masked attention, one linear after the other, tensors over all frames, Python loops over
 frames where the method is sequential. Timed against bench_network in the same run, alternating, with the
 same number of threads and the released network's size; prints the ratio of the medians.
 
---check DIR compares this implementation with the recorded cases (tiny network) before it is timed, so that
-the comparison is with something that does the same work.
+--check compares this implementation with the recorded cases (tiny network) before it is timed, so that the comparison
+is with something that does the same work, and `gvhmr predict` with it at the released size (random weights).
 """
 import argparse
 import json
 import math
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -74,8 +75,8 @@ def mat_to_aa(m):
 
 def rope(x):  # [H, L, d]
     L, d = x.shape[-2:]
-    w = 1.0 / (10000 ** (torch.arange(0, d, 2).float() / d))
-    a = torch.outer(torch.arange(L).float(), w).repeat_interleave(2, -1)
+    w = 1.0 / (10000 ** (torch.arange(0, d, 2).float() / d))  # the angle is rounded to float32 in the reference
+    a = torch.outer(torch.arange(L).float(), w).repeat_interleave(2, -1).to(x.dtype)
     swapped = torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2)
     return x * a.cos() + swapped * a.sin()
 
@@ -337,6 +338,30 @@ def random_weights(names):
     return w
 
 
+def check_full(a, motion, w):
+    """The released size: gvhmr predict against this code in float64, in units of its own float32 rounding."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        torch.save({"state_dict": {"pipeline.denoiser3d." + k: v for k, v in w.items()}}, folder / "full.ckpt")
+        for case in ("L121_static", "L300_moving"):
+            subprocess.run([a.gvhmr, "predict", motion / ("in_%s.npz" % case), "-o", folder / "m.npz", "--verbose", "-q",
+                            "--threads", str(a.threads), "--model", folder / "full.ckpt",
+                            "--body-model", motion / "SMPLX_NEUTRAL.npz"], check=True)
+            ours, i = np.load(folder / "m.npz"), np.load(motion / ("exp64_tiny_%s.npz" % case))
+            source = np.load(motion / ("in_%s.npz" % case))
+            inputs = [torch.tensor(i[k] if k in i else source[k]) for k in ("obs", "f_cliffcam", "cam_angvel", "f_imgseq")]
+            single = network(w, 8, *inputs, len(inputs[0]))
+            torch.set_default_dtype(torch.float64)
+            double = network({k: v.double() for k, v in w.items()}, 8, *(x.double() for x in inputs), len(inputs[0]))
+            torch.set_default_dtype(torch.float32)
+            for k, x, y in zip(("pred_x", "pred_cam", "static_conf_logits"), single, double):
+                noise = float((x - y).abs().max())
+                mine = float((torch.tensor(ours["net/" + k]).double().reshape(y.shape) - y).abs().max())
+                print("full size, %s, %s: ours %.1e, PyTorch float32 %.1e off float64, ratio %.2f" % (case, k, mine, noise, mine / noise))
+                if mine > 3 * noise:
+                    sys.exit(1)
+
+
 def seconds(f):
     t = time.perf_counter()
     r = f()
@@ -347,6 +372,7 @@ def main():
     global CONSTANTS
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--binary", default="build/bench/bench_network")
+    ap.add_argument("--gvhmr", default="build/gvhmr", help="for --check")
     ap.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     ap.add_argument("--lengths", default="120,300,1430,5000")
     ap.add_argument("--runs", type=int, default=3)
@@ -357,9 +383,10 @@ def main():
     torch.set_grad_enabled(False)
     CONSTANTS = json.loads((a.shared / "gvhmr_constants.json").read_text())
     motion = a.shared / "reference/motion"
+    w = random_weights(json.loads((motion / "full_tensors.json").read_text()))
     if a.check:
         check(motion)
-    w = random_weights(json.loads((motion / "full_tensors.json").read_text()))
+        check_full(a, motion, w)
     body = np.load(motion / "exp_body_model.npz")
     J, J_dirs = (torch.tensor(body[k]) for k in ("J_template", "J_shapedirs"))
     print("PyTorch %s against %s, %d threads, medians of %d alternating runs, seconds" % (torch.__version__, a.binary, a.threads, a.runs))

@@ -30,7 +30,7 @@ static const char help[] =
     "      --static-camera       the camera does not move: no measurement\n"
     "      --people OBS.npz      observations of a person to leave out; may be repeated\n"
     "      --threads N           for decoding (default: as many as there are processors)\n"
-    "      --quiet               no progress, no notes\n\n"
+    "  -q, --quiet               no progress, no notes\n\n"
     "example: gvhmr camera walk.mp4 -o walk-camera.npz --focal-length 26mm\n";
 
 typedef struct options {
@@ -57,7 +57,7 @@ static int parse(options *o, int argc, char **argv) {
     };
     *o = (options){0};
     optind = 1, opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "o:h", longs, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "o:qh", longs, NULL)) != -1;) {
         if (c == 'o')
             o->output = optarg;
         else if (c == 'f')

@@ -29,13 +29,13 @@ static void help(void) {
          "      --bf16            bfloat16 matrix products: faster, slightly less smooth (bench/README.md)\n"
          "      --verbose         also store every intermediate result, as net/...\n"
          "      --threads N       [all cores]\n"
-         "      --quiet           no summary line\n\n"
+         "  -q, --quiet           no summary line\n\n"
          "example: gvhmr predict person-1.obs.npz -o person-1.npz --static-camera");
 }
 
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS, QUIET };
+    enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"model", required_argument, NULL, MODEL},
                                           {"weights", required_argument, NULL, WEIGHTS},
@@ -45,10 +45,10 @@ static int parse(options *o, int argc, char **argv) {
                                           {"bf16", no_argument, NULL, BF16},
                                           {"verbose", no_argument, NULL, VERBOSE},
                                           {"threads", required_argument, NULL, THREADS},
-                                          {"quiet", no_argument, NULL, QUIET},
+                                          {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    for (int c; (c = getopt_long(argc, argv, "o:h", table, NULL)) != -1;) switch (c) {
+    for (int c; (c = getopt_long(argc, argv, "o:qh", table, NULL)) != -1;) switch (c) {
         case 'o':
             o->output = optarg;
             break;
@@ -70,7 +70,7 @@ static int parse(options *o, int argc, char **argv) {
         case VERBOSE:
             o->predict.verbose = true;
             break;
-        case QUIET:
+        case 'q':
             o->quiet = true;
             break;
         case HEADS:

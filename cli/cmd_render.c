@@ -60,7 +60,7 @@ static void help(void) {
          "      --fps R           the video's true frame rate, where its container is wrong\n"
          "      --body-model FILE SMPL-X body model, .npz [the built-in mannequin]\n"
          "      --threads N       [all cores]\n"
-         "      --quiet           no progress line\n\n"
+         "  -q, --quiet           no progress line\n\n"
          "example: gvhmr render person-1.npz person-2.npz --video clip.mp4 --side-by-side -o both.mp4");
 }
 
@@ -75,7 +75,7 @@ static bool parse_size(options *o, const char *text) {
 
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, THREADS, QUIET };
+    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, THREADS };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"video", required_argument, NULL, VIDEO},
                                           {"world", no_argument, NULL, WORLD},
@@ -86,10 +86,10 @@ static int parse(options *o, int argc, char **argv) {
                                           {"fps", required_argument, NULL, FPS},
                                           {"body-model", required_argument, NULL, BODY},
                                           {"threads", required_argument, NULL, THREADS},
-                                          {"quiet", no_argument, NULL, QUIET},
+                                          {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    for (int c; (c = getopt_long(argc, argv, "o:h", table, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "o:qh", table, NULL)) != -1;) {
         bool good = true;
         switch (c) {
         case 'o':
@@ -122,7 +122,7 @@ static int parse(options *o, int argc, char **argv) {
         case THREADS:
             good = gv_cli_int("render", "--threads", optarg, 1, 1024, &o->threads);
             break;
-        case QUIET:
+        case 'q':
             o->quiet = true;
             break;
         case 'h':
