@@ -367,6 +367,116 @@ static void test_wrong_network(void **state) {
     expect_refusal(try_hmr2, "/nonexistent/file", (const char *[3]){"cannot open"});
 }
 
+// ---- copies of the small checkpoint with something wrong
+
+typedef struct copy {
+    gv_tensor_view views[64];
+    int count;
+} copy;
+
+// The tensors of a file as float32, counters left out.
+static copy read_copy(const char *path) {
+    copy c = {0};
+    gv_tensors *w = NULL;
+    gv_error err = {0};
+    if (gv_tensors_open(&w, path, &err)) fail_msg("%s", err.text);
+    for (int i = 0; i < gv_tensors_count(w); i++) {
+        const gv_tensor *t = gv_tensors_at(w, i);
+        if (t->dtype != GV_F32) continue;
+        assert_true(c.count < 64);
+        gv_tensor_view *v = &c.views[c.count++];
+        *v = (gv_tensor_view){.name = strdup(t->name), .ndim = t->ndim};
+        memcpy(v->shape, t->shape, sizeof v->shape);
+        v->data = gv_tensors_read_f32(w, t->name, NULL, -1, &err);
+        assert_non_null(v->data);
+    }
+    gv_tensors_close(w);
+    return c;
+}
+
+static gv_tensor_view *view_of(copy *c, const char *name) {
+    for (int i = 0; i < c->count; i++)
+        if (!strcmp(c->views[i].name, name)) return &c->views[i];
+    fail_msg("no tensor %s", name);
+    return NULL;
+}
+
+static void free_copy(copy *c) {
+    for (int i = 0; i < c->count; i++) free((char *)c->views[i].name), free((float *)c->views[i].data);
+}
+
+static void write_copy(const copy *c, const char *path, gv_dtype dtype) {
+    gv_error err = {0};
+    if (gv_safetensors_write(path, c->views, c->count, dtype, NULL, &err)) fail_msg("%s", err.text);
+}
+
+static void test_bad_weights(void **state) {
+    (void)state;
+    const char *fc1 = "backbone.blocks.1.mlp.fc1.weight", *variance = "keypoint_head.deconv_layers.4.running_var";
+    char path[] = "/tmp/gv_test_vit_XXXXXX";
+    assert_int_not_equal(close(mkstemp(path)), -1);
+    copy c = read_copy(need_shared("reference/perception/ckpt/vitpose-tiny.pth"));
+    write_copy(&c, path, GV_F32);
+    gv_error err = {0};
+    if (try_vitpose(path, &err)) fail_msg("%s", err.text); // nothing is wrong yet
+    write_copy(&c, path, GV_F16);
+    expect_refusal(try_vitpose, path, (const char *[3]){"is float16", "expected float32", path});
+    gv_tensor_view *v = view_of(&c, fc1);
+    float *value = (float *)v->data + 12345, kept = *value;
+    *value = NAN;
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){fc1, "nan at element 12345", "expected finite"});
+    *value = -INFINITY;
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){fc1, "inf at element 12345", "expected finite"});
+    *value = kept;
+    v->shape[0] = 256, v->shape[1] = 256;
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){fc1, "is [256, 256]", "expected [512, 128]"});
+    v->shape[0] = 512, v->shape[1] = 128;
+    value = (float *)view_of(&c, variance)->data, kept = *value;
+    *value = -1;
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){variance, "holds -1"});
+    *value = kept;
+    v = view_of(&c, "backbone.pos_embed");
+    v->shape[1] = 96 + 1, v->shape[2] = 128;
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){"pos_embed", "is [1, 97, 128]", "expected [1, 193, 128]"});
+    v->shape[1] = 193;
+    strcpy((char *)view_of(&c, "backbone.last_norm.bias")->name, "gone");
+    write_copy(&c, path, GV_F32);
+    expect_refusal(try_vitpose, path, (const char *[3]){"has no tensor \"backbone.last_norm.bias\""});
+    free_copy(&c);
+    unlink(path);
+}
+
+// Cut short anywhere, a checkpoint is refused.
+static void test_truncated(void **state) {
+    (void)state;
+    const char *names[] = {"vitpose-tiny.pth", "vitpose-tiny.legacy.pth", "hmr2-tiny.ckpt"};
+    char path[] = "/tmp/gv_test_vit_XXXXXX", from[256];
+    assert_int_not_equal(close(mkstemp(path)), -1);
+    for (int i = 0; i < 3; i++) {
+        snprintf(from, sizeof from, "reference/perception/ckpt/%s", names[i]);
+        FILE *f = fopen(need_shared(from), "rb");
+        fseek(f, 0, SEEK_END);
+        long size = ftell(f);
+        char *bytes = malloc((size_t)size);
+        rewind(f);
+        assert_int_equal(fread(bytes, 1, (size_t)size, f), size);
+        fclose(f);
+        for (int part = 1; part < 8; part++) {
+            FILE *to = fopen(path, "wb");
+            assert_int_equal(fwrite(bytes, 1, (size_t)(size / 8 * part), to), size / 8 * part);
+            fclose(to);
+            expect_refusal(i < 2 ? try_vitpose : try_hmr2, path, (const char *[3]){path});
+        }
+        free(bytes);
+    }
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crop),
@@ -377,6 +487,8 @@ int main(void) {
         cmocka_unit_test(test_vitpose_bf16),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_hmr2),
+        cmocka_unit_test(test_bad_weights),
+        cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_hmr2_bf16),
         cmocka_unit_test(test_wrong_network),
     };
