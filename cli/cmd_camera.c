@@ -3,10 +3,9 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
-#include "camera/choose_optics.h"
-#include "camera/odometry.h"
 #include "formats/npz.h"
 #include "formats/observations.h"
+#include "pipeline/camera_stage.h"
 #include "video/video.h"
 
 #include <math.h>
@@ -22,11 +21,13 @@ static const char help[] =
     "Finds the camera's rotation in every frame from the picture alone. People and other moving things are\n"
     "ignored by themselves; --people makes it surer. A camera that stands still is recognised.\n\n"
     "  -o, --output FILE         where to write: R_w2c (F,3,3), confidence (F), K_fullimg (3,3), fps, width,\n"
-    "                            height, is_static\n"
+    "                            height, is_static, rotation_source, focal_source, focal_sd\n"
     "      --focal-length F      in pixels (1468.6) or millimetres of a full-frame lens (24mm)\n"
-    "      --intrinsics FILE     .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
+    "      --intrinsics FILE     .json or .npz with K and lens distortion (docs/camera.md)\n"
     "                            default for both: what the video file says, else measured where the camera\n"
     "                            turns, else the picture's diagonal, which is often too long\n"
+    "      --gyro FILE           rotation from a gyroscope's log (.gcsv, .csv, a GoPro's own .mp4), laid against the\n"
+    "                            picture's, or another tracker's (.npz, TUM, COLMAP images.txt, matrices)\n"
     "      --static-camera       the camera does not move: no measurement\n"
     "      --people OBS.npz      observations of a person to leave out; may be repeated\n"
     "      --threads N           for decoding (default: as many as there are processors)\n"
@@ -36,6 +37,7 @@ static const char help[] =
 typedef struct options {
     const char *video, *output;
     gv_optics_request optics;
+    const char *gyro;
     const char *people[PEOPLE_MAX];
     int npeople;
     long threads;
@@ -48,6 +50,7 @@ static int parse(options *o, int argc, char **argv) {
         {"output", required_argument, 0, 'o'},
         {"focal-length", required_argument, 0, 'f'},
         {"intrinsics", required_argument, 0, 'i'},
+        {"gyro", required_argument, 0, 'g'},
         {"static-camera", no_argument, 0, 's'},
         {"people", required_argument, 0, 'p'},
         {"threads", required_argument, 0, 't'},
@@ -62,6 +65,8 @@ static int parse(options *o, int argc, char **argv) {
             o->output = optarg;
         else if (c == 'f')
             o->optics.focal_length = optarg;
+        else if (c == 'g')
+            o->gyro = optarg;
         else if (c == 'i')
             o->optics.intrinsics = optarg;
         else if (c == 's')
@@ -81,6 +86,7 @@ static int parse(options *o, int argc, char **argv) {
     }
     if (optind != argc - 1) return 1 + gv_cli_usage("camera", "expected one VIDEO, found %d", argc - optind);
     if (!o->output) return 1 + gv_cli_usage("camera", "-o CAM.npz is missing");
+    if (o->gyro && o->is_static) return 1 + gv_cli_usage("camera", "--gyro and --static-camera exclude each other");
     o->video = argv[optind];
     return 0;
 }
@@ -113,74 +119,75 @@ static int boxes_at(const gv_observations *people, int n, long frame, int *curso
     return count;
 }
 
-static gv_status follow_camera(gv_video *video, gv_odometry *odometry, const gv_observations *people,
-                               const options *opt, long *frames, gv_error *err) {
+static gv_status keep_time(gv_scene_observations *s, long *capacity, double t, gv_error *err) {
+    if (s->frames == *capacity) {
+        long want = 2 * *capacity + 1024;
+        double *p = realloc(s->time_sec, (size_t)want * sizeof *p);
+        if (!p) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld time stamps", want);
+        s->time_sec = p, *capacity = want;
+    }
+    s->time_sec[s->frames++] = t;
+    return GV_OK;
+}
+
+static gv_status follow_camera(gv_scene_observations *scene, gv_video *video, gv_odometry *odometry,
+                               const gv_observations *people, const options *opt, gv_error *err) {
     gv_progress progress;
     gv_status s;
     gv_frame f;
     int cursor[PEOPLE_MAX] = {0};
+    long capacity = 0;
     float boxes[PEOPLE_MAX][4];
     gv_progress_begin(&progress, "camera", gv_video_get_info(video)->frames, opt->quiet);
-    *frames = 0;
     while ((s = gv_video_next(video, &f, err)) == GV_OK && f.rgb) {
         int n = boxes_at(people, opt->npeople, f.index, cursor, boxes);
+        if ((s = keep_time(scene, &capacity, f.time_sec, err)) != GV_OK) break;
         if (odometry && (s = gv_odometry_frame(odometry, f.rgb, f.stride, (const float(*)[4])boxes, n, err)) != GV_OK)
             break;
-        gv_progress_set(&progress, ++*frames);
+        gv_progress_set(&progress, scene->frames);
     }
     gv_progress_end(&progress);
-    if (s == GV_OK && *frames == 0) s = gv_fail(err, GV_ERR_EMPTY, "no frames");
+    if (s == GV_OK && scene->frames == 0) s = gv_fail(err, GV_ERR_EMPTY, "no frames");
     return s;
 }
 
-static gv_status forced_static(gv_camera_path *c, long frames, const gv_optics *optics, gv_error *err) {
-    *c = (gv_camera_path){.frames = (int)frames, .is_static = true};
-    c->focal_px = (float)optics->lens->fx, c->focal_sd = (float)optics->sd, c->focal_origin = optics->origin;
-    c->R_w2c = gv_calloc2(frames, 9 * sizeof(float)), c->confidence = gv_calloc2(frames, sizeof(float));
-    if (!c->R_w2c || !c->confidence) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld frames", frames);
-    for (long f = 0; f < frames; f++) {
-        for (int i = 0; i < 9; i += 4) c->R_w2c[9 * f + i] = 1;
-        c->confidence[f] = 1;
-    }
-    return GV_OK;
-}
-
-static gv_status save(const options *opt, const gv_camera_path *c, const gv_optics *optics, const gv_video_info *info,
-                      gv_error *err) {
-    const char *source = gv_focal_origin_text(c->focal_origin);
-    bool zooms = optics->count > 1;
-    float *K = gv_calloc2((size_t)(zooms ? c->frames : 1), 9 * sizeof *K);
+static gv_status save(const options *opt, const gv_scene_observations *s, const gv_video_info *info, gv_error *err) {
+    const gv_camera_path *c = &s->camera;
+    int lenses = s->optics.count > 1 ? c->frames : 1;
+    float *K = gv_calloc2((size_t)lenses, 9 * sizeof *K);
     if (!K) return gv_fail(err, GV_ERR_MEMORY, "no memory for the lens of %d frames", c->frames);
-    for (int f = 0; f < (zooms ? c->frames : 1); f++) gv_lens_matrix(gv_optics_at(optics, f), K + 9 * (size_t)f);
-    if (c->focal_origin == GV_FOCAL_MEASURED) K[0] = K[4] = c->focal_px;
+    for (int f = 0; f < lenses; f++) gv_lens_matrix(gv_optics_at(&s->optics, f), K + 9 * (size_t)f);
     gv_npz_writer *w = NULL;
-    gv_status s = gv_npz_create(&w, opt->output, err);
-    if (s != GV_OK) goto done;
+    gv_status status = gv_npz_create(&w, opt->output, err);
+    if (status != GV_OK) goto done;
     gv_npz_add_f32(w, "R_w2c", c->R_w2c, 3, c->frames, 3, 3);
     gv_npz_add_f32(w, "confidence", c->confidence, 1, c->frames);
-    if (zooms)
-        gv_npz_add_f32(w, "K_fullimg", K, 3, c->frames, 3, 3);
+    if (lenses > 1)
+        gv_npz_add_f32(w, "K_fullimg", K, 3, lenses, 3, 3);
     else
         gv_npz_add_f32(w, "K_fullimg", K, 2, 3, 3);
     gv_npz_add_f64_scalar(w, "fps", info->fps);
     gv_npz_add_i32_scalar(w, "width", info->width);
     gv_npz_add_i32_scalar(w, "height", info->height);
     gv_npz_add_i32_scalar(w, "is_static", c->is_static);
-    gv_npz_add_strings(w, "focal_source", &source, 1);
-    gv_npz_add_f64_scalar(w, "focal_sd", c->focal_sd);
-    s = gv_npz_finish(w, err);
+    gv_npz_add_strings(w, "focal_source", &s->focal_source, 1);
+    gv_npz_add_f64_scalar(w, "focal_sd", s->optics.sd);
+    gv_npz_add_strings(w, "rotation_source", &s->rotation_source, 1);
+    status = gv_npz_finish(w, err);
 done:
     free(K);
-    return s;
+    return status;
 }
 
 // What the user should know, on stderr.
-static void notes(const gv_camera_path *c, const gv_video_info *info) {
+static void notes(const gv_scene_observations *s, const gv_video_info *info) {
+    const gv_camera_path *c = &s->camera;
     fprintf(stderr, "camera: %d frames, focal length %.1f px (%.1f mm full-frame), from: %s", c->frames, c->focal_px,
             gv_focal_to_mm(c->focal_px, info->width, info->height), gv_focal_origin_text(c->focal_origin));
     if (c->focal_origin < GV_FOCAL_FILE) fprintf(stderr, ", sure to about %.0f %%", 100 * (double)c->focal_sd);
     if (c->focal_origin == GV_FOCAL_DIAGONAL) fprintf(stderr, "; give --focal-length when you know it");
     fputc('\n', stderr);
+    if (*s->outside.note) fprintf(stderr, "camera: %s\n", s->outside.note);
     if (c->is_static) {
         fprintf(stderr, "camera: it stands still\n");
         return;
@@ -205,30 +212,29 @@ int gv_cmd_camera(int argc, char **argv) {
     gv_error err = {0};
     gv_video *video = NULL;
     gv_odometry *odometry = NULL;
-    gv_camera_path path = {0};
+    gv_scene_observations scene = {0};
     gv_observations people[PEOPLE_MAX] = {{0}};
-    gv_optics optics = {0};
-    long frames;
     if (opt.threads) omp_set_num_threads((int)opt.threads);
     gv_status s = gv_video_open(&video, opt.video, &(gv_video_options){.threads = (int)opt.threads}, &err);
     if (s != GV_OK) goto done;
     const gv_video_info *info = gv_video_get_info(video);
-    if ((s = gv_optics_choose(&optics, &opt.optics, opt.video, info->width, info->height, &err)) != GV_OK) goto done;
+    if ((s = gv_optics_choose(&scene.optics, &opt.optics, opt.video, info->width, info->height, &err)) != GV_OK)
+        goto done;
     for (int i = 0; i < opt.npeople; i++)
         if ((s = gv_observations_load(&people[i], opt.people[i], &err)) != GV_OK) goto done;
-    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, &optics, &err)) != GV_OK)
+    if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, &scene.optics, &err)) != GV_OK)
         goto done;
-    if ((s = follow_camera(video, odometry, people, &opt, &frames, &err)) != GV_OK) {
+    if ((s = follow_camera(&scene, video, odometry, people, &opt, &err)) != GV_OK) {
         s = gv_wrap(&err, "%s", opt.video);
         goto done;
     }
-    s = opt.is_static ? forced_static(&path, frames, &optics, &err) : gv_odometry_finish(odometry, &path, &err);
-    if (s == GV_OK) s = save(&opt, &path, &optics, info, &err);
-    if (s == GV_OK && !opt.quiet) notes(&path, info);
+    s = gv_camera_conclude(&scene, odometry, opt.is_static, scene.frames, &err);
+    if (s == GV_OK) s = gv_camera_from_file(&scene, opt.gyro, scene.time_sec, &err);
+    if (s == GV_OK) s = save(&opt, &scene, info, &err);
+    if (s == GV_OK && !opt.quiet) notes(&scene, info);
 done:
     gv_odometry_destroy(odometry);
-    gv_optics_free(&optics);
-    gv_camera_path_free(&path);
+    gv_scene_observations_free(&scene);
     for (int i = 0; i < opt.npeople; i++) gv_observations_free(&people[i]);
     gv_video_close(video);
     return s == GV_OK ? 0 : gv_cli_fail(&err);

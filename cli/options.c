@@ -23,9 +23,11 @@ void gv_observe_help(void) {
         "      --no-cache           keep none\n"
         "      --static-camera      the camera does not move (default: measured)\n"
         "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
-        "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/intrinsics.md)\n"
+        "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/camera.md)\n"
         "                           (default for both: what the video file says, else measured where the camera\n"
         "                           turns, else the image diagonal)\n"
+        "      --gyro FILE          the camera's rotation from a gyroscope's log (.gcsv, .csv, a GoPro's own .mp4) or\n"
+        "                           another tracker's rotations (.npz, TUM, COLMAP images.txt, matrices)\n"
         "      --fps F              the true frame rate where the file's is wrong");
 }
 
@@ -56,6 +58,9 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
         return true;
     case GV_OPT_FOCAL:
         o->optics.focal_length = optarg;
+        return true;
+    case GV_OPT_GYRO:
+        o->gyro = optarg;
         return true;
     case GV_OPT_INTRINSICS:
         o->optics.intrinsics = optarg;

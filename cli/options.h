@@ -8,6 +8,7 @@ enum {
     GV_OPT_STATIC = 256,
     GV_OPT_FOCAL,
     GV_OPT_INTRINSICS,
+    GV_OPT_GYRO,
     GV_OPT_FPS,
     GV_OPT_PEOPLE,
     GV_OPT_LANDMARKS,
@@ -23,8 +24,9 @@ enum {
 };
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
-        {"intrinsics", required_argument, NULL, GV_OPT_INTRINSICS}, {"fps", required_argument, NULL, GV_OPT_FPS},      \
-        {"people", required_argument, NULL, GV_OPT_PEOPLE}, {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},  \
+        {"intrinsics", required_argument, NULL, GV_OPT_INTRINSICS}, {"gyro", required_argument, NULL, GV_OPT_GYRO},    \
+        {"fps", required_argument, NULL, GV_OPT_FPS}, {"people", required_argument, NULL, GV_OPT_PEOPLE},              \
+        {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},                                                      \
         {"weights", required_argument, NULL, GV_OPT_WEIGHTS}, {"detector", required_argument, NULL, GV_OPT_DETECTOR},  \
         {"keypoints", required_argument, NULL, GV_OPT_KEYPOINTS},                                                      \
         {"features", required_argument, NULL, GV_OPT_FEATURES}, {"fast", no_argument, NULL, GV_OPT_FAST},              \
@@ -34,7 +36,7 @@ enum {
         "help", no_argument, NULL, 'h'                                                                                 \
     }
 
-// Prints the help lines of --static-camera, --focal-length, --intrinsics and --fps.
+// Prints the help lines of --static-camera, --focal-length, --intrinsics, --gyro and --fps.
 void gv_observe_help(void);
 
 // A remark on stderr, unless `user` points at options with `quiet`.

@@ -37,9 +37,13 @@ gv_status gv_focal_parse(double *px, const char *text, int width, int height, gv
 
 const char *gv_focal_origin_text(gv_focal_origin o) {
     static const char *const text[] = {
-        [GV_FOCAL_DIAGONAL] = "image diagonal", [GV_FOCAL_PEOPLE] = "people",
-        [GV_FOCAL_METADATA] = "metadata",       [GV_FOCAL_MEASURED] = "measured from the turning camera",
-        [GV_FOCAL_FILE] = "intrinsics file",    [GV_FOCAL_GIVEN] = "given",
+        [GV_FOCAL_DIAGONAL] = "image diagonal",
+        [GV_FOCAL_PEOPLE] = "people",
+        [GV_FOCAL_METADATA] = "metadata",
+        [GV_FOCAL_GYROSCOPE] = "gyroscope",
+        [GV_FOCAL_MEASURED] = "measured from the turning camera",
+        [GV_FOCAL_FILE] = "intrinsics file",
+        [GV_FOCAL_GIVEN] = "given",
     };
     return text[o];
 }

@@ -11,11 +11,12 @@ typedef enum gv_focal_origin { // from the weakest to the strongest
     GV_FOCAL_DIAGONAL,         // the picture's diagonal: nobody knows
     GV_FOCAL_PEOPLE,           // people of human proportions on one ground
     GV_FOCAL_METADATA,         // the video file's own words
+    GV_FOCAL_GYROSCOPE,        // the picture's turns against a gyroscope's
     GV_FOCAL_MEASURED,         // self-calibration from the tracks of a camera that turns
     GV_FOCAL_FILE,             // a file of intrinsics
     GV_FOCAL_GIVEN,            // the user's number
 } gv_focal_origin;
-// "image diagonal", "people", "metadata", "measured from the turning camera", "intrinsics file", "given"
+// "image diagonal", "people", "metadata", "gyroscope", "measured from the turning camera", "intrinsics file", "given"
 const char *gv_focal_origin_text(gv_focal_origin o);
 
 typedef struct gv_optics {

@@ -1,6 +1,6 @@
 // intrinsics_file.h - lenses from a file: JSON, or NumPy's .npz.
 //
-// Keys, the same in both (docs/intrinsics.md): K (or K_fullimg, camera_matrix): [3, 3], or [frames, 3, 3] for a lens
+// Keys, the same in both (docs/camera.md): K (or K_fullimg, camera_matrix): [3, 3], or [frames, 3, 3] for a lens
 // that zooms; in JSON also fx, fy, cx, cy. distortion (or dist, dist_coeffs, distortion_coefficients): 4, 5 or 8
 // numbers in OpenCV's order, or [frames, n]. model: "pinhole", "brown" (where there is a distortion) or "fisheye".
 // width, height (or image_size): the picture that K belongs to, scaled to the video's where they differ.

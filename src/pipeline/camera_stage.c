@@ -17,6 +17,15 @@ static gv_status fixed_camera(gv_camera_path *c, long frames, const gv_optics *o
     return GV_OK;
 }
 
+// A focal length that was measured is better than what was believed before.
+static void adopt_focal(gv_scene_observations *s) {
+    if (s->camera.focal_origin != s->optics.origin) {
+        s->optics.lens->fx = s->optics.lens->fy = s->camera.focal_px;
+        s->optics.origin = s->camera.focal_origin, s->optics.sd = s->camera.focal_sd;
+    }
+    s->focal_source = gv_focal_origin_text(s->optics.origin);
+}
+
 gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bool static_given, long frames,
                              gv_error *err) {
     gv_status status = GV_OK;
@@ -27,11 +36,16 @@ gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bo
     s->rotation_source = static_given          ? "static (given)"
                          : s->camera.is_static ? "static (measured)"
                                                : "visual odometry";
-    if (s->camera.focal_origin == GV_FOCAL_MEASURED) { // better than what was believed before
-        s->optics.lens->fx = s->optics.lens->fy = s->camera.focal_px;
-        s->optics.origin = GV_FOCAL_MEASURED, s->optics.sd = s->camera.focal_sd;
-    }
-    s->focal_source = gv_focal_origin_text(s->optics.origin);
+    adopt_focal(s);
+    return GV_OK;
+}
+
+gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const double *time_sec, gv_error *err) {
+    if (!file) return GV_OK;
+    gv_status status = gv_outside_rotation(&s->camera, &s->outside, file, time_sec, err);
+    if (status != GV_OK) return status;
+    if (s->outside.source) s->rotation_source = s->outside.source;
+    adopt_focal(s);
     return GV_OK;
 }
 

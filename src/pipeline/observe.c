@@ -127,7 +127,8 @@ static void camera_key(job *j) {
     }
     gv_sha256_hex(&h, optics);
     snprintf(origin, sizeof origin, "%d %.17g", (int)o->origin, o->sd);
-    j->camera = gv_key_make((gv_key_part[]){{"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
+    j->camera = gv_key_make(
+        (gv_key_part[]){{"version", "2"}, {"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
 }
 
 // The one record of a stage, if there is one that makes sense.
@@ -192,6 +193,8 @@ static gv_status first_pass(job *j, gv_error *err) {
     bool given = j->opt->static_camera;
     void *data = NULL;
     size_t size = 0;
+    if (given && j->opt->gyro)
+        return gv_fail(err, GV_ERR_ARGUMENT, "a static camera and a file with its rotation: expected one of them");
     gv_status status = gv_optics_choose(&s->optics, &j->opt->optics, j->video, s->width, s->height, err);
     if (status == GV_OK) status = tracks_key(j, err);
     if (status != GV_OK) return status;
@@ -213,6 +216,7 @@ static gv_status first_pass(job *j, gv_error *err) {
         if (status == GV_OK) keep(camera, data, size);
     }
     if (status == GV_OK) status = gv_camera_conclude(s, NULL, given, j->seen.frames, err);
+    if (status == GV_OK) status = gv_camera_from_file(s, j->opt->gyro, j->seen.time_sec, err);
 done:
     gv_journal_close(tracks);
     gv_journal_close(camera);

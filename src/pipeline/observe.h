@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "camera/choose_optics.h"
 #include "camera/odometry.h"
+#include "camera/outside.h"
 #include "formats/observations.h"
 #include "perception/people.h"
 #include "nn/linear.h"
@@ -22,6 +23,7 @@ typedef struct gv_observe_options {
     int max_people;           // 0 = everybody
     double fps;               // > 0: overrides the container's frame rate
     gv_optics_request optics; // what the user says about the lens
+    const char *gyro;         // file with the camera's rotation (camera/outside.h); NULL: none
     bool static_camera;       // known not to move: no visual odometry
     bool quiet;
 } gv_observe_options;
@@ -40,10 +42,12 @@ typedef struct gv_scene_observations {
     double *time_sec; // [frames]
     long damaged;     // packets that could not be decoded
     char codec[32];
-    gv_camera_path camera;       // one rotation per frame; all identity for a static camera
-    gv_optics optics;            // the lens, as found at last
-    const char *focal_source;    // gv_focal_origin_text
-    const char *rotation_source; // "static (given)", "static (measured)", "visual odometry"
+    gv_camera_path camera;     // one rotation per frame; all identity for a static camera
+    gv_optics optics;          // the lens, as found at last
+    gv_outside_report outside; // what became of the file with the rotation
+    const char *focal_source;  // gv_focal_origin_text
+    const char
+        *rotation_source; // "static (given)", "static (measured)", "visual odometry", "gyroscope", "rotation file"
     int people;
     gv_observations *person; // [people], most prominent first, with f_imgseq where features were wanted
     gv_timing timing[GV_MAX_TIMINGS];

@@ -83,8 +83,9 @@ static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) 
         json_array_append_new(known, json_boolean(scene->camera_known[f]));
     }
     const gv_lens *lens = gv_optics_at(&s->optics, 0);
-    return json_pack("{s:b, s:s, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
-                     "rotation_source", s->rotation_source, "focal_px", number(lens->fx), "focal_source",
+    const gv_outside_report *outside = &s->outside;
+    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
+                     "rotation_source", s->rotation_source, "rotation_note", *outside->note ? outside->note : NULL, "focal_px", number(lens->fx), "focal_source",
                      s->focal_source, "focal_sd", number(s->optics.sd), "principal_point", number(lens->cx),
                      number(lens->cy), "unsure_frames", unsure_frames(&s->camera), "R_w2c", R, "t_w2c", t,
                      "rotation_confidence", confidence, "position_known", known);

@@ -1,0 +1,74 @@
+#include "camera/outside.h"
+
+#include "base/file.h"
+#include "camera/gyro_align.h"
+#include "camera/rotation_list.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t LARGEST_FILE = (size_t)1 << 30;
+
+static gv_status use_list(gv_camera_path *path, gv_outside_report *r, gv_rotation_list *l, const char *file,
+                          const double *time_sec, gv_error *err) {
+    gv_status s = gv_rotation_list_apply(path, l, file, time_sec, err);
+    r->source = "rotation file", r->agreement = 1, r->frames = l->count < path->frames ? (int)l->count : path->frames;
+    gv_rotation_list_free(l);
+    return s;
+}
+
+// A path with a wrong focal length turns about x and y by a wrong amount: the sensor knows the right one.
+static void correct_focal(gv_camera_path *path, const gv_gyro_alignment *a) {
+    double sd = 0.02 + 2 * sqrt(1 - fmin(1, a->agreement * a->agreement)) / sqrt(path->frames);
+    if (path->focal_origin > GV_FOCAL_METADATA || sd > path->focal_sd) return;
+    path->focal_px *= (float)a->tilt_scale, path->focal_sd = (float)sd, path->focal_origin = GV_FOCAL_GYROSCOPE;
+}
+
+static void tell(gv_outside_report *r, const gv_gyro *g, const gv_gyro_alignment *a, const gv_camera_path *path) {
+    r->offset_sec = a->offset_sec, r->agreement = a->agreement;
+    if (!a->found) {
+        snprintf(r->note, sizeof r->note, "gyroscope not used: %s", a->why);
+        return;
+    }
+    r->source = "gyroscope";
+    int n = snprintf(r->note, sizeof r->note, "gyroscope: %.0f Hz, its clock %.4f s %s of the video's, agreement %.3f",
+                     1 / g->interval_sec, fabs(a->offset_sec), a->offset_sec < 0 ? "behind" : "ahead", a->agreement);
+    if (r->frames < path->frames - 1)
+        n += snprintf(r->note + n, sizeof r->note - n, ", covers %d of %d steps", r->frames, path->frames - 1);
+    if (g->out_of_order) snprintf(r->note + n, sizeof r->note - n, ", %ld samples out of order", g->out_of_order);
+}
+
+gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
+                              gv_error *err) {
+    *r = (gv_outside_report){0};
+    size_t n = strlen(file), size;
+    gv_rotation_list l;
+    gv_gyro g;
+    gv_gyro_alignment a;
+    if (n > 4 && !strcmp(file + n - 4, ".npz")) {
+        gv_status s = gv_rotation_list_load_npz(&l, file, err);
+        return s == GV_OK ? use_list(path, r, &l, file, time_sec, err) : s;
+    }
+    unsigned char *text;
+    FILE *f = fopen(file, "rb");
+    char head[4096];
+    size_t got = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f) fclose(f);
+    if (!memchr(head, 0, got) && gv_rotation_list_is(head, got)) {
+        gv_status s = gv_file_read(file, LARGEST_FILE, &text, &size, err);
+        if (s != GV_OK) return s;
+        s = gv_rotation_list_parse(&l, file, (const char *)text, size, err);
+        free(text);
+        return s == GV_OK ? use_list(path, r, &l, file, time_sec, err) : s;
+    }
+    gv_status s = gv_gyro_load(&g, file, err);
+    if (s != GV_OK) return s;
+    if ((s = gv_gyro_align(&a, &g, time_sec, path, err)) == GV_OK) {
+        if (a.found) r->frames = gv_gyro_apply(path, &g, &a, time_sec), correct_focal(path, &a);
+        tell(r, &g, &a, path);
+    }
+    gv_gyro_free(&g);
+    return s;
+}
