@@ -16,6 +16,7 @@ int gv_cmd_predict(int argc, char **argv);
 int gv_cmd_export(int argc, char **argv);
 int gv_cmd_convert(int argc, char **argv);
 int gv_cmd_render(int argc, char **argv);
+int gv_cmd_view(int argc, char **argv);
 int gv_cmd_train(int argc, char **argv);
 int gv_cmd_dataset(int argc, char **argv);
 int gv_cmd_info(int argc, char **argv);

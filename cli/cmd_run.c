@@ -15,6 +15,7 @@ static void help(void) {
          "  scene.glb         everybody as animated bodies, and the camera; person-N.bvh: skeletons\n"
          "  overlay.mp4       the bodies over the video\n"
          "  world.mp4         the bodies in the world, from a fixed outside view\n"
+         "  viewer.html       everything as one page for the browser, without a network\n"
          "\n"
          "  -o, --output DIR         output folder, made if it is not there\n"
          "      --side-by-side       also side-by-side.mp4, overlay and world in one picture\n"
@@ -123,6 +124,7 @@ int gv_cmd_run(int argc, char **argv) {
     if (gv_run(argv[optind], folder, &run, &result, &err) != GV_OK) return gv_cli_fail(&err);
     if (json) puts(result.scene);
     if (!run.observe.quiet && isatty(STDERR_FILENO) && result.report) fputs(result.report, stderr);
+    if (!run.observe.quiet && result.note) fprintf(stderr, "gvhmr: %s\n", result.note);
     gv_run_result_free(&result);
     return 0;
 }

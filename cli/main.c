@@ -11,6 +11,7 @@ static const gv_command commands[] = {
     {"observe", "a video to one person's boxes, 2D keypoints and camera rotation", gv_cmd_observe},
     {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
     {"render", "motions as a video: in the world, or over the original", gv_cmd_render},
+    {"view", "a page to look at a run's results in a browser", gv_cmd_view},
     {"predict", "observations of one person to motion", gv_cmd_predict},
     {"export", "motions for other programs and robots: .bvh .glb .npz .trc .csv .pt .pkl", gv_cmd_export},
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},

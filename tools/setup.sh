@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what a fresh Debian 12 lacks: build tools, libraries, the pinned models.
+# Installs what a fresh Debian 12 lacks: build tools, libraries, the pinned models, the viewer's modules.
+# With --browser also Chromium (300 MB), which the viewer's test needs and otherwise skips.
 # Does nothing, and needs no network, where everything is there already.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,6 +9,7 @@ packages="gcc g++ make meson ninja-build pkg-config ffmpeg
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
   libdnnl-dev libzip-dev libjansson-dev libexpat1-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
 
+[ "${1:-}" != --browser ] || packages="$packages chromium"
 missing=
 for p in $packages; do
     case $p in
@@ -28,4 +30,7 @@ if [ ! -f models/node_modules/@mediapipe/pose/pose_landmark_full.tflite ]; then
 fi
 if [ ! -d tests/node_modules/gltf-validator ]; then
     (cd tests && npm ci --ignore-scripts --no-audit --no-fund)
+fi
+if [ ! -d viewer/node_modules/three ] || [ ! -d viewer/node_modules/esbuild ]; then
+    (cd viewer && npm ci --ignore-scripts --no-audit --no-fund)
 fi

@@ -10,6 +10,7 @@
 #include "pipeline/predict.h"
 #include "pipeline/scene_export.h"
 #include "pipeline/scene_file.h"
+#include "pipeline/view.h"
 #include "video/video.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ typedef struct job {
     gv_motion *motions;
     gv_quality *quality; // [people]
     gv_scene scene;
+    char *note; // of what was left out
 } job;
 
 // mkdir -p, and a trial that a file can be made in it.
@@ -155,6 +157,30 @@ static gv_status draw(job *j, gv_error *err) {
     return status;
 }
 
+// Without the built viewer the run is whole all the same, and says so.
+static gv_status write_page(job *j, const char *scene, gv_error *err) {
+    char path[MAX_PATH];
+    if (!j->opt->pictures) return GV_OK;
+    double start = gv_now();
+    snprintf(path, sizeof path, "%s/viewer.html", j->folder);
+    const gv_page page = {.scene = scene,
+                          .people = j->observations.people,
+                          .motion = j->motions,
+                          .body = j->body,
+                          .video = j->video,
+                          .fps = j->opt->observe.fps,
+                          .quiet = j->opt->observe.quiet};
+    gv_error local = {0};
+    gv_status status = gv_page_write(path, &page, &local);
+    if (status == GV_ERR_MISSING) {
+        j->note = strdup(local.text);
+        return GV_OK;
+    }
+    if (status != GV_OK && err) *err = local;
+    gv_timing_add(&j->observations, "viewer", gv_now() - start, j->observations.frames);
+    return status;
+}
+
 static gv_status write_scene(job *j, char **text, gv_error *err) {
     char path[MAX_PATH];
     snprintf(path, sizeof path, "%s/scene.json", j->folder);
@@ -194,13 +220,15 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
     if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.body, opt->exports, folder, err);
     if (status == GV_OK) status = draw(&j, err);
+    if (status == GV_OK) status = write_page(&j, text, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
     if (status == GV_OK && result) {
-        *result = (gv_run_result){.scene = text, .report = report(&j)};
-        text = NULL;
+        *result = (gv_run_result){.scene = text, .report = report(&j), .note = j.note};
+        text = j.note = NULL;
     }
     free(text);
+    free(j.note);
     gv_scene_free(&j.scene);
     for (int k = 0; j.motions && k < j.observations.people; k++) gv_motion_free(&j.motions[k]);
     free(j.motions);
@@ -216,5 +244,6 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
 void gv_run_result_free(gv_run_result *r) {
     free(r->scene);
     free(r->report);
+    free(r->note);
     *r = (gv_run_result){0};
 }

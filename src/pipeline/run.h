@@ -17,10 +17,11 @@ typedef struct gv_run_options {
 typedef struct gv_run_result { // texts, to be freed with gv_run_result_free
     char *scene;               // scene.json
     char *report;              // the quality of each person in plain words, lines
+    char *note;                // what was left out and why, one line; NULL: nothing
 } gv_run_result;
 
-// Writes person-1.npz .. person-N.npz and scene.json, the exports, then the videos, into `folder` (created if needed).
-// Nobody in the video is GV_ERR_EMPTY. result may be NULL.
+// Writes person-1.npz .. person-N.npz and scene.json, the exports, then the videos and (with pictures) viewer.html, into
+// `folder` (created if needed). Nobody in the video is GV_ERR_EMPTY. result may be NULL.
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
                  gv_error *err);
 void gv_run_result_free(gv_run_result *r); // leaves a zeroed struct

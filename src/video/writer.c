@@ -34,7 +34,7 @@ static gv_status fail_av(const gv_video_writer *w, gv_error *err, const char *wh
     return gv_fail(err, code == AVERROR(ENOMEM) ? GV_ERR_MEMORY : GV_ERR_IO, "%s: %s: %s", w->file.path, what, text);
 }
 
-static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *codec, double fps) {
+static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *codec, double fps, double factor) {
     AVCodecContext *c = avcodec_alloc_context3(codec);
     if (!c) return NULL;
     c->width = w->width + (w->width & 1);
@@ -52,10 +52,13 @@ static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *code
     c->thread_count = 0;
     AVDictionary *options = NULL;
     if (!strcmp(codec->name, "libx264")) {
+        char crf[16];
+        snprintf(crf, sizeof crf, "%.1f", factor);
         av_dict_set(&options, "preset", "superfast", 0);
-        av_dict_set(&options, "crf", "21", 0);
+        av_dict_set(&options, "crf", crf, 0);
     } else {
-        c->bit_rate = (int64_t)(0.15 * c->width * c->height * fps); // bits per pixel of a good picture
+        double bits_per_pixel = 0.15 * exp2((21 - factor) / 6); // 0.15: a good picture; 6 steps of the factor halve it
+        c->bit_rate = (int64_t)(bits_per_pixel * c->width * c->height * fps);
     }
     if (avcodec_open2(c, codec, &options) < 0) avcodec_free_context(&c);
     av_dict_free(&options);
@@ -63,12 +66,13 @@ static AVCodecContext *try_encoder(const gv_video_writer *w, const AVCodec *code
 }
 
 // libx264 first, then whatever other H.264 encoder this FFmpeg has.
-static gv_status open_encoder(gv_video_writer *w, double fps, gv_error *err) {
+static gv_status open_encoder(gv_video_writer *w, double fps, double factor, gv_error *err) {
     const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
-    if (codec) w->encoder = try_encoder(w, codec, fps);
+    if (codec) w->encoder = try_encoder(w, codec, fps, factor);
     void *cursor = NULL;
     while (!w->encoder && (codec = av_codec_iterate(&cursor)))
-        if (av_codec_is_encoder(codec) && codec->id == AV_CODEC_ID_H264) w->encoder = try_encoder(w, codec, fps);
+        if (av_codec_is_encoder(codec) && codec->id == AV_CODEC_ID_H264)
+            w->encoder = try_encoder(w, codec, fps, factor);
     if (!w->encoder)
         return gv_fail(err, GV_ERR_MISSING, "%s: no H.264 encoder of this FFmpeg takes %d x %d pictures", w->file.path,
                        w->width, w->height);
@@ -120,6 +124,11 @@ static gv_status open_converter(gv_video_writer *w, gv_error *err) {
 }
 
 gv_status gv_video_create(gv_video_writer **out, const char *path, int width, int height, double fps, gv_error *err) {
+    return gv_video_create_at(out, path, width, height, fps, 21, err);
+}
+
+gv_status gv_video_create_at(gv_video_writer **out, const char *path, int width, int height, double fps, double factor,
+                             gv_error *err) {
     *out = NULL;
     av_log_set_level(AV_LOG_QUIET);
     if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE)
@@ -134,7 +143,7 @@ gv_status gv_video_create(gv_video_writer **out, const char *path, int width, in
     w->last_pts = -1;
     w->last_sec = -INFINITY;
     gv_status status = gv_outfile_begin(&w->file, path, err);
-    if (status == GV_OK) status = open_encoder(w, fps, err);
+    if (status == GV_OK) status = open_encoder(w, fps, factor, err);
     if (status == GV_OK) status = open_container(w, err);
     if (status == GV_OK) status = open_converter(w, err);
     if (status != GV_OK)
