@@ -93,6 +93,7 @@ export class Clock {
     this.playing = false;
     this.video?.pause();
     this.seek(this.frame);
+    this.listeners.forEach((f) => f(this.frame));
   }
 
   // To be called for every picture that is drawn.

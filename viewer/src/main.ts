@@ -75,7 +75,9 @@ class App {
       setView: (v: View) => this.setView(v),
       visible: () => this.stage.figures.map((f) => f.visible),
       projected: (person: number) => this.stage.projected(person),
-      turn: () => { this.stage.dirty = true; },
+      onCanvas: (xy: number[]) => this.stage.onCanvas(xy), // px of the video to px of the canvas
+      eye: () => this.stage.camera.position.toArray(),
+      showOnly: (f: number) => this.show(f), // without the video, for measuring
     };
   }
 

@@ -342,6 +342,11 @@ export class Stage {
     return out;
   }
 
+  onCanvas(xy: number[]): number[] {
+    const scale = this.rect.width / this.data.width, corner = [this.rect.x, this.rect.y];
+    return xy.map((value, i) => ((value + 0.5) * scale + corner[i % 2]) * this.ratio - 0.5);
+  }
+
   picture(): Promise<Blob | null> {
     this.dirty = true;
     this.draw(performance.now());
