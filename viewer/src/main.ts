@@ -119,8 +119,7 @@ class App {
     on('help', () => byId<HTMLDialogElement>('keys').showModal());
     byId('rate').addEventListener('change', (e) => this.clock.setRate(Number((e.target as HTMLSelectElement).value)));
     byId('opacity').addEventListener('input', (e) => {
-      this.stage.opacity = Number((e.target as HTMLInputElement).value);
-      this.stage.update(this.clock.frame);
+      this.root.style.setProperty('--bodies', (e.target as HTMLInputElement).value);
     });
   }
 

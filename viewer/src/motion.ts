@@ -80,27 +80,33 @@ export function multiply(out: Float64Array, a: Float64Array, b: Float64Array): v
     for (let c = 0; c < 3; c++) out[r + c] = a[r] * b[c] + a[r + 1] * b[3 + c] + a[r + 2] * b[6 + c];
 }
 
+// Global rotations (22 matrices) and joints [22, 3] of one frame, from the root's rotation and the pelvis' place.
+export function pose(turned: Float64Array[], joints: Float32Array, at: number, m: Motion, row: number): void {
+  for (let j = 1; j < JOINTS; j++) {
+    const p = parents[j], R = turned[p];
+    matrixOf(local, m.bodyPose, 63 * row + 3 * (j - 1));
+    multiply(turned[j], R, local);
+    for (let i = 0; i < 3; i++) {
+      let x = joints[at + 3 * p + i];
+      for (let k = 0; k < 3; k++) x += R[3 * i + k] * (m.rest[3 * j + k] - m.rest[3 * p + k]);
+      joints[at + 3 * j + i] = x;
+    }
+  }
+}
+const local = new Float64Array(9);
+export const rotations = () => Array.from({ length: JOINTS }, () => new Float64Array(9));
+
 // Joints [L, 22, 3] of every frame, in the world or in the camera.
 export function allJoints(m: Motion, inCamera: boolean): Float32Array {
   const orient = inCamera ? m.orientIncam : m.orient;
   const transl = inCamera ? m.translIncam : m.transl;
   const out = new Float32Array(m.frames * JOINTS * 3);
-  const turned = Array.from({ length: JOINTS }, () => new Float64Array(9));
-  const local = new Float64Array(9);
+  const turned = rotations();
   for (let t = 0; t < m.frames; t++) {
     const at = t * JOINTS * 3;
     matrixOf(turned[0], orient, 3 * t);
     for (let i = 0; i < 3; i++) out[at + i] = m.rest[i] + transl[3 * t + i];
-    for (let j = 1; j < JOINTS; j++) {
-      const p = parents[j], R = turned[p];
-      matrixOf(local, m.bodyPose, 63 * t + 3 * (j - 1));
-      multiply(turned[j], R, local);
-      for (let i = 0; i < 3; i++) {
-        let x = out[at + 3 * p + i];
-        for (let k = 0; k < 3; k++) x += R[3 * i + k] * (m.rest[3 * j + k] - m.rest[3 * p + k]);
-        out[at + 3 * j + i] = x;
-      }
-    }
+    pose(turned, out, at, m, t);
   }
   return out;
 }

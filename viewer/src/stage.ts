@@ -1,13 +1,13 @@
 // The world in three.js: light, ground, people, the camera's way, and the ways of looking at it.
 import {
-  AmbientLight, BufferAttribute, BufferGeometry, CircleGeometry, Color, DirectionalLight, Fog, Group, HemisphereLight, Line,
-  LineBasicMaterial, LineSegments, Mesh, MeshLambertMaterial, NeutralToneMapping, PCFShadowMap, PerspectiveCamera, Scene,
-  Vector3, WebGLRenderer,
+  BufferAttribute, BufferGeometry, Camera, Color, Group, Line, LineBasicMaterial, LineSegments, LinearFilter,
+  Mesh, PerspectiveCamera, PlaneGeometry, RingGeometry, Scene, Vector3, WebGLRenderer, WebGLRenderTarget,
 } from 'three';
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js';
 import type { Data } from './data';
 import { Figure } from './figure';
 import { JOINTS } from './motion';
+import { blurMaterial, flattenMaterial, floorMaterial, groundUniforms, light, shadowMaterial } from './shaders';
 
 export type View = 'orbit' | 'follow' | 'camera' | 'top';
 export interface Theme {
@@ -18,35 +18,7 @@ export interface Theme {
 }
 
 const v = new Vector3();
-
-// A wide disc that fades into the sky, with lines every metre and stronger ones every fifth.
-function makeGround(radius: number): Mesh<CircleGeometry, MeshLambertMaterial> {
-  const material = new MeshLambertMaterial({ color: 0xffffff });
-  material.userData.line = { value: new Color() };
-  material.onBeforeCompile = (shader) => {
-    shader.uniforms.line = material.userData.line;
-    shader.vertexShader = shader.vertexShader
-      .replace('#include <common>', '#include <common>\nvarying vec2 ground;')
-      .replace('#include <begin_vertex>', '#include <begin_vertex>\nground = (modelMatrix * vec4(position, 1.0)).xz;');
-    shader.fragmentShader = shader.fragmentShader
-      .replace('#include <common>', `#include <common>
-        varying vec2 ground;
-        uniform vec3 line;
-        float grid(vec2 p, float width) {
-          vec2 w = fwidth(p);
-          vec2 d = abs(fract(p - 0.5) - 0.5);
-          vec2 on = 1.0 - smoothstep(vec2(width) , vec2(width) + 1.5 * w, d);
-          on *= clamp(0.25 / w, 0.0, 1.0); // lines closer than a few pixels fade instead of flickering
-          return max(on.x, on.y);
-        }`)
-      .replace('#include <color_fragment>', `#include <color_fragment>
-        float fine = grid(ground, 0.004), coarse = grid(ground / 5.0, 0.0016);
-        diffuseColor.rgb = mix(diffuseColor.rgb, line, max(0.45 * fine, 0.9 * coarse));`);
-  };
-  const ground = new Mesh(new CircleGeometry(radius, 96).rotateX(-Math.PI / 2), material);
-  ground.receiveShadow = true;
-  return ground;
-}
+const seen = (colour: string) => new Color(colour).convertLinearToSRGB(); // as it is written, not linear
 
 // The box around everybody's joints, without those far from person 1 (somebody in the far background).
 function bounds(data: Data): { lo: Vector3; hi: Vector3 } {
@@ -71,16 +43,19 @@ export class Stage {
   view: View = 'orbit';
   sticks = false;
   focus = 0; // who is followed
-  opacity = 0.9; // of the bodies over the video
   dirty = true;
   rect = { x: 0, y: 0, width: 1, height: 1 }; // of the video in the camera's view, CSS px
   private readonly renderer: WebGLRenderer;
   private readonly scene = new Scene();
   private readonly controls: OrbitControls;
-  private readonly sun = new DirectionalLight(0xffffff, 2.2);
-  private readonly hemisphere = new HemisphereLight(0xffffff, 0xffffff, 1.6);
-  private readonly ambient = new AmbientLight(0xffffff, 0.25);
-  private readonly ground: Mesh<CircleGeometry, MeshLambertMaterial>;
+  private readonly look = groundUniforms();
+  private readonly flat = new Scene(); // what throws shadows
+  private readonly targets: WebGLRenderTarget[]; // shadows: as thrown, blurred across, and down
+  private readonly blur = blurMaterial();
+  private readonly sheet = new Mesh(new PlaneGeometry(2, 2), this.blur);
+  private readonly still = new Camera();
+  private readonly ground = new Group();
+  private readonly software: boolean;
   private readonly rig = new Group(); // the filming camera as a wire frame, and its way
   private readonly frustum: LineSegments;
   private readonly sky = new Color();
@@ -92,22 +67,32 @@ export class Stage {
   private height = 1;
   private slow = 0; // smoothed ms between pictures while things move
   private lastDraw = 0;
+  private since = 0; // pictures since the number of pixels was changed
+  private refined = false; // more pixels are on the screen than `ratio` says
+  private shadowsDue = true;
 
   constructor(private readonly data: Data, canvas: HTMLCanvasElement) {
-    this.renderer = new WebGLRenderer({ canvas, alpha: true, antialias: true, preserveDrawingBuffer: true });
-    this.renderer.shadowMap.enabled = true;
-    this.renderer.shadowMap.type = PCFShadowMap;
-    this.renderer.toneMapping = NeutralToneMapping;
+    const probe = document.createElement('canvas').getContext('webgl2');
+    const about = probe?.getExtension('WEBGL_debug_renderer_info');
+    const name = about ? String(probe!.getParameter(about.UNMASKED_RENDERER_WEBGL)) : '';
+    this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(name);
+    probe?.getExtension('WEBGL_lose_context')?.loseContext();
+    const side = this.software ? 128 : 512; // px
+    this.targets = [2 * side, side, side].map((n) => new WebGLRenderTarget(n, n, { depthBuffer: false, magFilter: LinearFilter }));
+    this.renderer = new WebGLRenderer({ canvas, alpha: true, antialias: !this.software });
+    this.renderer.autoClear = true;
     this.ratio = Math.min(devicePixelRatio, 2);
-    this.figures = data.people.map((m) => new Figure(m, data));
+    const flatten = flattenMaterial(this.look.square);
+    this.figures = data.people.map((m) => new Figure(m, data, flatten));
     const { lo, hi } = bounds(data);
     this.centre.copy(lo).add(hi).multiplyScalar(0.5).setY(0.9);
-    this.reach = Math.max(1.6, 0.5 * Math.hypot(hi.x - lo.x, hi.z - lo.z) + 0.8);
-    this.ground = makeGround(Math.max(40, 6 * this.reach));
-    this.ground.position.set(Math.round(this.centre.x), 0, Math.round(this.centre.z));
-    this.setUpLight();
+    this.reach = Math.max(1.5, 0.5 * Math.hypot(hi.x - lo.x, hi.z - lo.z) + 0.7);
+    this.makeGround();
     this.frustum = this.makeRig();
     this.scene.add(this.ground, this.rig, ...this.figures.flatMap((f) => [f.group, f.ground]));
+    this.flat.add(...this.figures.map((f) => f.shadows));
+    this.sheet.frustumCulled = false;
+    this.placeSun();
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = true;
     this.controls.dampingFactor = 0.12;
@@ -117,17 +102,40 @@ export class Stage {
     this.resetOrbit();
   }
 
-  private setUpLight(): void {
-    const s = this.sun, size = Math.min(this.reach + 1.5, 16);
-    s.position.copy(this.centre).add(v.set(-3.2, 9, 4.2));
-    s.target.position.copy(this.centre).setY(0);
-    s.castShadow = true;
-    s.shadow.mapSize.set(2048, 2048);
-    s.shadow.radius = 4;
-    s.shadow.normalBias = 0.02;
-    s.shadow.bias = -0.0004;
-    Object.assign(s.shadow.camera, { left: -size, right: size, top: size, bottom: -size, near: 0.5, far: 40 });
-    this.scene.add(s, s.target, this.hemisphere, this.ambient);
+  // A disc of rings, lines every metre and stronger ones every fifth, cut into pieces so that they can fade, shadows.
+  private makeGround(): void {
+    const near = 1.3 * this.reach + 3, far = Math.max(22, 4 * this.reach + 8);
+    this.look.shadow.value = this.targets[2].texture;
+    this.look.centre.value.set(this.centre.x, this.centre.z);
+    this.look.fade.value.set(near, far);
+    const floor = new Mesh(new RingGeometry(0, 60 + far, 64, 24).rotateX(-Math.PI / 2), floorMaterial(this.look, false));
+    floor.position.set(this.centre.x, 0, this.centre.z);
+    const points: number[] = [], strength: number[] = [], piece = 3, [cx, cz] = [Math.round(this.centre.x), Math.round(this.centre.z)];
+    const most = Math.min(Math.ceil(far / piece) * piece, 90);
+    for (let i = -most; i <= most; i++)
+      for (let k = -most; k < most; k += piece) {
+        if (Math.hypot(i, k + piece / 2) > most) continue;
+        points.push(cx + i, 0, cz + k, cx + i, 0, cz + k + piece, cx + k, 0, cz + i, cx + k + piece, 0, cz + i);
+        const [x, z] = [(cx + i) % 5 ? 0.42 : 1, (cz + i) % 5 ? 0.42 : 1];
+        strength.push(x, x, z, z);
+      }
+    const g = new BufferGeometry();
+    g.setAttribute('position', new BufferAttribute(new Float32Array(points), 3));
+    g.setAttribute('strength', new BufferAttribute(new Float32Array(strength), 1));
+    const lines = new LineSegments(g, floorMaterial(this.look, true));
+    const shadow = new Mesh(new PlaneGeometry(2, 2), shadowMaterial(this.look));
+    lines.frustumCulled = shadow.frustumCulled = false;
+    lines.position.y = 0.001;
+    [floor, lines, shadow].forEach((part, i) => (part.renderOrder = i - 3)); // below the ways and marks
+    this.ground.add(floor, lines, shadow);
+  }
+
+  // Over the filming camera's shoulder, so that bodies are lit and shadows fall away from it.
+  private placeSun(): void {
+    const from = new Vector3(0.5, 0, 1);
+    if (this.data.camera) this.cameraCentre(0, from).sub(this.centre).setY(0);
+    from.normalize().applyAxisAngle(new Vector3(0, 1, 0), -0.75);
+    light.sun.value.copy(from.setY(1.75)).normalize();
   }
 
   private cameraCentre(frame: number, out: Vector3): Vector3 {
@@ -168,20 +176,20 @@ export class Stage {
 
   setTheme(theme: Theme): void {
     this.sky.set(theme.sky);
-    this.ground.material.color.set(theme.ground);
-    (this.ground.material.userData.line.value as Color).set(theme.line);
-    this.scene.fog = new Fog(this.sky, 2.5 * this.reach + 6, Math.max(30, 5 * this.reach + 14));
-    this.hemisphere.color.set(theme.dark ? 0xb8c8e8 : 0xffffff);
-    this.hemisphere.groundColor.set(theme.dark ? 0x2a2f3a : 0xcfc8bd);
-    this.hemisphere.intensity = theme.dark ? 1.15 : 1.5;
-    this.ambient.intensity = theme.dark ? 0.12 : 0.2;
-    this.sun.intensity = theme.dark ? 1.9 : 2.1;
+    this.look.sky.value = seen(theme.sky);
+    this.look.floorColour.value = seen(theme.ground);
+    this.look.lineColour.value = seen(theme.line);
+    this.look.shade.value.set(0.08, 0.1, 0.14, theme.dark ? 0.5 : 0.26);
+    light.sunColour.value.setRGB(1.5, 1.45, 1.36).multiplyScalar(theme.dark ? 0.86 : 1);
+    light.above.value.setRGB(0.62, 0.66, 0.74).multiplyScalar(theme.dark ? 0.72 : 1);
+    light.below.value.setRGB(0.32, 0.3, 0.28).multiplyScalar(theme.dark ? 0.5 : 1);
     this.dirty = true;
   }
 
   resize(width: number, height: number): void {
     this.width = width;
     this.height = height;
+    this.refined = false;
     this.renderer.setPixelRatio(this.ratio);
     this.renderer.setSize(width, height, false);
     this.dirty = true;
@@ -201,7 +209,7 @@ export class Stage {
     if (from.lengthSq() < 0.01) from.set(0.5, 0, 1);
     from.normalize().applyAxisAngle(new Vector3(0, 1, 0), 0.55);
     this.controls.target.copy(this.centre);
-    const away = Math.min(2.1 * this.reach + 1.4, 26);
+    const away = Math.min(1.9 * this.reach + 1.3, 26);
     this.camera.position.copy(this.centre).addScaledVector(from, away).setY(0.9 + 0.42 * away);
     this.controls.update();
   }
@@ -247,16 +255,14 @@ export class Stage {
   update(frame: number): void {
     this.frame = frame;
     const inCamera = this.view === 'camera' && this.data.camera ? this.data.camera : null;
-    for (const f of this.figures) {
-      f.pose(frame, this.sticks, inCamera);
-      f.setOpacity(inCamera ? this.opacity : 1);
-      if (inCamera) f.ground.visible = false;
-    }
+    for (const f of this.figures) f.pose(frame, this.sticks, inCamera);
     if (this.data.camera) {
       const R = this.data.camera.R(frame), t = this.data.camera.t(frame);
       this.frustum.matrix.set(R[0], R[1], R[2], t[0], R[3], R[4], R[5], t[1], R[6], R[7], R[8], t[2], 0, 0, 0, 1).invert();
     }
     this.ground.visible = !inCamera;
+    if (!inCamera) this.fitShadows();
+    this.shadowsDue = true;
     this.rig.visible = !inCamera && !!this.data.camera;
     if (this.view === 'follow' && this.pelvis(v)) {
       v.sub(this.controls.target);
@@ -264,6 +270,36 @@ export class Stage {
       this.camera.position.add(v);
     }
     this.dirty = true;
+  }
+
+  // The square of the ground that holds everybody's shadow now.
+  private fitShadows(): void {
+    let [x0, x1, z0, z1] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (const f of this.figures) {
+      if (!f.shadows.visible) continue;
+      x0 = Math.min(x0, f.joints[0]); x1 = Math.max(x1, f.joints[0]);
+      z0 = Math.min(z0, f.joints[2]); z1 = Math.max(z1, f.joints[2]);
+    }
+    if (x0 > x1) return;
+    const half = Math.min(Math.max(x1 - x0, z1 - z0) / 2 + 2, 25), texel = (2 * half) / this.targets[1].width;
+    const snap = (x: number) => Math.round(x / texel) * texel; // soft edges do not swim
+    this.look.square.value.set(snap((x0 + x1) / 2), snap((z0 + z1) / 2), half, 0);
+  }
+
+  private drawShadows(): void {
+    const r = this.renderer, [raw, across, down] = this.targets, step = this.blur.uniforms.step.value;
+    const side = across.width, soft = Math.max(1, (0.018 * side) / (2 * this.look.square.value.z)); // 5 cm, at least a pixel
+    r.setClearColor(0x000000, 0);
+    r.setRenderTarget(raw);
+    r.render(this.flat, this.still);
+    for (const [to, from, x, y] of [[across, raw, soft, 0], [down, across, 0, soft]] as const) {
+      this.blur.uniforms.map.value = from.texture;
+      step.set(x / side, y / side);
+      r.setRenderTarget(to);
+      r.render(this.sheet, this.still);
+    }
+    r.setRenderTarget(null);
+    this.shadowsDue = false;
   }
 
   // The filming camera: OpenCV axes, K in px of the video, pixel centres at integers.
@@ -288,39 +324,57 @@ export class Stage {
     if (this.view !== 'camera') this.controls.update();
     if (!this.dirty) {
       if (this.lastDraw && now - this.lastDraw > 250) this.refine();
-      if (!this.dirty) return false;
-    } else this.pace(now - this.lastDraw);
+      return false;
+    }
+    this.pace(now - this.lastDraw);
+    if (this.refined) this.resize(this.width, this.height);
     this.lastDraw = now;
-    this.dirty = false;
-    const inCamera = this.view === 'camera' && !!this.data.camera;
-    if (inCamera) this.filmCamera();
-    this.renderer.setClearColor(this.sky, inCamera ? 0 : 1);
-    this.renderer.render(this.scene, this.camera);
+    this.paint(false);
     return true;
   }
 
-  // While things move, fewer pixels where the machine is slow; when they rest, all of them.
+  // fine: a picture that stays; while things move, software rendering gets fewer triangles.
+  private paint(fine: boolean): void {
+    const inCamera = this.view === 'camera' && !!this.data.camera;
+    this.dirty = false;
+    if (inCamera) this.filmCamera();
+    else if (this.shadowsDue) this.drawShadows();
+    const coarse = this.software && !fine;
+    this.figures.forEach((f) => f.setCoarse(coarse));
+    this.renderer.setClearColor(this.sky, inCamera ? 0 : 1);
+    this.renderer.render(this.scene, this.camera);
+  }
+
+  // While things move, fewer pixels where the machine is slow; when they rest, all of them (and in software, where
+  // edges are not smoothed, more).
   private pace(ms: number): void {
     if (ms > 200) return;
-    this.slow = this.slow ? 0.9 * this.slow + 0.1 * ms : ms;
-    const most = Math.min(devicePixelRatio, 2);
-    const wanted = this.slow > 29 ? this.ratio * 0.85 : this.slow < 14 ? this.ratio * 1.1 : this.ratio;
-    this.setRatio(Math.min(most, Math.max(0.5 * Math.min(1, most), wanted)));
+    this.slow = this.slow ? 0.85 * this.slow + 0.15 * ms : ms;
+    if (++this.since < 8) return;
+    const most = Math.min(devicePixelRatio, 2), least = 0.5 * Math.min(1, most);
+    if (this.slow > 28) this.setRatio(Math.max(least, 0.8 * this.ratio));
+    else if (this.slow < 17.5 && this.ratio < most) this.setRatio(Math.min(most, 1.12 * this.ratio));
+    else if (this.ratio > most) this.setRatio(most);
+  }
+
+  private get finest(): number {
+    return Math.min(devicePixelRatio * (this.software ? 2 : 1), 2);
   }
 
   private refine(): void {
-    const most = Math.min(devicePixelRatio, 2);
-    if (this.ratio >= most) return;
-    this.setRatio(most);
     this.lastDraw = 0;
-    this.dirty = true;
+    if (this.ratio >= this.finest && !this.software) return;
+    const moving = this.ratio;
+    this.setRatio(this.finest);
+    this.paint(true);
+    this.ratio = moving; // where it goes on when things move again
+    this.refined = true;
   }
 
   private setRatio(ratio: number): void {
-    if (Math.abs(ratio - this.ratio) < 0.04 && ratio !== Math.min(devicePixelRatio, 2)) return;
-    if (ratio === this.ratio) return;
+    if (Math.abs(ratio - this.ratio) < 0.01) return;
     this.ratio = ratio;
-    this.slow = 0;
+    this.slow = this.since = 0;
     this.resize(this.width, this.height);
   }
 
@@ -336,7 +390,7 @@ export class Stage {
     this.camera.updateMatrixWorld(true);
     const out: number[] = [], scale = this.rect.width / this.data.width;
     for (let j = 0; j < JOINTS; j++) {
-      this.figures[person].displayedJoint(j, v).project(this.camera);
+      v.fromArray(this.figures[person].joints, 3 * j).project(this.camera);
       out.push((((v.x + 1) / 2) * this.width - this.rect.x) / scale - 0.5, (((1 - v.y) / 2) * this.height - this.rect.y) / scale - 0.5);
     }
     return out;
@@ -344,13 +398,18 @@ export class Stage {
 
   onCanvas(xy: number[]): number[] {
     const scale = this.rect.width / this.data.width, corner = [this.rect.x, this.rect.y];
-    return xy.map((value, i) => ((value + 0.5) * scale + corner[i % 2]) * this.ratio - 0.5);
+    return xy.map((value, i) => ((value + 0.5) * scale + corner[i % 2]) * this.renderer.getPixelRatio() - 0.5);
   }
 
+  // What is on the screen, finely, as a PNG.
   picture(): Promise<Blob | null> {
-    this.dirty = true;
-    this.draw(performance.now());
-    return new Promise((done) => this.renderer.domElement.toBlob(done));
+    const moving = this.ratio;
+    this.setRatio(2);
+    this.paint(true);
+    return new Promise((done) => this.renderer.domElement.toBlob((b) => { // taken before anything else is drawn
+      this.setRatio(moving);
+      done(b);
+    }));
   }
 
   get pixelRatio(): number {

@@ -48,7 +48,7 @@ const scene = JSON.parse(readFileSync(join(folder, 'scene.json'), 'utf8'));
 const motions = scene.people.map((p) => readNpz(join(folder, p.file)));
 const browser = await chromium.launch({
   executablePath: browserPath,
-  args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
+  args: ['--no-sandbox', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
 });
 const work = mkdtempSync(join(tmpdir(), 'gvhmr-viewer-'));
 
