@@ -24,18 +24,20 @@ static void help(void) {
          "      --people N           at most N persons, most prominent first (default: everybody)\n"
          "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
     gv_observe_help();
-    puts(
-        "      --model FILE         network weights, checkpoint or safetensors (default: DIR's, or built in)\n"
-        "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
-        "      --body-model FILE    SMPL-X .npz (default: DIR's, or the built-in mannequin)\n"
-        "      --no-refinement      the reference's method as it is: not drawn towards the keypoints, no level ground\n"
-        "      --bf16               matrix products in bfloat16, of all networks\n"
-        "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
-        "      --json               print scene.json on standard output\n"
-        "  -q, --quiet              no progress line, no report\n"
-        "      --threads N          processor threads (default: all cores)\n"
-        "\n"
-        "example: gvhmr run walk.mp4 -o walk --static-camera");
+    puts("      --model FILE         network weights, checkpoint or safetensors (default: DIR's, or built in)\n"
+         "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
+         "      --body-model FILE    SMPL-X .npz (default: DIR's, or the built-in mannequin)\n"
+         "      --refine             draw the motion towards the keypoints, keep it on level ground (default, but not "
+         "with\n"
+         "                           the network of --weights)\n"
+         "      --no-refinement      the reference's method as it is\n"
+         "      --bf16               matrix products in bfloat16, of all networks\n"
+         "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
+         "      --json               print scene.json on standard output\n"
+         "  -q, --quiet              no progress line, no report\n"
+         "      --threads N          processor threads (default: all cores)\n"
+         "\n"
+         "example: gvhmr run walk.mp4 -o walk --static-camera");
 }
 
 enum {
@@ -48,6 +50,7 @@ enum {
     OPT_VERBOSE,
     OPT_JSON,
     OPT_NO_REFINE,
+    OPT_REFINE,
     OPT_EXPORT
 };
 
@@ -63,6 +66,7 @@ int gv_cmd_run(int argc, char **argv) {
         {"bf16", no_argument, NULL, OPT_BF16},
         {"verbose", no_argument, NULL, OPT_VERBOSE},
         {"json", no_argument, NULL, OPT_JSON},
+        {"refine", no_argument, NULL, OPT_REFINE},
         {"no-refinement", no_argument, NULL, OPT_NO_REFINE},
         {"export", required_argument, NULL, OPT_EXPORT},
         {0},
@@ -110,8 +114,11 @@ int gv_cmd_run(int argc, char **argv) {
         case OPT_EXPORT:
             run.exports = optarg;
             break;
+        case OPT_REFINE:
+            run.refinement = GV_REFINE_ON;
+            break;
         case OPT_NO_REFINE:
-            run.no_refinement = true;
+            run.refinement = GV_REFINE_OFF;
             break;
         default:
             if (!gv_observe_option("run", c, argv, &run.observe)) return 2;

@@ -90,8 +90,9 @@ static gv_status predict_all(job *j, gv_error *err) {
     gv_scene_observations *s = &j->observations;
     j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
     if (!j->motions) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d motions", s->people);
-    gv_predict_options popt = {
-        .static_camera = s->camera.is_static, .refine = !j->opt->no_refinement, .verbose = j->opt->verbose};
+    gv_refinement wish = j->opt->refinement;
+    bool refine = wish == GV_REFINE_ON || (wish == GV_REFINE_AUTO && !j->models.role[GV_ROLE_NETWORK].from_folder);
+    gv_predict_options popt = {.static_camera = s->camera.is_static, .refine = refine, .verbose = j->opt->verbose};
     gv_progress progress;
     gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet);
     long frames = 0;

@@ -3,11 +3,18 @@
 #include "network/network.h"
 #include "pipeline/observe.h"
 
+// Whether the motion is drawn towards the keypoints and kept on level ground (refine.h, ground.h).
+typedef enum gv_refinement {
+    GV_REFINE_AUTO, // unless the network comes from a weights folder: then the reference's method as it is
+    GV_REFINE_ON,
+    GV_REFINE_OFF,
+} gv_refinement;
+
 typedef struct gv_run_options {
     gv_observe_options observe; // with `want`: which models
     int heads;                  // 0 = as the file says, else 8
     gv_precision precision;
-    bool no_refinement;  // the reference's method as it is (without refine.h, ground.h)
+    gv_refinement refinement;
     bool pictures;       // overlay.mp4 and world.mp4
     bool side_by_side;   // side-by-side.mp4
     bool verbose;        // raw network outputs in the motion files
