@@ -330,7 +330,10 @@ static void write_changed(const char *path, bool (*change)(gv_tensor_view *)) {
         memcpy(v[n].shape, t->shape, sizeof t->shape);
         v[n].data = gv_tensors_read_f32(w, t->name, NULL, -1, &err);
         assert_non_null(v[n].data);
-        n += !change || change(&v[n]);
+        if (!change || change(&v[n]))
+            n++;
+        else
+            free((void *)v[n].data);
     }
     ok(gv_safetensors_write(path, v, n, GV_F32, NULL, &err), &err);
     for (int i = 0; i < n; i++) free((void *)v[i].data);
