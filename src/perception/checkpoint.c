@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ struct gv_checkpoint {
     gv_tensors *file;
     gv_status status;
     gv_error *err;
+    bool any_type;
     float *copies[MAX_COPIES]; // of what could not be read in place, until forgotten
     int count;
 };
@@ -51,6 +53,10 @@ void gv_checkpoint_close(gv_checkpoint *c) {
     if (c->file) gv_checkpoint_forget(c);
     gv_tensors_close(c->file);
     free(c);
+}
+
+void gv_checkpoint_allow_types(gv_checkpoint *c) {
+    c->any_type = true;
 }
 
 gv_status gv_checkpoint_status(const gv_checkpoint *c) {
@@ -111,13 +117,13 @@ static const float *take(gv_checkpoint *c, float **copy, bool in_place, const in
     if (c->status) return NULL;
     vsnprintf(name, sizeof name, format, args);
     const gv_tensor *t = gv_tensors_find(c->file, name);
-    if (t && t->dtype != GV_F32) {
+    if (t && t->dtype != GV_F32 && !c->any_type) {
         gv_checkpoint_fail(c, GV_ERR_FORMAT, "tensor \"%s\" is %s, expected float32", name, gv_dtype_name(t->dtype));
         return NULL;
     }
     bool same = t && t->ndim == ndim;
     for (int i = 0; i < ndim && same; i++) same = shape[i] < 0 || t->shape[i] == shape[i];
-    const float *data = same && in_place ? gv_tensors_in_place(c->file, name) : NULL;
+    const float *data = same && in_place && t->dtype == GV_F32 ? gv_tensors_in_place(c->file, name) : NULL;
     if (!data) data = *copy = gv_tensors_read_f32(c->file, name, shape, ndim, c->err);
     if (!data) {
         c->status = c->err ? c->err->status : GV_ERR_FORMAT;

@@ -2,9 +2,9 @@
 
 #include "base/memory.h"
 #include "formats/elements.h"
-#include "formats/tensors.h"
 #include "nn/blocked.h"
 #include "nn/conv.h"
+#include "perception/checkpoint.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,29 +62,22 @@ struct gv_yolo_net {
 
 typedef struct builder {
     gv_yolo_net *net;
-    gv_tensors *file;
+    gv_checkpoint *file;
     gv_status status; // the first error; nothing is done after it
     gv_error *err;
 } builder;
 
 // ---- Shapes and weights ---------------------------------------------------------------------------------
 
-static const gv_tensor *find(const builder *b, const char *prefix, const char *suffix) {
-    char name[128];
-    snprintf(name, sizeof name, "%s%s", prefix, suffix);
-    return gv_tensors_find(b->file, name);
-}
-
 static void refuse(builder *b, const char *found) {
-    b->status =
-        gv_fail(b->err, GV_ERR_FORMAT, "%s: %s, expected the weights of a YOLOv8 detector (yolov8n.pt to yolov8x.pt)",
-                gv_tensors_path(b->file), found);
+    b->status = gv_checkpoint_fail(b->file, GV_ERR_FORMAT,
+                                   "%s, expected the weights of a YOLOv8 detector (yolov8n.pt to yolov8x.pt)", found);
 }
 
 // Output channels of a convolution; 0 after an error.
 static int width_of(builder *b, const char *prefix) {
     if (b->status != GV_OK) return 0;
-    const gv_tensor *t = find(b, prefix, ".conv.weight");
+    const gv_tensor *t = gv_checkpoint_find(b->file, "%s.conv.weight", prefix);
     if (t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH) return (int)t->shape[0];
     char what[200];
     snprintf(what, sizeof what,
@@ -95,25 +88,11 @@ static int width_of(builder *b, const char *prefix) {
     return 0;
 }
 
-// A tensor of one extent per axis, finite throughout, or NULL and an error.
-static float *read_finite(builder *b, const char *prefix, const char *suffix, const int64_t *shape, int ndim) {
-    char name[128];
-    snprintf(name, sizeof name, "%s%s", prefix, suffix);
+// To be freed; NULL after an error.
+static float *take(builder *b, const char *prefix, const char *suffix, const int64_t *shape, int ndim) {
     if (b->status != GV_OK) return NULL;
-    float *v = gv_tensors_read_f32(b->file, name, shape, ndim, b->err);
-    if (!v) {
-        b->status = b->err ? b->err->status : GV_ERR_FORMAT;
-        return NULL;
-    }
-    size_t n = 1;
-    for (int i = 0; i < ndim; i++) n *= (size_t)shape[i];
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(v[i])) {
-            b->status = gv_fail(b->err, GV_ERR_FORMAT, "%s: tensor \"%s\" has a number that is not finite (%g at %zu)",
-                                gv_tensors_path(b->file), name, (double)v[i], i);
-            free(v);
-            return NULL;
-        }
+    float *v = gv_checkpoint_copy(b->file, shape, ndim, "%s%s", prefix, suffix);
+    if (!v) b->status = gv_checkpoint_status(b->file);
     return v;
 }
 
@@ -130,15 +109,16 @@ static float *to_channels_last(const float *w, const float *scale, int oc, int i
 // y = (x - mean) / sqrt(var + eps) * weight + bias of batch norm: scale [n] and shift [n].
 static void read_batch_norm(builder *b, const char *prefix, int n, float **scale, float **shift) {
     const int64_t shape[1] = {n};
-    *scale = read_finite(b, prefix, ".bn.weight", shape, 1);
-    *shift = read_finite(b, prefix, ".bn.bias", shape, 1);
-    float *mean = read_finite(b, prefix, ".bn.running_mean", shape, 1);
-    float *var = read_finite(b, prefix, ".bn.running_var", shape, 1);
+    *scale = take(b, prefix, ".bn.weight", shape, 1);
+    *shift = take(b, prefix, ".bn.bias", shape, 1);
+    float *mean = take(b, prefix, ".bn.running_mean", shape, 1);
+    float *var = take(b, prefix, ".bn.running_var", shape, 1);
     for (int i = 0; b->status == GV_OK && i < n; i++) {
         float spread = var[i] + BATCH_NORM_EPS;
         if (!(spread > 0)) {
-            b->status = gv_fail(b->err, GV_ERR_FORMAT, "%s: tensor \"%s.bn.running_var\" is negative (%g at %d)",
-                                gv_tensors_path(b->file), prefix, (double)var[i], i);
+            b->status =
+                gv_checkpoint_fail(b->file, GV_ERR_FORMAT, "tensor \"%s.bn.running_var\" is negative (%g at %d)",
+                                   prefix, (double)var[i], i);
             break;
         }
         (*scale)[i] /= sqrtf(spread);
@@ -186,16 +166,16 @@ typedef struct kernel {
 static int convolve(builder *b, const char *prefix, kernel k, place in, int ic, place out) {
     char bare[100];
     snprintf(bare, sizeof bare, "%s%s", prefix, k.norm ? ".conv" : "");
-    const gv_tensor *t = find(b, bare, ".weight");
+    const gv_tensor *t = gv_checkpoint_find(b->file, "%s.weight", bare);
     int oc = t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH ? (int)t->shape[0] : 1;
-    float *w = read_finite(b, bare, ".weight", (int64_t[]){oc, ic, k.size, k.size}, 4), *scale = NULL, *shift = NULL;
+    float *w = take(b, bare, ".weight", (int64_t[]){oc, ic, k.size, k.size}, 4), *scale = NULL, *shift = NULL;
     if (k.norm)
         read_batch_norm(b, prefix, oc, &scale, &shift);
     else
-        shift = read_finite(b, bare, ".bias", (int64_t[]){oc}, 1);
+        shift = take(b, bare, ".bias", (int64_t[]){oc}, 1);
     step *s = new_step(b, CONVOLVE, in, out);
     float *packed = s ? to_channels_last(w, scale, oc, ic, k.size) : NULL;
-    if (s && !packed) b->status = gv_fail(b->err, GV_ERR_MEMORY, "%s: no memory", gv_tensors_path(b->file));
+    if (s && !packed) b->status = gv_checkpoint_fail(b->file, GV_ERR_MEMORY, "no memory");
     if (packed) {
         gv_yolo_net *n = b->net;
         const buffer *target = &n->buffers[out.buffer];
@@ -260,7 +240,7 @@ static place split_and_join(builder *b, int layer, place in, int ic, bool shortc
     if (both % (2 * BLOCK)) refuse(b, "layer widths are no multiples of 16");
     for (; repeats < MAX_REPEAT; repeats++) {
         snprintf(inner, sizeof inner, "model.%d.m.%d.cv1", layer, repeats);
-        if (!find(b, inner, ".conv.weight")) break;
+        if (!gv_checkpoint_find(b->file, "%s.conv.weight", inner)) break;
     }
     place parts = {new_buffer(b, (2 + repeats) * half, level), 0}, middle = {new_buffer(b, half, level), 0};
     convolve(b, name, POINT, in, ic, parts);
@@ -309,7 +289,7 @@ static int head_branch(builder *b, const char *branch, int level, place in, int 
     place second = {new_buffer(b, inner, level + 3), 0};
     convolve(b, name, WINDOW, first, middle, second);
     snprintf(name, sizeof name, "model.22.%s.%d.2", branch, level);
-    const gv_tensor *t = find(b, name, ".weight");
+    const gv_tensor *t = gv_checkpoint_find(b->file, "%s.weight", name);
     int oc = branch[2] == '2'                                                   ? 4 * GV_YOLO_BINS
              : t && t->ndim == 4 && t->shape[0] > 0 && t->shape[0] <= MAX_WIDTH ? (int)t->shape[0]
                                                                                 : 1;
@@ -362,32 +342,28 @@ static void build(builder *b) {
     }
 }
 
-// Which network it is, by what only that one has.
+// Layer of the detection head, -1 where there is none.
+static int head_layer(const builder *b) {
+    for (int i = 0; i < 64; i++)
+        if (gv_checkpoint_find(b->file, "model.%d.dfl.conv.weight", i)) return i;
+    return -1;
+}
+
+// Other YOLOs, by what only they have.
 static void check_kind(builder *b) {
-    char what[300];
-    const gv_tensor *first = gv_tensors_count(b->file) ? gv_tensors_at(b->file, 0) : NULL;
-    if (find(b, "model.0", ".conv.weight") && find(b, "model.22.cv2.0.0", ".conv.weight") &&
-        !find(b, "model.22", ".proto.cv1.conv.weight") && !find(b, "model.22.cv4.0.0", ".conv.weight"))
-        return;
-    int detect = -1;
-    for (int i = 0; i < 64 && detect < 0; i++) {
-        snprintf(what, sizeof what, "model.%d.dfl.conv.weight", i);
-        if (gv_tensors_find(b->file, what)) detect = i;
+    char other[100];
+    const char *found = NULL;
+    if (gv_checkpoint_find(b->file, "model.9.linear.weight")) {
+        found = "is a YOLO for classification";
+    } else if (gv_checkpoint_find(b->file, "model.22.proto.cv1.conv.weight")) {
+        found = "is a YOLOv8 for segmentation";
+    } else if (gv_checkpoint_find(b->file, "model.22.cv4.0.0.conv.weight")) {
+        found = "is a YOLOv8 for poses or rotated boxes";
+    } else if (!gv_checkpoint_find(b->file, "model.22.cv2.0.0.conv.weight")) {
+        snprintf(other, sizeof other, "is another version of YOLO (its head is layer %d, not 22)", head_layer(b));
+        found = head_layer(b) < 0 ? "is another version of YOLO (no detection head at layer 22)" : other;
     }
-    if (!find(b, "model.0", ".conv.weight"))
-        snprintf(what, sizeof what, "has no tensor \"model.0.conv.weight\" (its first is \"%.100s\")",
-                 first ? first->name : "");
-    else if (find(b, "model.9.linear", ".weight"))
-        snprintf(what, sizeof what, "is a YOLO for classification");
-    else if (find(b, "model.22", ".proto.cv1.conv.weight"))
-        snprintf(what, sizeof what, "is a YOLOv8 for segmentation");
-    else if (find(b, "model.22.cv4.0.0", ".conv.weight"))
-        snprintf(what, sizeof what, "is a YOLOv8 for poses or rotated boxes");
-    else if (detect >= 0)
-        snprintf(what, sizeof what, "is another version of YOLO (its head is layer %d, not 22)", detect);
-    else
-        snprintf(what, sizeof what, "is another version of YOLO (no detection head at layer 22)");
-    refuse(b, what);
+    if (found) refuse(b, found);
 }
 
 gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_error *err) {
@@ -396,20 +372,20 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
         return gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
     gv_error own = {0};
     builder b = {.err = err ? err : &own};
-    b.status = gv_tensors_open(&b.file, path, b.err);
+    b.status = gv_checkpoint_open(&b.file, path, "YOLOv8", "model.0.conv.weight", b.err);
     if (b.status != GV_OK) return b.status;
+    gv_checkpoint_allow_types(b.file); // float16 as released, anything else as well
     gv_yolo_net *n = b.net = gv_calloc2(1, sizeof *n);
     if (n) n->path = strdup(path);
     if (n && n->path) n->engine = gv_conv_engine_create(1);
-    if (!n || !n->engine) {
-        b.status = gv_fail(b.err, GV_ERR_MEMORY, "%s: no memory", path);
-        goto done;
+    if (n && n->engine) {
+        n->bf16 = precision == GV_PRECISION_BF16;
+        check_kind(&b);
+        if (b.status == GV_OK) build(&b);
+    } else {
+        b.status = gv_checkpoint_fail(b.file, GV_ERR_MEMORY, "no memory");
     }
-    n->bf16 = precision == GV_PRECISION_BF16;
-    check_kind(&b);
-    if (b.status == GV_OK) build(&b);
-done:
-    gv_tensors_close(b.file);
+    gv_checkpoint_close(b.file);
     if (b.status != GV_OK)
         gv_yolo_net_close(n);
     else
