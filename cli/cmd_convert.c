@@ -56,7 +56,8 @@ static gv_status convert(const char *in, const char *out, gv_dtype dtype, int he
     char head_text[16];
     if (!heads) heads = gv_weights_heads(w);
     snprintf(head_text, sizeof head_text, "%d", heads);
-    const char *const metadata[] = {"format", "gvhmr-network", "version", "1", "num_heads", head_text, NULL};
+    const char *const metadata[] = {"format", "gvhmr-network", "version", "1", "num_heads", head_text,
+                                    gv_weights_with_points(w) ? "features" : NULL, "kp3d", NULL};
     if (heads < 1 || gv_weights_width(w) % heads)
         status = gv_fail(err, GV_ERR_ARGUMENT, "%s: a width of %d cannot be divided among %d heads; give --heads", in,
                          gv_weights_width(w), heads);

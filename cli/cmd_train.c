@@ -30,6 +30,9 @@ static const option_row rows[] = {
     {"out", TEXT, AT(out), 0, 0, "folder for checkpoint.gvt, model.safetensors and log.jsonl"},
     {"leave-out", TEXT, AT(leave_out), 0, 0, "subjects kept for validation, comma separated"},
     {"note", TEXT, AT(note), 0, 0, "a text for the model's metadata (data, licence)"},
+    {"init", TEXT, AT(init), 0, 0, "model.safetensors to start from (a checkpoint in the folder goes first)"},
+    {"points", INT, AT(points), 0, 1, "1: the network also sees the keypoint network's points in space"},
+    {"bf16", INT, AT(bf16), 0, 1, "1: matrix products in bfloat16, sums and weights in float32, where the machine can"},
     {"width", INT, AT(width), 8, 4096, "D, the network's width"},
     {"layers", INT, AT(layers), 1, 64, "N, transformer blocks"},
     {"heads", INT, AT(heads), 1, 64, "H, attention heads"},
@@ -63,6 +66,7 @@ static const option_row rows[] = {
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},
     {"noise", REAL, AT(sample.noise), 0, 10, "scale of the keypoint noise"},
+    {"points-seen", REAL, AT(sample.points), 0, 1, "share of sequences with points in space, given --points 1"},
     {"drop", REAL, AT(sample.drop), 0, 1, "probability that a frame's condition is dropped"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };

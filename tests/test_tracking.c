@@ -359,7 +359,7 @@ static void sight(gv_history *h, int frame, float x) {
         kp[j][2] = 0.9f;
     }
     gv_error err = {0};
-    assert_int_equal(gv_history_add(h, frame, frame / 30.0, (const float(*)[3])kp, box, &err), GV_OK);
+    assert_int_equal(gv_history_add(h, frame, frame / 30.0, (const float(*)[3])kp, (const float(*)[3])kp, box, &err), GV_OK);
 }
 
 static void histories_fill_gaps_and_distrust_glitches(void **state) {

@@ -286,7 +286,7 @@ static void test_resume(void **state) {
 
     // the inference network on the saved file equals the training network's forward pass
     enum { L = 16 };
-    gv_net_config c = {32, 2, 4, 0, 0};
+    gv_net_config c = {32, 2, 4, 0, 0, 0};
     gv_net *net = gv_net_create(&c, 1, L);
     gv_tensors *t;
     gv_network *inference;
@@ -359,7 +359,7 @@ static float *take(const char *name) {
 enum { RB = 2, RL = 120, RT = RB * RL };
 
 static gv_net *load_tiny(const char *path) {
-    gv_net_config c = {64, 2, 4, 1, 0};
+    gv_net_config c = {64, 2, 4, 1, 0, 0};
     gv_net *n = gv_net_create(&c, RB, RL);
     gv_tensors *t;
     assert_non_null(n);

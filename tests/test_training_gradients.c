@@ -65,7 +65,7 @@ static void build(problem *p) {
     static const int length[B] = {L, L - 2};
     static const unsigned char incam[B] = {0, 1};
     rng = gv_rng_make(3, 1, 4);
-    gv_net_config c = {D, N, H, 1, 0.2};
+    gv_net_config c = {D, N, H, 1, 0.2, 0};
     p->net = gv_net_create(&c, B, L);
     assert_non_null(p->net);
     gv_net_initialise(p->net, 5, 0.7);

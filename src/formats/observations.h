@@ -2,7 +2,7 @@
 //
 // A person's frames are consecutive frames of the video, first to last appearance, gaps filled.
 // Keys, shapes and units of the file are a contract (docs/architecture.md): bbx_xys, kp2d, K_fullimg,
-// R_w2c or cam_angvel, f_imgseq (optional), fps, frame_index, width, height, time_sec (optional).
+// R_w2c or cam_angvel, f_imgseq and kp3d (optional), fps, frame_index, width, height, time_sec (optional).
 #pragma once
 #include "base/error.h"
 #include <stdbool.h>
@@ -16,6 +16,8 @@ typedef struct gv_observations {
     float *R_w2c;         // [L, 3, 3] camera rotation, world to camera; NULL when the file has cam_angvel only
     float *cam_angvel;    // [L, 6] first two rows of R_{t+1} R_t^T; NULL when derived from R_w2c
     float *f_imgseq;      // [L, 1024] image features, or NULL
+    float *kp3d;          // [L, 17, 3] the keypoints in space as the keypoint network guesses them, m, origin between
+                          // the hips, camera axes, all 0 where nobody was seen; or NULL
     int32_t *frame_index; // [L] frame numbers in the video, from 0 (0..L-1 when the file has none)
     double *time_sec;     // [L] presentation times, s (frame_index / fps when the file has none)
     double fps;           // mean frame rate, Hz; 30 when the file has none

@@ -18,5 +18,10 @@ void gv_cliff_from_boxes(float *cliff, const float *bbx_xys, const float *K, int
 // has no motion: identity (the reference cannot do L = 1).
 void gv_angvel_from_rotations(float *cam_angvel, const float *R_w2c, int frames);
 
+// The keypoint network's own guess in space, kp3d [17, 3] m (all 0: none), in the place of image features [1024]: the
+// coordinates first, relative to the middle of the hips, the rest stays 0. The embedder's normalisation takes the
+// scale out.
+void gv_features_from_points(float *features, const float *kp3d);
+
 // (A - mean) / std of the release's tables, [L, 6].
 void gv_angvel_normalise(float *out, const float *cam_angvel, int frames);

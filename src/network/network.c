@@ -34,7 +34,7 @@ typedef struct head { // fc2(gelu(fc1(x)))
 } head;
 
 struct gv_network {
-    int width, layers, heads, with_images;
+    int width, layers, heads, with_images, with_points;
     gv_precision precision;
     gv_nn *nn;
     gv_arena *arena;
@@ -224,6 +224,7 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     n->width = gv_weights_width(weights);
     n->layers = gv_weights_layers(weights);
     n->with_images = gv_weights_with_images(weights);
+    n->with_points = gv_weights_with_points(weights);
     n->heads = heads;
     n->precision = precision;
     builder b = {.n = n, .weights = weights, .err = err};
@@ -378,10 +379,12 @@ static int embed_block(const run *r, int block, int thread) {
     fill_rows(w->narrow, r->rows, r->angvel + 6 * (size_t)first, count, 6);
     bad |= two_layers(n->angvel, thread, w->narrow, w->wide, x);
     if (!n->with_images) return bad;
-    if (r->in->f_imgseq)
+    memset(w->narrow, 0, (size_t)r->rows * GV_IMAGE_FEATURE * sizeof *w->narrow);
+    if (n->with_points && r->in->kp3d)
+        for (int t = 0; t < count; t++)
+            gv_features_from_points(w->narrow + (size_t)t * GV_IMAGE_FEATURE, r->in->kp3d + 51 * (size_t)(first + t));
+    else if (r->in->f_imgseq && !n->with_points)
         fill_rows(w->narrow, r->rows, r->in->f_imgseq + GV_IMAGE_FEATURE * (size_t)first, count, GV_IMAGE_FEATURE);
-    else
-        memset(w->narrow, 0, (size_t)r->rows * GV_IMAGE_FEATURE * sizeof *w->narrow);
     for (int t = 0; t < r->rows; t++) {
         float *f = w->narrow + t * GV_IMAGE_FEATURE;
         layer_norm(f, f, n->image_norm, GV_IMAGE_FEATURE, 1e-5f);

@@ -24,6 +24,7 @@ typedef struct gv_network_input {
     const float *cliff;      // [L, 3] SPEC.md 4.2
     const float *cam_angvel; // [L, 6] raw 6D; normalised inside
     const float *f_imgseq;   // [L, 1024] or NULL (= zeros); ignored by a network without image embedder
+    const float *kp3d; // [L, 17, 3] or NULL; only for weights trained with points in space in the image features' place
 } gv_network_input;
 
 typedef struct gv_network_output { // caller's buffers; any may be NULL

@@ -12,7 +12,7 @@ struct gv_weights {
     gv_tensors *file;           // NULL: from memory
     const float *const *memory; // in the table's order
     const char *prefix;
-    int width, layers, with_images, heads;
+    int width, layers, with_images, with_points, heads;
     gv_weight_spec *table;
     int count;
 };
@@ -52,7 +52,8 @@ static gv_status read_sizes(gv_weights *w, gv_error *err) {
     while (find(w, name) && ++w->layers < MAX_LAYERS);
     if (w->layers < 1) return gv_fail(err, GV_ERR_MISSING, "no tensor \"%sblocks.0.norm1.weight\"", w->prefix);
     w->with_images = find(w, "imgseq_embedder.1.weight") != NULL;
-    const char *heads = gv_tensors_metadata(w->file, "num_heads");
+    const char *heads = gv_tensors_metadata(w->file, "num_heads"), *features = gv_tensors_metadata(w->file, "features");
+    w->with_points = w->with_images && features && !strcmp(features, "kp3d");
     w->heads = heads ? atoi(heads) : 8;
     return GV_OK;
 }
@@ -98,6 +99,9 @@ int gv_weights_layers(const gv_weights *w) {
 }
 int gv_weights_with_images(const gv_weights *w) {
     return w->with_images;
+}
+int gv_weights_with_points(const gv_weights *w) {
+    return w->with_points;
 }
 int gv_weights_heads(const gv_weights *w) {
     return w->heads;

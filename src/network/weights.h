@@ -11,6 +11,7 @@ void gv_weights_close(gv_weights *w);     // accepts NULL
 int gv_weights_width(const gv_weights *w);
 int gv_weights_layers(const gv_weights *w);
 int gv_weights_with_images(const gv_weights *w);
+int gv_weights_with_points(const gv_weights *w); // metadata "features" is "kp3d": the image features are points
 int gv_weights_heads(const gv_weights *w); // the file's metadata "num_heads", else 8
 
 // A float32 copy of one weight, free() it. The name is a format with at most one %d.

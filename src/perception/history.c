@@ -30,8 +30,8 @@ static bool reserve(gv_history *h, int count) {
     return true;
 }
 
-gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float box[4],
-                         gv_error *err) {
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3],
+                         const float kp3d[17][3], const float box[4], gv_error *err) {
     if (h->count == 0) {
         h->first = frame;
         h->first_sec = time_sec;
@@ -44,6 +44,7 @@ gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float 
     h->seen++;
     gv_sighting *s = &h->item[h->count - 1];
     if (kp2d) memcpy(s->kp2d, kp2d, sizeof s->kp2d);
+    if (kp3d) memcpy(s->kp3d, kp3d, sizeof s->kp3d);
     memcpy(s->box, box, sizeof s->box);
     s->observed = 1;
     return GV_OK;
@@ -121,10 +122,11 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
     size_t n = (size_t)h->count;
     *out = (gv_person){.first = h->first, .frames = h->count};
     out->kp2d = gv_calloc2(n, 17 * 3 * sizeof(float));
+    out->kp3d = gv_calloc2(n, 17 * 3 * sizeof(float));
     out->bbx_xyxy = gv_calloc2(n, 4 * sizeof(float));
     out->bbx_xys = gv_calloc2(n, 3 * sizeof(float));
     out->observed = gv_calloc2(n, 1);
-    if (!out->kp2d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
+    if (!out->kp2d || !out->kp3d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
         return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", h->count);
     gv_history_distrust_glitches(h);
     fill_points(h);
@@ -132,6 +134,7 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
     for (size_t i = 0; i < n; i++) {
         const gv_sighting *s = &h->item[i];
         memcpy(out->kp2d + i * 51, s->kp2d, sizeof s->kp2d);
+        memcpy(out->kp3d + i * 51, s->kp3d, sizeof s->kp3d);
         memcpy(out->bbx_xyxy + i * 4, s->box, sizeof s->box);
         out->observed[i] = s->observed;
         if (s->observed) out->prominence += (double)(s->box[2] - s->box[0]) * (s->box[3] - s->box[1]) / picture;
@@ -178,6 +181,7 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
 
 void gv_person_free(gv_person *p) {
     free(p->kp2d);
+    free(p->kp3d);
     free(p->bbx_xyxy);
     free(p->bbx_xys);
     free(p->observed);

@@ -464,9 +464,10 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
         t->clean = t->kalman;
         t->clean_frame = p->frame;
     }
-    float kp[17][3];
+    float kp[17][3], space[17][3];
     gv_blaze_to_coco17(kp, &f->marks);
-    return gv_history_add(&t->history, p->frame, p->time, (const float(*)[3])kp, f->box, err);
+    gv_blaze_world_coco17(space, &f->marks);
+    return gv_history_add(&t->history, p->frame, p->time, (const float(*)[3])kp, (const float(*)[3])space, f->box, err);
 }
 
 // Where somebody vanishes behind another person the last readings were already drawn towards that one:

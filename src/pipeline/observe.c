@@ -21,11 +21,14 @@ void gv_timing_add(gv_scene_observations *s, const char *stage, double seconds, 
 static gv_status to_observations(gv_scene_observations *s, const gv_person *p, gv_observations *o, gv_error *err) {
     gv_status status = gv_observations_alloc(o, p->frames, err);
     if (status != GV_OK) return status;
+    o->kp3d = gv_calloc2((size_t)p->frames, 51 * sizeof(float));
+    if (!o->kp3d) return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", p->frames);
     o->fps = s->fps;
     o->width = s->width;
     o->height = s->height;
     memcpy(o->bbx_xys, p->bbx_xys, (size_t)p->frames * 3 * sizeof(float));
     memcpy(o->kp2d, p->kp2d, (size_t)p->frames * 51 * sizeof(float));
+    memcpy(o->kp3d, p->kp3d, (size_t)p->frames * 51 * sizeof(float));
     memcpy(o->R_w2c, s->camera.R_w2c + 9 * (size_t)p->first, (size_t)p->frames * 9 * sizeof(float));
     for (int t = 0; t < p->frames; t++) {
         const gv_lens *lens = gv_optics_at(&s->optics, p->first + t);

@@ -73,7 +73,8 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
                                  .obs = s->obs,
                                  .cliff = s->cliff,
                                  .cam_angvel = s->angvel,
-                                 .f_imgseq = o->f_imgseq};
+                                 .f_imgseq = o->f_imgseq,
+                                 .kp3d = o->kp3d};
     double start = gv_now();
     gv_status status = gv_network_run(net, &in, &s->net, err);
     if (!status) status = check_finite(s, err);

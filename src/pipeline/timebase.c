@@ -45,6 +45,20 @@ static void mix_keypoints(float *out, const float *in, place p) {
     for (int j = 2; j < KEYPOINTS * 3; j += 3) out[j] = a[j] < b[j] ? a[j] : b[j];
 }
 
+// Points in space: nothing between frames of which one has none (all 0).
+static void mix_points(float *out, const float *in, place p) {
+    const float *a = in + (size_t)p.at * KEYPOINTS * 3, *b = p.after > 0 ? a + KEYPOINTS * 3 : a;
+    bool in_a = false, in_b = false;
+    for (int i = 0; i < KEYPOINTS * 3; i++) {
+        in_a |= a[i] != 0;
+        in_b |= b[i] != 0;
+    }
+    if (in_a && in_b)
+        mix(out, in, p, KEYPOINTS * 3);
+    else
+        memset(out, 0, KEYPOINTS * 3 * sizeof *out);
+}
+
 static void mix_matrix(float *out, const float *in, place p) {
     float a[4], b[4], q[4];
     if (p.after == 0) {
@@ -104,6 +118,8 @@ gv_status gv_timebase_resample(gv_observations *out, const gv_observations *in, 
                          : gv_fail(err, GV_ERR_MEMORY, "out of memory for %d frames", frames);
     if (!s && in->f_imgseq && !(out->f_imgseq = gv_calloc2((size_t)frames, FEATURE * sizeof *out->f_imgseq)))
         s = gv_fail(err, GV_ERR_MEMORY, "out of memory for the image features of %d frames", frames);
+    if (!s && in->kp3d && !(out->kp3d = gv_calloc2((size_t)frames, KEYPOINTS * 3 * sizeof *out->kp3d)))
+        s = gv_fail(err, GV_ERR_MEMORY, "out of memory for the points in space of %d frames", frames);
     if (s) goto done;
     gv_timebase_camera(camera, in);
     out->width = in->width;
@@ -116,6 +132,7 @@ gv_status gv_timebase_resample(gv_observations *out, const gv_observations *in, 
         mix_keypoints(out->kp2d + KEYPOINTS * 3 * (size_t)k, in->kp2d, p);
         mix(out->K + 9 * (size_t)k, in->K, p, 9);
         mix_matrix(out->R_w2c + 9 * (size_t)k, camera, p);
+        if (in->kp3d) mix_points(out->kp3d + KEYPOINTS * 3 * (size_t)k, in->kp3d, p);
         if (in->f_imgseq) mix(out->f_imgseq + FEATURE * (size_t)k, in->f_imgseq, p, FEATURE);
     }
 done:

@@ -14,9 +14,48 @@
 
 enum { COLUMNS = 64 }; // column sums: one task's width
 
-void gv_gemm(char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda, const gv_real *B, int ldb,
-             gv_real beta, gv_real *C, int ldc) {
+#ifndef GV_TRAIN_DOUBLE
+// oneDNN exports it beside dnnl_sgemm and uses it itself, but its header leaves it out: operands in bfloat16, result float.
+dnnl_status_t dnnl_gemm_bf16bf16f32(char ta, char tb, dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t k, float alpha,
+                                    const uint16_t *A, dnnl_dim_t lda, const uint16_t *B, dnnl_dim_t ldb, float beta,
+                                    float *C, dnnl_dim_t ldc);
+
+// Rows of float32 to bfloat16, to nearest, ties to even; out has no gaps.
+static void round_rows(uint16_t *out, const float *x, int rows, int columns, int ld) {
+#pragma omp parallel for schedule(static) if (!omp_in_parallel() && (int64_t)rows * columns > 16384)
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) {
+            uint32_t u;
+            memcpy(&u, x + (int64_t)r * ld + c, 4);
+            out[(int64_t)r * columns + c] = (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+        }
+}
+
+static int rounded_product(const gv_products *p, char ta, char tb, int m, int n, int k, float alpha, const float *A,
+                           int lda, const float *B, int ldb, float beta, float *C, int ldc) {
+    int inner = omp_in_parallel();
+    int64_t room = inner ? p->little_room : p->room;
+    uint16_t *a = inner ? p->little + 2 * room * omp_get_thread_num() : p->a, *b = inner ? a + room : p->b;
+    if ((int64_t)m * k > room || (int64_t)n * k > room) return 0;
+    int na = ta == 'N' ? k : m, nb = tb == 'N' ? n : k;
+    round_rows(a, A, ta == 'N' ? m : k, na, lda);
+    round_rows(b, B, tb == 'N' ? k : n, nb, ldb);
+    return dnnl_gemm_bf16bf16f32(ta, tb, m, n, k, alpha, a, na, b, nb, beta, C, ldc) == dnnl_success;
+}
+#endif
+
+int gv_products_possible(void) {
 #ifdef GV_TRAIN_DOUBLE
+    return 0;
+#else
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+#endif
+}
+
+void gv_gemm(const gv_products *p, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
+             const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc) {
+#ifdef GV_TRAIN_DOUBLE
+    (void)p;
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             gv_real s = 0;
@@ -25,6 +64,7 @@ void gv_gemm(char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real
             C[i * ldc + j] = alpha * s + (beta != 0 ? beta * C[i * ldc + j] : 0);
         }
 #else
+    if (p && rounded_product(p, ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc)) return;
     dnnl_sgemm(ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
 #endif
 }
@@ -46,18 +86,18 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
     }
 }
 
-void gv_linear_forward(gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out) {
-    gv_gemm('N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
+void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out) {
+    gv_gemm(p, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < out; c++) y[(int64_t)t * out + c] += b[c];
 }
 
-void gv_linear_backward(gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
+void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
                         int T, int in, int out) {
-    gv_gemm('T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
+    gv_gemm(p, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
     column_sums(db, dy, NULL, T, out);
-    if (dx) gv_gemm('N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
+    if (dx) gv_gemm(p, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
 }
 
 void gv_norm_forward(gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b, int T, int n,
@@ -279,7 +319,7 @@ static uint32_t head_key(uint64_t seed, int bh) {
     return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1));
 }
 
-void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
+void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
                           const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed) {
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
@@ -287,15 +327,15 @@ void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q,
     for (int bh = 0; bh < B * H; bh++) {
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
-        gv_gemm('N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
+        gv_gemm(products, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
         softmax_rows(Pb, L, length[bh / H]);
         if (p > 0) dropout_run(Pk, Pb, p, head_key(seed, bh), 0, L * L);
-        gv_gemm('N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
+        gv_gemm(products, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
     }
 }
 
 // y = Pd v; scores = scale q k^T:  dv = Pd^T dy, dP = dropout(dy v^T), dS = P (dP - sum_j dP P) scale
-void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
+void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
                            const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
                            int B, int L, int H, int d, gv_real p, uint64_t seed) {
     int D = H * d;
@@ -305,8 +345,8 @@ void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real 
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         const gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
         gv_real *dP = scratch + (int64_t)omp_get_thread_num() * L * L;
-        gv_gemm('T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
-        gv_gemm('N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
+        gv_gemm(products, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
+        gv_gemm(products, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
         if (p > 0) dropout_run(dP, dP, p, head_key(seed, bh), 0, L * L);
         for (int i = 0; i < L; i++) {
             gv_real *g = dP + (int64_t)i * L;
@@ -314,8 +354,8 @@ void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real 
             gv_real sum = row_sum(g, r, L);
             for (int j = 0; j < L; j++) g[j] = r[j] * (g[j] - sum);
         }
-        gv_gemm('N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
-        gv_gemm('T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
+        gv_gemm(products, 'N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
+        gv_gemm(products, 'T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
     }
 }
 

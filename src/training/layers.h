@@ -13,14 +13,23 @@ typedef double gv_real;
 typedef float gv_real;
 #endif
 
+// Where the matrix products round their operands to bfloat16 (sums stay float32): scratch for the rounded copies.
+// NULL instead of it: products in gv_real. Needs a machine with AVX512_BF16 (gv_products_possible).
+typedef struct gv_products {
+    uint16_t *a, *b;  // [room] each, for products of whole batches
+    uint16_t *little; // [threads, 2, little_room], for products within a thread
+    int64_t room, little_room;
+} gv_products;
+int gv_products_possible(void);
+
 // C [m, n] = alpha op(A) op(B) + beta C, leading dimensions in elements; ta, tb: 'N' or 'T'.
-void gv_gemm(char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda, const gv_real *B, int ldb,
-             gv_real beta, gv_real *C, int ldc);
+void gv_gemm(const gv_products *p, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
+             const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc);
 
 // y [T, out] = x [T, in] W^T + b, W [out, in]
-void gv_linear_forward(gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out);
+void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out);
 // dW += dy^T x, db += column sums of dy, dx = dy W (dx may be NULL)
-void gv_linear_backward(gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
+void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
                         int T, int in, int out);
 
 // y = (x - mean) rstd w + b over rows of n; stats [T, 2] keeps mean and rstd
@@ -45,10 +54,10 @@ void gv_rope(gv_real *x, const gv_real *cosines, const gv_real *sines, int B, in
 
 // Attention of B sequences: q, k, v, y [B L, H d]; P [B, H, L, L] keeps the probabilities (after dropout: Pd,
 // which may be P itself where p is 0). Keys at or beyond length[b] are masked.
-void gv_attention_forward(gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
+void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
                           const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed);
 // scratch [threads, L, L]
-void gv_attention_backward(gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
+void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
                            const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
                            int B, int L, int H, int d, gv_real p, uint64_t seed);
 

@@ -38,6 +38,8 @@ struct gv_net_state {
     int *length;
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
+    gv_products rounded;
+    const gv_products *products; // NULL: in gv_real
     int training;
     uint64_t seed;
     void *memory[512];
@@ -106,6 +108,20 @@ static void create_block(gv_net *n, gv_net_block *b, int i) {
     b->g = room(s, T * D * 4);
 }
 
+static void create_products(gv_net *n, int64_t wide) {
+    struct gv_net_state *s = n->state;
+    gv_products *p = &s->rounded;
+    int64_t T = (int64_t)n->B * n->L, D = n->config.width;
+    if (!n->config.bf16 || !gv_products_possible()) return;
+    if (wide < 4 * D) wide = 4 * D;
+    p->room = (T > 4 * D ? T : 4 * D) * wide;
+    p->little_room = (int64_t)n->L * (n->L > D ? n->L : D);
+    p->a = (uint16_t *)room(s, p->room / 2 + 1);
+    p->b = (uint16_t *)room(s, p->room / 2 + 1);
+    p->little = (uint16_t *)room(s, p->little_room * omp_get_max_threads() + 1);
+    s->products = p;
+}
+
 static void create_state(gv_net *n) {
     struct gv_net_state *s = n->state;
     int64_t T = (int64_t)n->B * n->L, D = n->config.width;
@@ -141,6 +157,7 @@ static void create_state(gv_net *n) {
     if (n->config.images && wide < IMAGE) wide = IMAGE;
     s->t1 = room(s, T * wide);
     s->t2 = room(s, T * wide);
+    create_products(n, wide);
     s->cam_raw = room(s, T * CAM);
     s->scratch = room(s, (int64_t)omp_get_max_threads() * n->L * n->L);
     int h = n->config.width / n->config.heads / 2;
@@ -280,10 +297,10 @@ static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, li
                               int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    gv_linear_forward(pre, x, l0.W, l0.b, T, in, D);
+    gv_linear_forward(s->products, pre, x, l0.W, l0.b, T, in, D);
     gv_act_forward(act, pre, GV_ACT_SILU, (int64_t)T * D);
     drop(n, act, place, (int64_t)T * D);
-    gv_linear_forward(s->t1, act, l3.W, l3.b, T, D, D);
+    gv_linear_forward(s->products, s->t1, act, l3.W, l3.b, T, D, D);
 }
 
 static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
@@ -291,10 +308,10 @@ static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     int T = n->B * n->L, D = n->config.width;
     int64_t TD = (int64_t)T * D;
     embed_forward(n, in->obs);
-    gv_linear_forward(s->a1, s->embed, s->obs1.W, s->obs1.b, T, EMBED, 2 * D);
+    gv_linear_forward(s->products, s->a1, s->embed, s->obs1.W, s->obs1.b, T, EMBED, 2 * D);
     gv_act_forward(s->a1g, s->a1, GV_ACT_GELU_ERF, 2 * TD);
     drop(n, s->a1g, DROP_OBS1, 2 * TD);
-    gv_linear_forward(x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
+    gv_linear_forward(s->products, x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
     drop(n, x, DROP_OBS2, TD);
     condition_forward(n, in->cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
     add(x, s->t1, TD);
@@ -302,7 +319,7 @@ static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     add(x, s->t1, TD);
     if (n->config.images) {
         gv_norm_forward(s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
-        gv_linear_forward(s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
+        gv_linear_forward(s->products, s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
         add(x, s->t1, TD);
     }
 }
@@ -311,10 +328,10 @@ static void condition_backward(gv_net *n, const gv_real *dy, const gv_real *x, i
                                const gv_real *pre, const gv_real *act, int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    gv_linear_backward(s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
+    gv_linear_backward(s->products, s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
     drop(n, s->t1, place, (int64_t)T * D);
     gv_act_backward(s->t1, s->t1, pre, GV_ACT_SILU, (int64_t)T * D);
-    gv_linear_backward(NULL, l0.dW, l0.db, s->t1, x, l0.W, T, in, D);
+    gv_linear_backward(s->products, NULL, l0.dW, l0.db, s->t1, x, l0.W, T, in, D);
 }
 
 static void tokens_backward(gv_net *n, gv_real *dx) {
@@ -324,14 +341,14 @@ static void tokens_backward(gv_net *n, gv_real *dx) {
     condition_backward(n, dx, s->held.cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
     condition_backward(n, dx, s->held.angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
     if (n->config.images) {
-        gv_linear_backward(s->t1, s->img.dW, s->img.db, dx, s->imgn, s->img.W, T, IMAGE, D);
+        gv_linear_backward(s->products, s->t1, s->img.dW, s->img.db, dx, s->imgn, s->img.W, T, IMAGE, D);
         gv_norm_backward(NULL, s->img_norm.dW, s->img_norm.db, s->t1, s->held.images, s->imgs, s->img_norm.W, T, IMAGE);
     }
     drop(n, dx, DROP_OBS2, TD);
-    gv_linear_backward(s->t1, s->obs2.dW, s->obs2.db, dx, s->a1g, s->obs2.W, T, 2 * D, D);
+    gv_linear_backward(s->products, s->t1, s->obs2.dW, s->obs2.db, dx, s->a1g, s->obs2.W, T, 2 * D, D);
     drop(n, s->t1, DROP_OBS1, 2 * TD);
     gv_act_backward(s->t1, s->t1, s->a1, GV_ACT_GELU_ERF, 2 * TD);
-    gv_linear_backward(s->t2, s->obs1.dW, s->obs1.db, s->t1, s->embed, s->obs1.W, T, EMBED, 2 * D);
+    gv_linear_backward(s->products, s->t2, s->obs1.dW, s->obs1.db, s->t1, s->embed, s->obs1.W, T, EMBED, 2 * D);
     embed_backward(n, s->held.obs, s->t2);
 }
 
@@ -340,21 +357,21 @@ static void block_forward(gv_net *n, int i, gv_real *out) {
     gv_net_block *b = &s->block[i];
     int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
     gv_norm_forward(b->n1, b->s1, b->x, b->norm1.W, b->norm1.b, T, D, (gv_real)1e-6);
-    gv_linear_forward(b->q, b->n1, b->query.W, b->query.b, T, D, D);
-    gv_linear_forward(b->k, b->n1, b->key.W, b->key.b, T, D, D);
-    gv_linear_forward(b->v, b->n1, b->value.W, b->value.b, T, D, D);
+    gv_linear_forward(s->products, b->q, b->n1, b->query.W, b->query.b, T, D, D);
+    gv_linear_forward(s->products, b->k, b->n1, b->key.W, b->key.b, T, D, D);
+    gv_linear_forward(s->products, b->v, b->n1, b->value.W, b->value.b, T, D, D);
     gv_rope(b->q, s->cosines, s->sines, B, L, H, d, 1);
     gv_rope(b->k, s->cosines, s->sines, B, L, H, d, 1);
     gv_real p = s->training ? n->config.dropout : 0;
-    gv_attention_forward(b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p,
+    gv_attention_forward(s->products, b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p,
                          drop_seed(s, place));
-    gv_linear_forward(b->o, b->att, b->proj.W, b->proj.b, T, D, D);
+    gv_linear_forward(s->products, b->o, b->att, b->proj.W, b->proj.b, T, D, D);
     gv_gate_forward(b->x2, b->x, b->o, b->gate_msa, T, D);
     gv_norm_forward(b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
-    gv_linear_forward(b->f1, b->n2, b->fc1.W, b->fc1.b, T, D, 4 * D);
+    gv_linear_forward(s->products, b->f1, b->n2, b->fc1.W, b->fc1.b, T, D, 4 * D);
     gv_act_forward(b->g, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
     drop(n, b->g, place + 1, (int64_t)T * 4 * D);
-    gv_linear_forward(b->f2, b->g, b->fc2.W, b->fc2.b, T, 4 * D, D);
+    gv_linear_forward(s->products, b->f2, b->g, b->fc2.W, b->fc2.b, T, 4 * D, D);
     drop(n, b->f2, place + 2, (int64_t)T * D);
     gv_gate_forward(out, b->x2, b->f2, b->gate_mlp, T, D);
 }
@@ -366,24 +383,24 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
     gv_gate_backward(s->t3, b->d_gate_mlp, dx, b->f2, b->gate_mlp, T, D);
     drop(n, s->t3, place + 2, (int64_t)T * D);
-    gv_linear_backward(s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
+    gv_linear_backward(s->products, s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
     drop(n, s->t1, place + 1, (int64_t)T * 4 * D);
     gv_act_backward(s->t1, s->t1, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
-    gv_linear_backward(s->t3, b->fc1.dW, b->fc1.db, s->t1, b->n2, b->fc1.W, T, D, 4 * D);
+    gv_linear_backward(s->products, s->t3, b->fc1.dW, b->fc1.db, s->t1, b->n2, b->fc1.W, T, D, 4 * D);
     gv_norm_backward(dx, b->norm2.dW, b->norm2.db, s->t3, b->x2, b->s2, b->norm2.W, T, D);
 
     gv_gate_backward(s->t3, b->d_gate_msa, dx, b->o, b->gate_msa, T, D);
-    gv_linear_backward(s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
+    gv_linear_backward(s->products, s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
-    gv_attention_backward(dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p,
+    gv_attention_backward(s->products, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p,
                           drop_seed(s, place));
     gv_rope(dq, s->cosines, s->sines, B, L, H, d, -1);
     gv_rope(dk, s->cosines, s->sines, B, L, H, d, -1);
-    gv_linear_backward(s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
-    gv_linear_backward(s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
+    gv_linear_backward(s->products, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
+    gv_linear_backward(s->products, s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
     add(s->t3, s->t1, (int64_t)T * D);
-    gv_linear_backward(s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
+    gv_linear_backward(s->products, s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
     add(s->t3, s->t1, (int64_t)T * D);
     gv_norm_backward(dx, b->norm1.dW, b->norm1.db, s->t3, b->x, b->s1, b->norm1.W, T, D);
 }
@@ -407,9 +424,9 @@ static void heads_forward(gv_net *n) {
     gv_real *out[3] = {n->pred_x, s->cam_raw, n->logits};
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_linear_forward(h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
+        gv_linear_forward(s->products, h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
         gv_act_forward(h->act, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_forward(out[i], h->act, h->fc2.W, h->fc2.b, T, D, h->out);
+        gv_linear_forward(s->products, out[i], h->act, h->fc2.W, h->fc2.b, T, D, h->out);
     }
     average_shape(n, n->pred_x, 0);
     for (int t = 0; t < T; t++)
@@ -432,9 +449,9 @@ static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_r
     memset(s->dx, 0, sizeof(gv_real) * (size_t)T * (size_t)D);
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_linear_backward(s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
+        gv_linear_backward(s->products, s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
         gv_act_backward(s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_backward(s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
+        gv_linear_backward(s->products, s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
         add(s->dx, s->t3, (int64_t)T * D);
     }
 }

@@ -1,6 +1,7 @@
 // observe.c - a placed motion seen by a camera: targets, boxes, noisy keypoints, network inputs.
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "network/inputs.h"
 #include "network/statistics.h"
 #include "training/cameras.h"
 #include "training/sample.h"
@@ -36,6 +37,7 @@ gv_batch *gv_batch_create(int B, int L, int surface) {
         int n;
     } parts[] = {{&b->obs, C * 3},     {&b->cliff, 3},
                  {&b->angvel, 6},      {&b->kp2d, C * 3},
+                 {&b->images, GV_IMAGE_FEATURE},
                  {&b->R_w2c, 9},       {&b->joints_w, J * 3},
                  {&b->y.x, GV_PRED_X}, {&b->y.joints, J * 3},
                  {&b->y.coco, C * 3},  {&b->y.verts, surface * 3},
@@ -79,6 +81,8 @@ typedef struct view { // one sequence being observed
     float R[GV_MAX_FRAMES][9], t[GV_MAX_FRAMES][3];
     float kp[GV_MAX_FRAMES][C][2];
     bool seen[GV_MAX_FRAMES][C];
+    bool turned[GV_MAX_FRAMES]; // taken for somebody facing the other way
+    float space[GV_MAX_FRAMES][C][3]; // the estimator's guess in space, m; origin between the hips
 } view;
 
 static void place_camera(view *v) {
@@ -233,7 +237,8 @@ static void hide_span(view *v, const int *joints, int n, int from, int count) {
 
 // For a burst of frames the estimator takes left for right: the legs, or everything.
 static void swap_sides(view *v, int first_joint, int from, int count) {
-    for (int t = from; t < from + count && t < v->L; t++)
+    for (int t = from; t < from + count && t < v->L; t++) {
+        if (first_joint == 1) v->turned[t] ^= true;
         for (int i = first_joint; i < C; i++) {
             int k = other_side[i];
             if (k <= i) continue;
@@ -246,6 +251,105 @@ static void swap_sides(view *v, int first_joint, int from, int count) {
             v->seen[t][i] = v->seen[t][k];
             v->seen[t][k] = s;
         }
+    }
+}
+
+// ---- the estimator's guess in space ----
+
+// The rotation that carries the direction to the person a share of the way onto the camera's axis: the estimator sees
+// a crop and does not know where in the picture it was.
+static void towards_axis(float R[9], const float hip[3], double share) {
+    double n = sqrt((double)hip[0] * hip[0] + (double)hip[1] * hip[1]), angle = atan2(n, hip[2]) * share;
+    float aa[3] = {0};
+    if (n > 1e-6) { // axis: hip x (0, 0, 1)
+        aa[0] = (float)(hip[1] / n * angle);
+        aa[1] = (float)(-hip[0] / n * angle);
+    }
+    gv_rot_from_aa(R, aa);
+}
+
+typedef struct guess { // one sequence's habits of the estimator
+    double share, depth, rho, sigma;
+    float fixed[C][3], lean[3];
+    float lasting[C][3], sway[3];
+    int limb, flip_from, flip_to; // a forearm or shin whose depth is mirrored at elbow or knee
+} guess;
+
+static void draw_guess(guess *g, gv_rng *r, double scale, int L) {
+    *g = (guess){.share = gv_uniform(r, 0, 1),
+                 .depth = gv_uniform(r, 0.65, 1.1),
+                 .rho = gv_uniform(r, 0.8, 0.98),
+                 .sigma = scale * exp(gv_uniform(r, log(0.008), log(0.05))),
+                 .limb = gv_randint(r, 0, 4)};
+    static const double lean[3] = {0.14, 0.16, 0.05}; // rad: forwards, about the vertical, sideways
+    double habit = scale * exp(gv_uniform(r, log(0.01), log(0.05)));
+    for (int c = 0; c < 3; c++) g->lean[c] = (float)(scale * lean[c] * gv_normal(r));
+    for (int i = 0; i < C; i++)
+        for (int c = 0; c < 3; c++) g->fixed[i][c] = (float)(habit * (c == 2 ? 1.5 : 0.7) * gv_normal(r));
+    g->flip_from = gv_chance(r, 0.25) ? gv_randint(r, 0, L) : L;
+    g->flip_to = g->flip_from + gv_randint(r, 5, 60);
+}
+
+static void guess_frame(view *v, guess *g, int t) {
+    static const int limbs[4][3] = {{7, 9, 9}, {8, 10, 10}, {13, 15, 15}, {14, 16, 16}};
+    const float *x = v->b->y.coco + (v->row + t) * C * 3;
+    float hip[3], R[9], T[9], M[9], aa[3], d[3];
+    for (int c = 0; c < 3; c++) {
+        hip[c] = 0.5f * (x[33 + c] + x[36 + c]);
+        double n = gv_normal(v->r);
+        g->sway[c] = (float)(t ? 0.97 * g->sway[c] + sqrt(1 - 0.97 * 0.97) * n : n);
+        aa[c] = g->lean[c] * (1 + 0.5f * g->sway[c]);
+    }
+    towards_axis(R, hip, g->share);
+    gv_rot_from_aa(T, aa);
+    gv_mat3_mul(M, T, R);
+    for (int i = 0; i < C; i++) {
+        float at[3] = {x[3 * i] - hip[0], x[3 * i + 1] - hip[1], x[3 * i + 2] - hip[2]},
+              far = i >= 9 && (i < 11 || i >= 15) ? 1.6f : i < 5 ? 0.7f : 1;
+        gv_mat3_apply(d, M, at);
+        d[2] *= (float)g->depth;
+        for (int c = 0; c < 3; c++) {
+            double n = gv_normal(v->r);
+            g->lasting[i][c] = (float)(t ? g->rho * g->lasting[i][c] + sqrt(1 - g->rho * g->rho) * n : n);
+            d[c] += far * (g->fixed[i][c] + (float)g->sigma * (c == 2 ? 2 : 1) * g->lasting[i][c]);
+        }
+        memcpy(v->space[t][i], d, sizeof d);
+    }
+    if (t >= g->flip_from && t < g->flip_to) {
+        const int *l = limbs[g->limb];
+        v->space[t][l[1]][2] = 2 * v->space[t][l[0]][2] - v->space[t][l[1]][2];
+    }
+}
+
+static void guess_points(view *v) {
+    const gv_sample_options *o = &v->s->options;
+    guess g;
+    bool any = gv_chance(v->r, o->points);
+    memset(v->space, 0, sizeof v->space);
+    if (!any) return;
+    draw_guess(&g, v->r, o->noise, v->L);
+    for (int t = 0; t < v->L; t++) guess_frame(v, &g, t);
+}
+
+// Left for right, and what was near is far: the guess of somebody who faces the other way.
+static void turn_guess(float p[C][3]) {
+    float q[C][3];
+    memcpy(q, p, sizeof q);
+    for (int i = 0; i < C; i++) {
+        memcpy(p[i], q[other_side[i]], sizeof p[i]);
+        p[i][2] = -p[i][2];
+    }
+}
+
+static void features(view *v, int t, bool dropped) {
+    int64_t at = v->row + t;
+    bool anybody = false;
+    for (int i = 0; i < C; i++) anybody |= v->seen[t][i];
+    float *f = v->b->images + at * GV_IMAGE_FEATURE;
+    memset(f, 0, sizeof(float[3 * C]));
+    if (dropped || !anybody) return;
+    if (v->turned[t]) turn_guess(v->space[t]);
+    gv_features_from_points(f, v->space[t][0]);
 }
 
 static void occlusions(view *v) {
@@ -302,6 +406,7 @@ static void network_inputs(view *v) {
         const float *box = b->y.box + 3 * at;
         float *obs = b->obs + at * C * 3, *cliff = b->cliff + at * 3, *a = b->angvel + at * 6, A[9], N[9], aa[3], d6[6];
         bool no_obs = gv_chance(v->r, drop), no_cliff = gv_chance(v->r, drop), no_camera = gv_chance(v->r, drop);
+        features(v, t, gv_chance(v->r, drop));
         for (int i = 0; i < C; i++) {
             float u = 2 * (v->kp[t][i][0] - box[0]) / box[2], w = 2 * (v->kp[t][i][1] - box[1]) / box[2];
             bool on = v->seen[t][i] && fabsf(u) <= 1 && fabsf(w) <= 1 && !no_obs;
@@ -354,6 +459,7 @@ static void pad(view *v) {
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
             memcpy(parts[i].p + t * parts[i].n, parts[i].p + (t - 1) * parts[i].n, sizeof(float) * (size_t)parts[i].n);
         memset(b->obs + t * C * 3, 0, sizeof(float[C * 3]));
+        memset(b->images + t * GV_IMAGE_FEATURE, 0, sizeof(float[C * 3]));
     }
 }
 
@@ -374,6 +480,8 @@ void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sa
     for (int t = 0; t < v->L; t++) targets(v, t, &rest);
     boxes(v);
     keypoints(v);
+    guess_points(v);
+    memset(v->turned, 0, sizeof v->turned);
     occlusions(v);
     if (gv_chance(r, 0.10)) truncate(v);
     network_inputs(v);

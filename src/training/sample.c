@@ -11,7 +11,7 @@ enum { J = 22 };
 #define PI 3.14159265358979
 
 const gv_sample_options gv_sample_defaults = {
-    .recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1};
+    .recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1};
 
 // ---- which clip ----
 

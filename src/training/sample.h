@@ -19,6 +19,7 @@ typedef struct gv_sample_options {
     double surveillance;   // share seen by a high, far camera
     double wrong_focal;    // share whose focal length is told wrongly
     double noise;          // scale of all keypoint noise, 1 = default
+    double points;         // share whose keypoint network also guesses the points in space
     double drop;           // condition dropping probability per frame
 } gv_sample_options;
 extern const gv_sample_options gv_sample_defaults;
@@ -41,6 +42,7 @@ typedef struct gv_batch { // [B, L, ...]
     int *length; // [B]
     unsigned char *incam_only;
     float *obs, *cliff, *angvel; // network inputs: [.., 17, 3], [.., 3], [.., 6] normalised
+    float *images;               // [.., 1024] the image features: the guessed points in space, or 0
     float *kp2d;                 // [.., 17, 3] px with noise, before normalisation
     float *R_w2c;                // [.., 9] true camera rotation
     float *joints_w;             // [.., 22, 3] true joints, world

@@ -35,7 +35,8 @@ const gv_train_options gv_train_defaults = {
     .log_every = 25,
     .validation_batches = 6,
     .seed = 42,
-    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .drop = 0.1},
+    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1},
+    .bf16 = 1,
     .weight = {1, 500, 1, 500, 1000, 1000, 1, 1}};
 
 typedef struct header { // of checkpoint.gvt, followed by four arrays of `parameters` floats
@@ -132,6 +133,8 @@ static gv_status save_model(const trainer *t, gv_error *err) {
                           sequences,
                           "note",
                           t->o->note ? t->o->note : "",
+                          t->o->points ? "features" : NULL,
+                          "kp3d",
                           NULL};
     gv_status s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
     free(views);
@@ -169,7 +172,7 @@ static gv_loss train_step(trainer *t, double *norm) {
     gv_real weight[GV_LOSS_TERMS];
     for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
     gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
-    gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
+    gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step));
     gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
                 t->partial);
@@ -235,9 +238,29 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
     return s;
 }
 
+// Parameters from a model file; what it lacks (an embedder that is new) stays as initialised.
+static gv_status start_from(gv_net *n, const char *path, gv_error *err) {
+    gv_tensors *file = NULL;
+    gv_status s = gv_tensors_open(&file, path, err);
+    for (int i = 0; i < n->tensors && !s; i++) {
+        const gv_weight_spec *w = &n->table[i];
+        if (!gv_tensors_find(file, w->name) && strstr(w->name, "imgseq_embedder")) continue;
+        float *x = gv_tensors_read_f32(file, w->name, w->shape, w->ndim, err);
+        if (!x) {
+            s = err->status;
+            break;
+        }
+        int64_t end = i + 1 < n->tensors ? n->offset[i + 1] : n->parameters;
+        memcpy(n->params + n->offset[i], x, sizeof(float) * (size_t)(end - n->offset[i]));
+        free(x);
+    }
+    gv_tensors_close(file);
+    return s;
+}
+
 static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, gv_error *err) {
     const gv_train_options *o = t->o;
-    gv_net_config c = {o->width, o->layers, o->heads, 0, (gv_real)o->dropout};
+    gv_net_config c = {o->width, o->layers, o->heads, o->points, (gv_real)o->dropout, o->bf16};
     gv_sample_options train = o->sample, held = o->sample;
     train.leave_out = o->leave_out;
     held.leave_out = NULL;
@@ -262,6 +285,7 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial)
         return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
     gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
+    if (o->init && (s = start_from(t->net, o->init, err))) return s;
     memcpy(t->mean, t->net->params, sizeof(float) * n);
     if (mkdir(o->out, 0777) && errno != EEXIST) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be made", o->out);
     snprintf(t->checkpoint, sizeof t->checkpoint, "%s/checkpoint.gvt", o->out);

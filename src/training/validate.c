@@ -113,7 +113,7 @@ gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batch
     for (int k = 0; k < batches; k++) {
         gv_loss loss;
         gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k);
-        gv_net_input in = {b->obs, b->cliff, b->angvel, NULL, b->length};
+        gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
         gv_net_forward(n, &in, 0, 0);
         gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights,
                     partial);
