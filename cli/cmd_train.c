@@ -62,6 +62,8 @@ static const option_row rows[] = {
     {"weight-static", REAL, AT(weight[GV_LOSS_STATIC]), 0, 1e6, "weight of the loss static"},
     {"recombine", REAL, AT(sample.recombine), 0, 1,
      "share of sequences whose arms or upper body come from other clips"},
+    {"bend", REAL, AT(sample.bend), 0, 1, "share bent at hips, knees and waist: squatting, sitting, kneeling, bowing"},
+    {"lay", REAL, AT(sample.lay), 0, 1, "share laid on the ground"},
     {"perturb", REAL, AT(sample.perturb), 0, 1, "share of sequences with joint angles shifted"},
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},

@@ -1,5 +1,6 @@
 // sample.c - drawing clips, making new motions of them, putting our body into them.
 #include "training/sample.h"
+#include "training/poses.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
 
@@ -11,7 +12,7 @@ enum { J = 22 };
 #define PI 3.14159265358979
 
 const gv_sample_options gv_sample_defaults = {
-    .recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1};
+    .recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1};
 
 // ---- which clip ----
 
@@ -275,6 +276,8 @@ void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
     excerpt e = draw_excerpt(s, r, L);
     read_excerpt(m, s->store, &e);
     if (gv_chance(r, s->options.recombine)) recombine(m, s, r);
+    if (gv_chance(r, s->options.bend)) gv_sequence_bend(m, s->rig, r);
+    if (gv_chance(r, s->options.lay)) gv_sequence_lay(m, s->rig, r);
     if (gv_chance(r, s->options.perturb)) perturb(m, r);
     for (int k = 0; k < GV_BETAS; k++) {
         double b = gv_normal(r);

@@ -15,6 +15,7 @@ typedef struct gv_sample_options {
     const char *only;      // draw from these subjects only (validation) or NULL
     bool plain;            // no recombination, perturbation or condition dropping: validation
     double recombine;      // share of sequences whose upper body or arms come from elsewhere
+    double bend, lay;      // shares bent at hips, knees and waist (squatting, sitting, ...); laid on the ground
     double perturb;        // share with joint angles shifted
     double surveillance;   // share seen by a high, far camera
     double wrong_focal;    // share whose focal length is told wrongly

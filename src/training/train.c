@@ -35,7 +35,7 @@ const gv_train_options gv_train_defaults = {
     .log_every = 25,
     .validation_batches = 6,
     .seed = 42,
-    .sample = {.recombine = 0.55, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1},
+    .sample = {.recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1},
     .bf16 = 1,
     .weight = {1, 500, 1, 500, 1000, 1000, 1, 1}};
 
@@ -266,7 +266,7 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     held.leave_out = NULL;
     held.only = o->leave_out;
     held.plain = true;
-    held.recombine = held.perturb = 0;
+    held.recombine = held.perturb = held.bend = held.lay = 0;
     gv_status s = gv_sampler_init(&t->sampler, store, rig, &train, err);
     if (!s && o->leave_out) s = gv_sampler_init(&t->held_out, store, rig, &held, err);
     if (s) return s;
