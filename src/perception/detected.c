@@ -150,7 +150,7 @@ static gv_status remember(gv_detected *d, int person, size_t t, size_t i, const 
         d->npeople = (int)room;
     }
     return gv_history_add(&d->people[person], (int)t, d->frames[t].time_sec,
-                          d->points ? (const float(*)[3])d->points[i] : NULL, box ? box : d->boxes[i], err);
+                          d->points ? (const float(*)[3])d->points[i] : NULL, NULL, box ? box : d->boxes[i], err);
 }
 
 static gv_status by_identity(gv_detected *d, gv_error *err) {
