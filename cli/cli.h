@@ -19,6 +19,7 @@ int gv_cmd_render(int argc, char **argv);
 int gv_cmd_view(int argc, char **argv);
 int gv_cmd_train(int argc, char **argv);
 int gv_cmd_dataset(int argc, char **argv);
+int gv_cmd_eval(int argc, char **argv);
 int gv_cmd_info(int argc, char **argv);
 
 // "gvhmr: MESSAGE" on stderr; returns 1.

@@ -17,6 +17,7 @@ static const gv_command commands[] = {
     {"convert", "a checkpoint to a small safetensors file", gv_cmd_convert},
     {"info", "what a file holds and what it is missing", gv_cmd_info},
     {"train", "train the motion network on motion capture", gv_cmd_train},
+    {"eval", "the field's measures: of motions, and of the network on motion capture", gv_cmd_eval},
     {"dataset", "motion capture clips into a motion store", gv_cmd_dataset},
     {0},
 };

@@ -160,8 +160,9 @@ static void hold(float *R, float *t, const float R0[9], const float t0[3], int L
     }
 }
 
-static void mixed(float *R, float *t, gv_rng *r, const float R0[9], const float t0[3], const float *joints, int L) {
-    double kind = gv_uniform01(r);
+static void mixed(float *R, float *t, gv_rng *r, const float R0[9], const float t0[3], const float *joints, int L,
+                  double first_kind) {
+    double kind = gv_uniform(r, first_kind, 1);
     if (kind < 0.40) return; // static
     if (kind < 0.65) {
         rotation_move(R, r, R0, L, 1);
@@ -226,7 +227,7 @@ void gv_camera_path(float *R, float *t, gv_rng *r, gv_camera_kind kind, const fl
         float R0[9], t0[3];
         start(R0, t0, r, joints, focal);
         hold(R, t, R0, t0, L);
-        if (kind == GV_CAMERA_MIXED && L > 1) mixed(R, t, r, R0, t0, joints, L);
+        if (kind != GV_CAMERA_STATIC && L > 1) mixed(R, t, r, R0, t0, joints, L, kind == GV_CAMERA_MOVING ? 0.4 : 0);
     }
     push(R, t, joints, L, focal);
 }

@@ -8,6 +8,7 @@ typedef enum gv_camera_kind {
     GV_CAMERA_MIXED,        // SPEC.md 14.6: static, random, tracking, pushing, pulling, orbiting
     GV_CAMERA_SURVEILLANCE, // static, looking down at people far away
     GV_CAMERA_STATIC,       // static, at 14.6's initial pose
+    GV_CAMERA_MOVING,       // GV_CAMERA_MIXED without its static part
 } gv_camera_kind;
 
 // joints [L, 22, 3] of the person in the world; the path keeps all of them in front of the camera.

@@ -15,7 +15,8 @@
 enum { COLUMNS = 64 }; // column sums: one task's width
 
 #ifndef GV_TRAIN_DOUBLE
-// oneDNN exports it beside dnnl_sgemm and uses it itself, but its header leaves it out: operands in bfloat16, result float.
+// oneDNN exports it beside dnnl_sgemm and uses it itself, but its header leaves it out: operands in bfloat16, result
+// float.
 dnnl_status_t dnnl_gemm_bf16bf16f32(char ta, char tb, dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t k, float alpha,
                                     const uint16_t *A, dnnl_dim_t lda, const uint16_t *B, dnnl_dim_t ldb, float beta,
                                     float *C, dnnl_dim_t ldc);
@@ -86,15 +87,16 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
     }
 }
 
-void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out) {
+void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T,
+                       int in, int out) {
     gv_gemm(p, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < out; c++) y[(int64_t)t * out + c] += b[c];
 }
 
-void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
-                        int T, int in, int out) {
+void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy,
+                        const gv_real *x, const gv_real *W, int T, int in, int out) {
     gv_gemm(p, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
     column_sums(db, dy, NULL, T, out);
     if (dx) gv_gemm(p, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
@@ -319,8 +321,9 @@ static uint32_t head_key(uint64_t seed, int bh) {
     return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1));
 }
 
-void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
-                          const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed) {
+void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q,
+                          const gv_real *k, const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p,
+                          uint64_t seed) {
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
 #pragma omp parallel for schedule(static)
@@ -335,9 +338,9 @@ void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, g
 }
 
 // y = Pd v; scores = scale q k^T:  dv = Pd^T dy, dP = dropout(dy v^T), dS = P (dP - sum_j dP P) scale
-void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
-                           const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
-                           int B, int L, int H, int d, gv_real p, uint64_t seed) {
+void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy,
+                           const gv_real *P, const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
+                           gv_real *scratch, int B, int L, int H, int d, gv_real p, uint64_t seed) {
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
 #pragma omp parallel for schedule(static)

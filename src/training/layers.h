@@ -27,10 +27,11 @@ void gv_gemm(const gv_products *p, char ta, char tb, int m, int n, int k, gv_rea
              const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc);
 
 // y [T, out] = x [T, in] W^T + b, W [out, in]
-void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in, int out);
+void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T,
+                       int in, int out);
 // dW += dy^T x, db += column sums of dy, dx = dy W (dx may be NULL)
-void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *W,
-                        int T, int in, int out);
+void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy,
+                        const gv_real *x, const gv_real *W, int T, int in, int out);
 
 // y = (x - mean) rstd w + b over rows of n; stats [T, 2] keeps mean and rstd
 void gv_norm_forward(gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b, int T, int n,
@@ -54,12 +55,13 @@ void gv_rope(gv_real *x, const gv_real *cosines, const gv_real *sines, int B, in
 
 // Attention of B sequences: q, k, v, y [B L, H d]; P [B, H, L, L] keeps the probabilities (after dropout: Pd,
 // which may be P itself where p is 0). Keys at or beyond length[b] are masked.
-void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
-                          const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed);
+void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q,
+                          const gv_real *k, const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p,
+                          uint64_t seed);
 // scratch [threads, L, L]
-void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
-                           const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
-                           int B, int L, int H, int d, gv_real p, uint64_t seed);
+void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy,
+                           const gv_real *P, const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
+                           gv_real *scratch, int B, int L, int H, int d, gv_real p, uint64_t seed);
 
 // out [T, n] = x + gate * y;  backward: dy = gate * dout, dgate += sum dout * y (dx is dout itself)
 void gv_gate_forward(gv_real *out, const gv_real *x, const gv_real *y, const gv_real *gate, int T, int n);

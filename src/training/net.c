@@ -393,8 +393,8 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     gv_linear_backward(s->products, s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
-    gv_attention_backward(s->products, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L, H, d, p,
-                          drop_seed(s, place));
+    gv_attention_backward(s->products, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B,
+                          L, H, d, p, drop_seed(s, place));
     gv_rope(dq, s->cosines, s->sines, B, L, H, d, -1);
     gv_rope(dk, s->cosines, s->sines, B, L, H, d, -1);
     gv_linear_backward(s->products, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);

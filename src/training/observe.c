@@ -13,9 +13,9 @@
 enum { J = 22, C = GV_COCO, MAX_SURFACE = 512 };
 #define PI 3.14159265358979
 
-// The keypoint estimator's errors, in the proportions that BlazePose (full) shows on ../shared/data/videos: what lasts the
-// whole sequence (0.1 m times this, in space), what trembles from frame to frame and what drifts (parts of the box, in the
-// picture), how often and how far a point is altogether elsewhere (SPEC.md 14.3.3's shape, a third as often).
+// The keypoint estimator's errors, in the proportions that BlazePose (full) shows on ../shared/data/videos: what lasts
+// the whole sequence (0.1 m times this, in space), what trembles from frame to frame and what drifts (parts of the box,
+// in the picture), how often and how far a point is altogether elsewhere (SPEC.md 14.3.3's shape, a third as often).
 static const float bias[C] = {0.2f,  0.15f, 0.15f, 0.15f, 0.15f, 0.25f, 0.25f, 0.2f, 0.2f,
                               0.25f, 0.25f, 0.25f, 0.25f, 0.2f,  0.2f,  0.25f, 0.25f};
 static const float tremble[C] = {1, 0.9f, 0.9f, 0.8f, 0.8f, 1, 1, 1.7f, 1.7f, 3, 3, 1.2f, 1.2f, 1.3f, 1.3f, 1.6f, 1.6f};
@@ -37,15 +37,23 @@ gv_batch *gv_batch_create(int B, int L, int surface) {
     struct {
         float **p;
         int n;
-    } parts[] = {{&b->obs, C * 3},     {&b->cliff, 3},
-                 {&b->angvel, 6},      {&b->kp2d, C * 3},
+    } parts[] = {{&b->obs, C * 3},
+                 {&b->cliff, 3},
+                 {&b->angvel, 6},
+                 {&b->kp2d, C * 3},
                  {&b->images, GV_IMAGE_FEATURE},
-                 {&b->R_w2c, 9},       {&b->joints_w, J * 3},
-                 {&b->y.x, GV_PRED_X}, {&b->y.joints, J * 3},
-                 {&b->y.coco, C * 3},  {&b->y.verts, surface * 3},
-                 {&b->y.transl_c, 3},  {&b->y.R_w, 9},
-                 {&b->y.transl_w, 3},  {&b->y.still, 6},
-                 {&b->y.box, 3},       {&b->y.K, 4}};
+                 {&b->R_w2c, 9},
+                 {&b->joints_w, J * 3},
+                 {&b->y.x, GV_PRED_X},
+                 {&b->y.joints, J * 3},
+                 {&b->y.coco, C * 3},
+                 {&b->y.verts, surface * 3},
+                 {&b->y.transl_c, 3},
+                 {&b->y.R_w, 9},
+                 {&b->y.transl_w, 3},
+                 {&b->y.still, 6},
+                 {&b->y.box, 3},
+                 {&b->y.K, 4}};
     size_t T = (size_t)B * (size_t)L, total = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) total += (size_t)parts[i].n;
     float *at = b->memory = gv_calloc2(total * T, sizeof(float));
@@ -83,7 +91,7 @@ typedef struct view { // one sequence being observed
     float R[GV_MAX_FRAMES][9], t[GV_MAX_FRAMES][3];
     float kp[GV_MAX_FRAMES][C][2];
     bool seen[GV_MAX_FRAMES][C];
-    bool turned[GV_MAX_FRAMES]; // taken for somebody facing the other way
+    bool turned[GV_MAX_FRAMES];       // taken for somebody facing the other way
     float space[GV_MAX_FRAMES][C][3]; // the estimator's guess in space, m; origin between the hips
 } view;
 
@@ -96,6 +104,7 @@ static void place_camera(view *v) {
     v->told = v->fx;
     if (gv_chance(v->r, o->wrong_focal)) v->told *= (float)exp(fmax(-0.5, fmin(0.55, 0.25 * gv_normal(v->r))));
     gv_camera_kind kind = gv_chance(v->r, o->surveillance) ? GV_CAMERA_SURVEILLANCE : GV_CAMERA_MIXED;
+    if (o->camera != GV_SAMPLE_ANY) kind = o->camera == GV_SAMPLE_MOVING ? GV_CAMERA_MOVING : GV_CAMERA_STATIC;
     double placed = gv_chance(v->r, 0.5) ? 784.46 : f; // SPEC.md 14.6 places with a 24 mm lens whatever K is
     gv_camera_path(v->R[0], v->t[0], v->r, kind, v->m->joints[0][0], v->L, (float)(placed / half));
 }
@@ -208,11 +217,11 @@ static void boxes(view *v) {
     }
 }
 
-typedef struct noise { // one sequence's
-    double tremble, drift, rho;       // parts of the box; correlation of the drift from frame to frame
-    float fixed[C][3], peaked[3];     // m
-    float lasting[C][2];              // unit variance
-    int guessed, from, to;            // a joint and those beyond it that are out of sight, yet reported as seen
+typedef struct noise {            // one sequence's
+    double tremble, drift, rho;   // parts of the box; correlation of the drift from frame to frame
+    float fixed[C][3], peaked[3]; // m
+    float lasting[C][2];          // unit variance
+    int guessed, from, to;        // a joint and those beyond it that are out of sight, yet reported as seen
 } noise;
 
 static void draw_noise(noise *n, const view *v) {
@@ -294,7 +303,7 @@ static void towards_axis(float R[9], const float hip[3], double share) {
 static const float misjudged[J] = {0,     0.16f, 0.16f, 0.06f, 0.20f, 0.20f, 0.05f, 0.20f, 0.20f, 0.05f, 0.10f,
                                    0.10f, 0.15f, 0.08f, 0.08f, 0.15f, 0.26f, 0.26f, 0.34f, 0.34f, 0.20f, 0.20f};
 
-typedef struct guess { // one sequence's habits of the estimator
+typedef struct guess {                                   // one sequence's habits of the estimator
     double share, depth, rho, tremble, error, arm, shin; // arm, shin: lengths, of the true ones
     float fixed[J][3], lasting[J][3], lean[3], sway[3], offset[C][3];
     int limb, flip_from, flip_to; // a forearm or shin whose depth is mirrored at elbow or knee
@@ -332,7 +341,8 @@ static void misjudge(gv_rig_pose *p, guess *g, gv_rng *r, bool first) {
         float aa[3], E[9], M[9], o[3];
         for (int c = 0; c < 3; c++) {
             g->lasting[j][c] = wander(r, g->lasting[j][c], g->rho, first);
-            aa[c] = (float)g->error * misjudged[j] * (c == 2 ? 0.3f : 1) * (0.7f * g->fixed[j][c] + 0.7f * g->lasting[j][c]);
+            aa[c] = (float)g->error * misjudged[j] * (c == 2 ? 0.3f : 1) *
+                    (0.7f * g->fixed[j][c] + 0.7f * g->lasting[j][c]);
         }
         gv_rot_from_aa(E, aa);
         gv_mat3_mul(M, p->R[k], p->local[j]);
@@ -375,7 +385,8 @@ static void guess_frame(view *v, guess *g, const gv_rig_pose *rest, int t) {
         gv_mat3_apply(d, M, at);
         d[2] *= (float)g->depth;
         for (int c = 0; c < 3; c++)
-            d[c] += g->offset[i][c] + (float)(g->tremble * fmin(tremble[i], 2.2) * (c == 2 ? 2.7 : 1) * gv_normal(v->r));
+            d[c] +=
+                g->offset[i][c] + (float)(g->tremble * fmin(tremble[i], 2.2) * (c == 2 ? 2.7 : 1) * gv_normal(v->r));
     }
     if (t >= g->flip_from && t < g->flip_to) {
         const int *l = limbs[g->limb];

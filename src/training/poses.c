@@ -1,5 +1,5 @@
-// poses.c - angles are rad; a turn about +X of the rest pose (facing +z, y up) bends forwards at the waist, backwards at
-// the hip, and is flexion at the knee.
+// poses.c - angles are rad; a turn about +X of the rest pose (facing +z, y up) bends forwards at the waist, backwards
+// at the hip, and is flexion at the knee.
 #include "training/poses.h"
 #include "geometry/rotation.h"
 
@@ -10,10 +10,9 @@ enum { J = 22 };
 enum { HIP_L, HIP_R, KNEE_L, KNEE_R, WAIST, TILT, SIDE, ANGLES }; // of a key pose; hips' flexion is positive here
 
 static void quat_mul(float out[4], const float p[4], const float q[4]) {
-    const float o[4] = {p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3],
-                        p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
-                        p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1],
-                        p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0]};
+    const float o[4] = {
+        p[0] * q[0] - p[1] * q[1] - p[2] * q[2] - p[3] * q[3], p[0] * q[1] + p[1] * q[0] + p[2] * q[3] - p[3] * q[2],
+        p[0] * q[2] - p[1] * q[3] + p[2] * q[0] + p[3] * q[1], p[0] * q[3] + p[1] * q[2] - p[2] * q[1] + p[3] * q[0]};
     memcpy(out, o, sizeof o);
 }
 

@@ -11,8 +11,15 @@
 enum { J = 22 };
 #define PI 3.14159265358979
 
-const gv_sample_options gv_sample_defaults = {
-    .recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .surveillance = 0.25, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1};
+const gv_sample_options gv_sample_defaults = {.recombine = 0.55,
+                                              .bend = 0.15,
+                                              .lay = 0.02,
+                                              .perturb = 0.5,
+                                              .surveillance = 0.25,
+                                              .wrong_focal = 0.4,
+                                              .noise = 1,
+                                              .points = 0.85,
+                                              .drop = 0.1};
 
 // ---- which clip ----
 
@@ -272,6 +279,19 @@ static void perturb(gv_sequence *m, gv_rng *r) {
     }
 }
 
+static void draw_shape(gv_sequence *m, gv_rng *r) {
+    for (int k = 0; k < GV_BETAS; k++) {
+        double b = gv_normal(r);
+        m->betas[k] = (float)(b < -2.5 ? -2.5 : b > 2.5 ? 2.5 : b);
+    }
+}
+
+void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r) {
+    const excerpt e = {.clip = c, .start = first, .speed = 1, .frames = frames};
+    read_excerpt(m, s, &e);
+    draw_shape(m, r);
+}
+
 void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
     excerpt e = draw_excerpt(s, r, L);
     read_excerpt(m, s->store, &e);
@@ -279,10 +299,7 @@ void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
     if (gv_chance(r, s->options.bend)) gv_sequence_bend(m, s->rig, r);
     if (gv_chance(r, s->options.lay)) gv_sequence_lay(m, s->rig, r);
     if (gv_chance(r, s->options.perturb)) perturb(m, r);
-    for (int k = 0; k < GV_BETAS; k++) {
-        double b = gv_normal(r);
-        m->betas[k] = (float)(b < -2.5 ? -2.5 : b > 2.5 ? 2.5 : b);
-    }
+    draw_shape(m, r);
 }
 
 // ---- our body in it ----

@@ -17,11 +17,12 @@ typedef struct gv_sample_options {
     double recombine;      // share of sequences whose upper body or arms come from elsewhere
     double bend, lay;      // shares bent at hips, knees and waist (squatting, sitting, ...); laid on the ground
     double perturb;        // share with joint angles shifted
-    double surveillance;   // share seen by a high, far camera
-    double wrong_focal;    // share whose focal length is told wrongly
-    double noise;          // scale of all keypoint noise, 1 = default
-    double points;         // share whose keypoint network also guesses the points in space
-    double drop;           // condition dropping probability per frame
+    enum { GV_SAMPLE_ANY, GV_SAMPLE_STATIC, GV_SAMPLE_MOVING } camera;
+    double surveillance; // share seen by a high, far camera
+    double wrong_focal;  // share whose focal length is told wrongly
+    double noise;        // scale of all keypoint noise, 1 = default
+    double points;       // share whose keypoint network also guesses the points in space
+    double drop;         // condition dropping probability per frame
 } gv_sample_options;
 extern const gv_sample_options gv_sample_defaults;
 
@@ -56,7 +57,7 @@ void gv_batch_destroy(gv_batch *b);                   // accepts NULL
 void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
 
 // ---- inside: one sequence ----
-enum { GV_MAX_FRAMES = 240 };
+enum { GV_MAX_FRAMES = 320 };
 typedef struct gv_sequence { // a motion in the world at 30 fps
     int frames;
     float q[GV_MAX_FRAMES][22][4];
@@ -66,6 +67,8 @@ typedef struct gv_sequence { // a motion in the world at 30 fps
     float betas[GV_BETAS];
     float R_w[GV_MAX_FRAMES][9], transl[GV_MAX_FRAMES][3], joints[GV_MAX_FRAMES][22][3]; // set by place
 } gv_sequence;
+// Frames first .. first + frames - 1 of a clip as they are (at most GV_MAX_FRAMES); the shape is drawn.
+void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r);
 void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames
 void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r);         // our body, feet held, random heading
 // Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3).
