@@ -2,7 +2,8 @@
 // that moves a COCO keypoint, and the body's place in the camera as a ray (x / z, y / z) and log z. Damped
 // Gauss-Newton on
 //     sum_k conf_k rho(|u_k - seen_k| / sigma)^2 + sum_j |d_j|^2 / s_j^2 + (log z - log z_predicted)^2 / s_z^2,
-// rho after Huber, derivatives by differences. The turns are then smoothed in time and limited.
+// rho after Huber, derivatives by differences. The prediction is smoothed in time before, the turns after; the turns
+// are limited.
 #include "pipeline/refine.h"
 #include "base/memory.h"
 #include "geometry/linalg.h"
@@ -16,13 +17,14 @@
 #include <string.h>
 
 enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 3 };
-static const double pixel_sigma = 0.015; // of the box side: what a keypoint is trusted to
-static const double huber = 2.5;         // sigmas, from where on a point counts less
-static const double depth_sigma = 0.25;  // of the depth: how far the network's is trusted
-static const double largest_turn = 0.8;  // rad
+static const double pixel_sigma = 0.02; // of the box side: what a keypoint is trusted to
+static const double huber = 2.5;        // sigmas, from where on a point counts less
+static const double depth_sigma = 0.25; // of the depth: how far the network's is trusted
+static const double largest_turn = 0.8; // rad
 static const float largest_beta =
     2.5f; // standard deviations: one person in eighty is beyond; a guess beyond is an error
-static const double pose_smoothing = 1.5, ray_smoothing = 1, depth_smoothing = 5; // frames at 30 fps
+static const double prediction_smoothing = 1.5, velocity_smoothing = 2, pose_smoothing = 2, ray_smoothing = 1,
+                    depth_smoothing = 5; // frames at 30 fps
 
 // Joints that may turn and how far the prediction is trusted, rad. Ankles, feet and wrists move no keypoint.
 static const struct {
@@ -218,6 +220,22 @@ static void encode_ray(float *cam, const double ray[3], const float *box, const 
     cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
 }
 
+// The network's answer trembles with the keypoints: rotations (all but the shape) and velocities smoothed in time. In
+// the 6D form that is a mean of rotations' rows, made orthonormal again where it is read.
+static gv_status smooth_prediction(float *pred_x, int frames, double *scratch, gv_error *err) {
+    size_t count = (size_t)frames * GV_PRED_X;
+    double *x = gv_calloc2(count, sizeof *x);
+    if (!x) return gv_fail(err, GV_ERR_MEMORY, "no memory to smooth %d frames", frames);
+    for (size_t i = 0; i < count; i++) x[i] = pred_x[i];
+    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_POSE, GV_X_BETAS - GV_X_POSE, prediction_smoothing, scratch);
+    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_ORIENT_C, GV_X_VELOCITY - GV_X_ORIENT_C, prediction_smoothing,
+                       scratch);
+    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_VELOCITY, GV_PRED_X - GV_X_VELOCITY, velocity_smoothing, scratch);
+    for (size_t i = 0; i < count; i++) pred_x[i] = (float)x[i];
+    free(x);
+    return GV_OK;
+}
+
 gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
                                gv_error *err) {
     if (!body->coco17) return GV_OK;
@@ -232,6 +250,7 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to refine %d frames", o->frames);
         goto done;
     }
+    if ((status = smooth_prediction(pred_x, o->frames, scratch, err))) goto done;
 #pragma omp parallel for schedule(dynamic, 8)
     for (int t = 0; t < o->frames; t++) {
         const float *K = o->K + 9 * (size_t)t, *box = o->bbx_xys + 3 * (size_t)t;

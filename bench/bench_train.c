@@ -1,0 +1,64 @@
+// bench_train - the network forwards and backwards as in training: sequences of 120 frames per second.
+//
+//     bench_train [width layers heads batch runs bf16]     (512 12 8 8 3 0: the released network's size)
+//
+// Random weights and inputs, image features included, dropout 0.1, gradients of all parameters. Losses, data and
+// optimiser are left out. Prints the median and the fastest of the runs; peer_train.py compares it with PyTorch.
+#include "base/memory.h"
+#include "base/progress.h"
+#include "training/net.h"
+#include "training/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { L = 120, MOST_RUNS = 100 };
+
+static float *noise(uint64_t seed, size_t n) {
+    float *x = gv_calloc2(n, sizeof *x);
+    gv_rng r = gv_rng_make(seed, 0, 0);
+    for (size_t i = 0; x && i < n; i++) x[i] = (float)gv_normal(&r);
+    return x;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv) {
+    int number[6] = {512, 12, 8, 8, 3, 0};
+    for (int i = 1; i < argc && i <= 6; i++) number[i - 1] = atoi(argv[i]);
+    int B = number[3], runs = number[4] < MOST_RUNS ? number[4] : MOST_RUNS;
+    gv_net_config c = {number[0], number[1], number[2], 1, 0.1f, number[5]};
+    size_t T = (size_t)B * L;
+    gv_net *n = gv_net_create(&c, B, L);
+    float *in[4] = {noise(1, T * 51), noise(2, T * 3), noise(3, T * 6), noise(4, T * GV_IMAGE_FEATURE)},
+          *out[3] = {noise(5, T * GV_PRED_X), noise(6, T * 3), noise(7, T * 6)}, *d[3];
+    const size_t size[3] = {T * GV_PRED_X, T * 3, T * 6};
+    int *length = gv_calloc2((size_t)B, sizeof *length), ok = n && length;
+    for (int i = 0; i < 4; i++) ok = ok && in[i];
+    for (int i = 0; i < 3; i++) ok = (d[i] = gv_calloc2(size[i], sizeof(float))) && ok && out[i];
+    if (!ok) return fputs("bench_train: no memory\n", stderr), 1;
+    for (int b = 0; b < B; b++) length[b] = L;
+    gv_net_initialise(n, 42, 0.5f);
+    double seconds[MOST_RUNS];
+    for (int r = -1; r < runs; r++) { // the first warms up
+        gv_net_input input = {in[0], in[1], in[2], in[3], length};
+        for (int i = 0; i < 3; i++) memcpy(d[i], out[i], size[i] * sizeof(float)); // consumed
+        double start = gv_now();
+        gv_net_forward(n, &input, 1, 7);
+        memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
+        gv_net_backward(n, d[0], d[1], d[2]);
+        if (r >= 0) seconds[r] = gv_now() - start;
+    }
+    qsort(seconds, (size_t)runs, sizeof *seconds, ascending);
+    printf("{\"width\": %d, \"layers\": %d, \"parameters\": %lld, \"bf16\": %d, \"median\": %.3f, \"best\": %.3f}\n",
+           c.width, c.layers, (long long)n->parameters, c.bf16, B / seconds[runs / 2], B / seconds[0]);
+    gv_net_destroy(n);
+    for (int i = 0; i < 4; i++) free(in[i]);
+    for (int i = 0; i < 3; i++) free(out[i]), free(d[i]);
+    free(length);
+    return 0;
+}
