@@ -413,7 +413,7 @@ static void faster_video_is_interpolated_between_looks(void **state) {
     for (int i = 0; i < 3; i++) {
         float kp[17][3], x = (float)(10 * seen[i]), box[4] = {x + 100, 100, x + 150, 300};
         for (int j = 0; j < 17; j++) kp[j][0] = x + (float)j, kp[j][1] = 200, kp[j][2] = i == 1 ? 0.5f : 0.9f;
-        assert_int_equal(gv_history_add(&h, seen[i], seen[i] / 30.0, (const float(*)[3])kp, box, &err), GV_OK);
+        assert_int_equal(gv_history_add(&h, seen[i], seen[i] / 30.0, (const float(*)[3])kp, NULL, box, &err), GV_OK);
     }
     assert_int_equal(gv_history_finish(&h, 640, 480, &p, &err), GV_OK);
     gv_history_free(&h);
