@@ -4,7 +4,10 @@
 #include "formats/motion_file.h"
 #include "geometry/rotation.h"
 #include "network/network.h"
+#include "network/statistics.h"
 #include "pipeline/benchmark.h"
+#include "pipeline/gravity.h"
+#include "pipeline/refine.h"
 #include "test.h"
 #include "training/poses.h"
 #include "training/random.h"
@@ -260,9 +263,51 @@ static void test_poses(void **state) {
     take_down(&s);
 }
 
+// Smoothing keeps what is constant and the shape, and takes most of a tremble away; gravity becomes one direction.
+static void test_steady(void **state) {
+    (void)state;
+    float *x = random_points(5, L * GV_PRED_X), *y = malloc(sizeof(float) * L * GV_PRED_X);
+    for (int t = 0; t < L; t++) x[t * GV_PRED_X] = 0.25f;
+    memcpy(y, x, sizeof(float) * L * GV_PRED_X);
+    assert_int_equal(gv_smooth_prediction(y, L, &err), GV_OK);
+    double before = 0, after = 0;
+    for (int t = 0; t < L; t++) {
+        assert_true(fabsf(y[t * GV_PRED_X] - 0.25f) < 1e-6f);
+        assert_memory_equal(y + t * GV_PRED_X + 126, x + t * GV_PRED_X + 126, sizeof(float[10]));
+        for (int i = 136; i < GV_PRED_X; i++) {
+            before += x[t * GV_PRED_X + i] * x[t * GV_PRED_X + i];
+            after += y[t * GV_PRED_X + i] * y[t * GV_PRED_X + i];
+        }
+    }
+    assert_true(after < before / 4);
+    gv_observations o;
+    assert_int_equal(gv_observations_alloc(&o, L, &err), GV_OK);
+    for (int t = 0; t < L; t++)
+        for (int k = 0; k < 17; k++) o.kp2d[51 * t + 3 * k + 2] = 1;
+    assert_int_equal(gv_steady_gravity(y, &o, &err), GV_OK);
+    float first[3];
+    for (int t = 0; t < L; t++) { // the camera stands still: C V^T e_y is the same in all frames
+        float C[9], V[9], M[9], d6[2][6];
+        for (int i = 0; i < 12; i++)
+            d6[i / 6][i % 6] = y[t * GV_PRED_X + 136 + i] * gv_pred_x_std[136 + i] + gv_pred_x_mean[136 + i];
+        gv_rot_from_6d(C, d6[0]);
+        gv_rot_from_6d(V, d6[1]);
+        gv_mat3_mul_nt(M, C, V);
+        for (int c = 0; c < 3; c++) {
+            if (t == 0) first[c] = M[3 * c + 1];
+            assert_true(fabsf(M[3 * c + 1] - first[c]) < 1e-4f);
+        }
+        assert_true(fabsf(M[0] * first[0] + M[3] * first[1] + M[6] * first[2]) < 1e-4f);
+        assert_true(fabsf(M[6]) < 1e-4f); // x of the gravity-view frame is level in the picture: no z in the camera
+    }
+    gv_observations_free(&o);
+    free(x);
+    free(y);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_totals), cmocka_unit_test(test_gravity),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_totals),  cmocka_unit_test(test_gravity),
                                        cmocka_unit_test(test_command), cmocka_unit_test(test_benchmark),
-                                       cmocka_unit_test(test_poses)};
+                                       cmocka_unit_test(test_poses),   cmocka_unit_test(test_steady)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,7 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
     double start = gv_now();
     gv_status status = gv_network_run(net, &in, &s->net, err);
     if (!status) status = check_finite(s, err);
+    if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
     if (!status && opt->refine) status = gv_steady_gravity(s->net.pred_x, o, err);
     double middle = gv_now();

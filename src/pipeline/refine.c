@@ -2,8 +2,7 @@
 // that moves a COCO keypoint, and the body's place in the camera as a ray (x / z, y / z) and log z. Damped
 // Gauss-Newton on
 //     sum_k conf_k rho(|u_k - seen_k| / sigma)^2 + sum_j |d_j|^2 / s_j^2 + (log z - log z_predicted)^2 / s_z^2,
-// rho after Huber, derivatives by differences. The prediction is smoothed in time before, the turns after; the turns
-// are limited.
+// rho after Huber, derivatives by differences. The turns are then smoothed in time and limited.
 #include "pipeline/refine.h"
 #include "base/memory.h"
 #include "geometry/linalg.h"
@@ -220,11 +219,9 @@ static void encode_ray(float *cam, const double ray[3], const float *box, const 
     cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
 }
 
-// The network's answer trembles with the keypoints: rotations (all but the shape) and velocities smoothed in time. In
-// the 6D form that is a mean of rotations' rows, made orthonormal again where it is read.
-static gv_status smooth_prediction(float *pred_x, int frames, double *scratch, gv_error *err) {
+gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err) {
     size_t count = (size_t)frames * GV_PRED_X;
-    double *x = gv_calloc2(count, sizeof *x);
+    double *x = gv_calloc2(count + (size_t)frames, sizeof *x), *scratch = x + count;
     if (!x) return gv_fail(err, GV_ERR_MEMORY, "no memory to smooth %d frames", frames);
     for (size_t i = 0; i < count; i++) x[i] = pred_x[i];
     gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_POSE, GV_X_BETAS - GV_X_POSE, prediction_smoothing, scratch);
@@ -250,7 +247,6 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to refine %d frames", o->frames);
         goto done;
     }
-    if ((status = smooth_prediction(pred_x, o->frames, scratch, err))) goto done;
 #pragma omp parallel for schedule(dynamic, 8)
     for (int t = 0; t < o->frames; t++) {
         const float *K = o->K + 9 * (size_t)t, *box = o->bbx_xys + 3 * (size_t)t;

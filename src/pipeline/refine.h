@@ -8,6 +8,11 @@
 #include "body/body.h"
 #include "formats/observations.h"
 
+// The network's answer trembles with the keypoints: rotations and velocities of pred_x [L, 151] smoothed in time
+// (Gaussian, 1.5 and 2 frames; the shape stays), in place. In the 6D form that is a mean of rotations' rows, made
+// orthonormal again where it is read.
+gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err);
+
 // In place: pred_x [L, 151] and pred_cam [L, 3] as the network gives them. o: at 30 fps. Frames in which too little
 // was seen follow their neighbours. Nothing is changed where the body has no keypoint regressor.
 gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
