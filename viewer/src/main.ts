@@ -3,7 +3,7 @@ import { Clock } from './clock';
 import { load, type Data } from './data';
 import { GroundMap } from './map';
 import { Panel } from './panel';
-import { paint } from './plot';
+import { forgetColours, paint } from './plot';
 import { Stage, type View } from './stage';
 import { Timeline } from './timeline';
 
@@ -28,7 +28,7 @@ class App {
     else this.root.classList.add('silent');
     this.clock = new Clock(data.times, data.video ? this.video : null);
     const seek = (f: number) => this.clock.seek(f);
-    this.timeline = new Timeline(byId<HTMLCanvasElement>('timeline'), data, this.colours, seek);
+    this.timeline = new Timeline(byId<HTMLCanvasElement>('timeline'), byId('playhead'), data, this.colours, seek);
     this.map = new GroundMap(byId<HTMLCanvasElement>('map'), data, this.colours);
     this.panel = new Panel(byId('panel'), data, seek, () => this.stage.picture());
     this.clock.onChange((f) => this.show(f));
@@ -76,6 +76,7 @@ class App {
       visible: () => this.stage.figures.map((f) => f.visible),
       projected: (person: number) => this.stage.projected(person),
       onCanvas: (xy: number[]) => this.stage.onCanvas(xy), // px of the video to px of the canvas
+      paint: () => this.stage.paint(true), // at once: the canvas can be read until the next picture
       eye: () => this.stage.camera.position.toArray(),
       showOnly: (f: number) => this.show(f), // without the video, for measuring
     };
@@ -87,6 +88,8 @@ class App {
     document.title = `${name} · gvhmr`;
     byId('name').textContent = name;
     const fps = scene.video?.fps ?? people[0].fps;
+    byId('end').textContent = this.clock.duration.toFixed(2);
+    byId('last').textContent = String(frames - 1);
     byId('facts').textContent = `${people.length === 1 ? '1 person' : `${people.length} people`} · ${frames} frames · ${Number(fps.toFixed(2))} fps`;
   }
 
@@ -211,8 +214,10 @@ class App {
     const html = document.documentElement;
     const dark = html.dataset.chosen ? html.dataset.chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
     html.dataset.theme = dark ? 'dark' : 'light';
+    forgetColours();
     this.stage.setTheme({ sky: paint('sky'), ground: paint('floor'), line: paint('grid'), dark });
     this.timeline.redraw();
+    this.map.redraw();
     this.drawMap();
   }
 
@@ -229,6 +234,7 @@ class App {
       press(chip.querySelector('.eye'), this.stage.figures[k].visible);
       press(chip.querySelector('.choose'), k === this.focus);
     });
+    this.map.redraw();
     this.drawMap();
   }
 
@@ -243,6 +249,7 @@ class App {
     const { width, height } = this.data, scale = Math.min(w / width, h / height);
     this.stage.rect = { x: (w - width * scale) / 2, y: (h - height * scale) / 2, width: width * scale, height: height * scale };
     this.stage.resize(w, h);
+    this.map.redraw();
     this.drawMap();
   }
 
@@ -251,8 +258,8 @@ class App {
     this.timeline.show(frame);
     this.drawMap();
     this.root.classList.toggle('playing', this.clock.playing);
-    const t = this.data.times, end = t[t.length - 1] - t[0];
-    byId('time').innerHTML = `<b>${(t[frame] - t[0]).toFixed(2)}</b> / ${end.toFixed(2)} s   frame <b>${frame}</b> / ${this.data.frames - 1}`;
+    byId('now').textContent = (this.data.times[frame] - this.data.times[0]).toFixed(2);
+    byId('frame').textContent = String(frame);
   }
 }
 

@@ -1,12 +1,15 @@
 // The ground from above: everybody's way, where they are and look to, and the filming camera. 1 m squares.
 import type { Data } from './data';
-import { matrixOf } from './motion';
+import { matrixOf, type Motion } from './motion';
 import { font, paint, prepare } from './plot';
 
 export class GroundMap {
   private scale = 1; // px per m
   private cx = 0; // m, middle
   private cz = 0;
+  private width = 0; // CSS px
+  private height = 0;
+  private readonly backdrop = document.createElement('canvas');
   private readonly R = new Float64Array(9);
 
   constructor(
@@ -27,27 +30,46 @@ export class GroundMap {
     this.scale = Math.min(width / (x1 - x0 + 2), height / (z1 - z0 + 2), 60);
   }
 
-  draw(frame: number, visible: boolean[], focus: number): void {
+  private readonly X = (x: number) => this.width / 2 + (x - this.cx) * this.scale;
+  private readonly Z = (z: number) => this.height / 2 + (z - this.cz) * this.scale; // as from the sky: x right, z down
+
+  // After a change of size, colours or people: all that does not move.
+  redraw(): void {
     const { g, width, height } = prepare(this.canvas);
+    this.width = width;
+    this.height = height;
     if (!width) return;
     this.fit(width, height);
-    // seen from above with the first camera's view upwards would turn the world: x right, z down, as from the sky
-    const X = (x: number) => width / 2 + (x - this.cx) * this.scale, Z = (z: number) => height / 2 + (z - this.cz) * this.scale;
-    this.grid(g, width, height, X, Z);
+    this.grid(g, width, height, this.X, this.Z);
+    this.backdrop.width = this.canvas.width;
+    this.backdrop.height = this.canvas.height;
+    this.backdrop.getContext('2d')!.drawImage(this.canvas, 0, 0);
+  }
+
+  private way(g: CanvasRenderingContext2D, m: Motion, end: number): void {
+    const step = Math.max(1, Math.floor(m.frames / 150));
+    g.beginPath();
+    for (let t = 0; t < end; t += step) g.lineTo(this.X(m.joints[66 * t]), this.Z(m.joints[66 * t + 2]));
+    if (end >= 0) g.lineTo(this.X(m.joints[66 * end]), this.Z(m.joints[66 * end + 2]));
+    g.stroke();
+  }
+
+  draw(frame: number, visible: boolean[], focus: number): void {
+    if (!this.width) return;
+    const g = this.canvas.getContext('2d')!, { X, Z } = this;
+    g.clearRect(0, 0, this.width, this.height);
+    g.drawImage(this.backdrop, 0, 0, this.width, this.height);
     this.data.people.forEach((m, k) => {
       if (!visible[k]) return;
       const row = m.rowOf[frame];
       g.strokeStyle = g.fillStyle = this.colours[k];
       g.lineWidth = k === focus ? 2 : 1.4;
       g.lineJoin = g.lineCap = 'round';
-      for (const [end, alpha] of [[m.frames - 1, 0.25], [row, 1]]) {
-        g.globalAlpha = alpha;
-        g.beginPath();
-        for (let t = 0; t <= end; t++) g.lineTo(X(m.joints[66 * t]), Z(m.joints[66 * t + 2]));
-        g.stroke();
-      }
+      g.globalAlpha = 0.25;
+      this.way(g, m, m.frames - 1);
       g.globalAlpha = 1;
       if (row < 0) return;
+      this.way(g, m, row);
       matrixOf(this.R, m.orient, 3 * row); // the body looks along its z
       const x = X(m.joints[66 * row]), z = Z(m.joints[66 * row + 2]), d = Math.hypot(this.R[2], this.R[8]) || 1;
       g.beginPath();
@@ -58,7 +80,7 @@ export class GroundMap {
       g.lineTo(x + (11 * this.R[2]) / d, z + (11 * this.R[8]) / d);
       g.stroke();
     });
-    this.camera(g, frame, X, Z, width, height);
+    this.camera(g, frame, X, Z, this.width, this.height);
   }
 
   private grid(g: CanvasRenderingContext2D, width: number, height: number, X: (x: number) => number, Z: (z: number) => number): void {

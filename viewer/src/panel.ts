@@ -10,6 +10,7 @@ function element<K extends keyof HTMLElementTagNameMap>(tag: K, className = '', 
   return e;
 }
 
+const most = 8; // stretches shown for each kind of doubt
 const percent = (x: number) => `${Math.round(100 * x)} %`;
 
 function figures(q: Quality): [string, string, string][] {
@@ -53,20 +54,21 @@ export class Panel {
     this.exports(m);
   }
 
+  // One entry for each kind of doubt: what it means, and buttons to its frames.
   private doubts(q: Quality): void {
     if (!q.distrust.length) return;
     this.root.append(element('h3', '', 'Look closely at'));
-    const list = element('ul', 'doubts');
-    for (const s of q.distrust.slice(0, 12)) {
-      const item = element('li'), button = element('button');
-      const range = s.first_frame === s.last_frame ? `${s.first_frame}` : `${s.first_frame}–${s.last_frame}`;
-      button.append(element('b', '', `Frames ${range}`), element('span', '', s.words));
-      button.addEventListener('click', () => this.onSeek(s.first_frame));
-      item.append(button);
-      list.append(item);
+    for (const reason of new Set(q.distrust.map((s) => s.reason))) {
+      const all = q.distrust.filter((s) => s.reason === reason), box = element('div', 'doubts');
+      for (const s of all.slice(0, most)) {
+        const button = element('button', '', s.first_frame === s.last_frame ? `${s.first_frame}` : `${s.first_frame}–${s.last_frame}`);
+        button.title = `To frame ${s.first_frame}`;
+        button.addEventListener('click', () => this.onSeek(s.first_frame));
+        box.append(button);
+      }
+      if (all.length > most) box.append(element('span', '', `and ${all.length - most} more`));
+      this.root.append(box, element('p', 'note', all[0].words));
     }
-    this.root.append(list);
-    if (q.distrust.length > 12) this.root.append(element('p', 'note', `and ${q.distrust.length - 12} more`));
   }
 
   private exports(m: Motion): void {

@@ -14,5 +14,15 @@ export function prepare(canvas: HTMLCanvasElement): { g: CanvasRenderingContext2
   return { g, width, height };
 }
 
-export const paint = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// The page's colours by name, remembered until the theme changes: asking for them makes the browser lay out the page.
+const colours = new Map<string, string>();
+export function paint(name: string): string {
+  let colour = colours.get(name);
+  if (!colour) {
+    colour = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    colours.set(name, colour);
+  }
+  return colour;
+}
+export const forgetColours = () => colours.clear();
 export const font = (px: number) => `${px}px system-ui, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif`;

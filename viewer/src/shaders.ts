@@ -6,8 +6,8 @@ import { Color, CustomBlending, DoubleSide, MaxEquation, OneFactor, ShaderMateri
 
 export const light = {
   sun: { value: new Vector3(-0.3, 0.85, 0.4).normalize() }, // towards it
-  sunColour: { value: new Color(1.5, 1.45, 1.36) },
-  above: { value: new Color(0.62, 0.66, 0.74) },
+  sunColour: { value: new Color(1.3, 1.25, 1.17) },
+  above: { value: new Color(0.5, 0.54, 0.62) },
   below: { value: new Color(0.32, 0.3, 0.28) },
 };
 
@@ -35,7 +35,7 @@ export function bodyMaterial(colour: Color): ShaderMaterial {
         vec3 sky = mix(below, above, 0.5 + 0.5 * N.y) * mix(0.7, 1.0, smoothstep(-0.05, 0.7, p.y));
         float edge = 1.0 - max(dot(N, V), 0.0);
         vec3 c = colour * (sky + key * sunColour);
-        c += above * (0.22 * edge * edge * edge + 0.08 * pow(max(dot(N, normalize(sun + V)), 0.0), 22.0));
+        c += above * (0.18 * edge * edge * edge + 0.08 * pow(max(dot(N, normalize(sun + V)), 0.0), 22.0));
         gl_FragColor = vec4(pow(c / (0.82 + 0.3 * c), vec3(0.4545)), 1.0);
       }`,
   });
@@ -93,7 +93,7 @@ export function floorMaterial(ground: GroundUniforms, lines: boolean): ShaderMat
   return new ShaderMaterial({
     uniforms: { ...ground },
     transparent: lines,
-    depthWrite: !lines,
+    depthWrite: false, // it is drawn first and lies below all: lines and shadows on it do not fight with it
     vertexShader: `
       uniform vec2 centre, fade;
       uniform vec3 floorColour, lineColour, sky;

@@ -77,8 +77,8 @@ export class Stage {
     const name = about ? String(probe!.getParameter(about.UNMASKED_RENDERER_WEBGL)) : '';
     this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(name);
     probe?.getExtension('WEBGL_lose_context')?.loseContext();
-    const side = this.software ? 128 : 512; // px
-    this.targets = [2 * side, side, side].map((n) => new WebGLRenderTarget(n, n, { depthBuffer: false, magFilter: LinearFilter }));
+    const sides = this.software ? [128, 128, 128] : [1024, 512, 512]; // px
+    this.targets = sides.map((n) => new WebGLRenderTarget(n, n, { depthBuffer: false, magFilter: LinearFilter }));
     this.renderer = new WebGLRenderer({ canvas, alpha: true, antialias: !this.software });
     this.renderer.autoClear = true;
     this.ratio = Math.min(devicePixelRatio, 2);
@@ -125,7 +125,6 @@ export class Stage {
     const lines = new LineSegments(g, floorMaterial(this.look, true));
     const shadow = new Mesh(new PlaneGeometry(2, 2), shadowMaterial(this.look));
     lines.frustumCulled = shadow.frustumCulled = false;
-    lines.position.y = 0.001;
     [floor, lines, shadow].forEach((part, i) => (part.renderOrder = i - 3)); // below the ways and marks
     this.ground.add(floor, lines, shadow);
   }
@@ -180,9 +179,9 @@ export class Stage {
     this.look.floorColour.value = seen(theme.ground);
     this.look.lineColour.value = seen(theme.line);
     this.look.shade.value.set(0.08, 0.1, 0.14, theme.dark ? 0.5 : 0.26);
-    light.sunColour.value.setRGB(1.5, 1.45, 1.36).multiplyScalar(theme.dark ? 0.86 : 1);
-    light.above.value.setRGB(0.62, 0.66, 0.74).multiplyScalar(theme.dark ? 0.72 : 1);
-    light.below.value.setRGB(0.32, 0.3, 0.28).multiplyScalar(theme.dark ? 0.5 : 1);
+    light.sunColour.value.setRGB(1.3, 1.25, 1.17).multiplyScalar(theme.dark ? 0.86 : 1);
+    light.above.value.setRGB(0.5, 0.54, 0.62).multiplyScalar(theme.dark ? 0.72 : 1);
+    light.below.value.setRGB(0.27, 0.25, 0.23).multiplyScalar(theme.dark ? 0.5 : 1);
     this.dirty = true;
   }
 
@@ -286,13 +285,16 @@ export class Stage {
     this.look.square.value.set(snap((x0 + x1) / 2), snap((z0 + z1) / 2), half, 0);
   }
 
-  private drawShadows(): void {
+  // In software and while things move the few pixels of the picture are soft enough without the blur.
+  private drawShadows(fine: boolean): void {
     const r = this.renderer, [raw, across, down] = this.targets, step = this.blur.uniforms.step.value;
     const side = across.width, soft = Math.max(1, (0.018 * side) / (2 * this.look.square.value.z)); // 5 cm, at least a pixel
     r.setClearColor(0x000000, 0);
     r.setRenderTarget(raw);
     r.render(this.flat, this.still);
-    for (const [to, from, x, y] of [[across, raw, soft, 0], [down, across, 0, soft]] as const) {
+    const blurred = fine || !this.software;
+    this.look.shadow.value = (blurred ? down : raw).texture;
+    for (const [to, from, x, y] of blurred ? ([[across, raw, soft, 0], [down, across, 0, soft]] as const) : []) {
       this.blur.uniforms.map.value = from.texture;
       step.set(x / side, y / side);
       r.setRenderTarget(to);
@@ -334,11 +336,11 @@ export class Stage {
   }
 
   // fine: a picture that stays; while things move, software rendering gets fewer triangles.
-  private paint(fine: boolean): void {
+  paint(fine: boolean): void {
     const inCamera = this.view === 'camera' && !!this.data.camera;
     this.dirty = false;
     if (inCamera) this.filmCamera();
-    else if (this.shadowsDue) this.drawShadows();
+    else if (this.shadowsDue || fine) this.drawShadows(fine);
     const coarse = this.software && !fine;
     this.figures.forEach((f) => f.setCoarse(coarse));
     this.renderer.setClearColor(this.sky, inCamera ? 0 : 1);
@@ -352,8 +354,8 @@ export class Stage {
     this.slow = this.slow ? 0.85 * this.slow + 0.15 * ms : ms;
     if (++this.since < 8) return;
     const most = Math.min(devicePixelRatio, 2), least = 0.5 * Math.min(1, most);
-    if (this.slow > 28) this.setRatio(Math.max(least, 0.8 * this.ratio));
-    else if (this.slow < 17.5 && this.ratio < most) this.setRatio(Math.min(most, 1.12 * this.ratio));
+    if (this.slow > 30) this.setRatio(Math.max(least, 0.8 * this.ratio));
+    else if (this.slow < 21 && this.ratio < most) this.setRatio(Math.min(most, 1.12 * this.ratio));
     else if (this.ratio > most) this.setRatio(most);
   }
 

@@ -1,17 +1,20 @@
-// Speed, confidence, contacts and doubts of the chosen person over time, presence of everybody, and the playhead.
+// Speed, confidence, contacts and doubts of the chosen person over time, presence of everybody, and the playhead. The
+// canvas is drawn when something but the time changes; the playhead is an element of its own.
 import type { Data } from './data';
 import { touches, type Motion } from './motion';
 import { font, paint, prepare } from './plot';
 
 export class Timeline {
-  private backdrop = document.createElement('canvas'); // all but the playhead
+  private backdrop = document.createElement('canvas'); // all but the label
   private motion: Motion;
   private colours: string[];
   private frame = 0;
   private hover = -1;
+  private width = 0; // CSS px, of the canvas as it was drawn last
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
+    private readonly playhead: HTMLElement,
     private readonly data: Data,
     colours: string[],
     private readonly onSeek: (frame: number) => void,
@@ -28,26 +31,26 @@ export class Timeline {
     canvas.addEventListener('pointermove', (e) => {
       this.hover = e.pointerType === 'mouse' ? at(e) : -1;
       if (held) this.onSeek(at(e));
-      this.draw();
+      this.label();
     });
     for (const end of ['pointerup', 'pointercancel'] as const) canvas.addEventListener(end, () => (held = false));
     canvas.addEventListener('pointerleave', () => {
       this.hover = -1;
-      this.draw();
+      this.label();
     });
   }
 
   private get left(): number {
-    return this.canvas.clientWidth < 560 ? 8 : 84;
+    return this.width < 560 ? 8 : 84;
   }
 
   private x(frame: number): number {
-    const right = this.canvas.clientWidth - 10;
+    const right = this.width - 10;
     return this.left + ((right - this.left) * (frame + 0.5)) / this.data.frames;
   }
 
   private frameAt(x: number): number {
-    const right = this.canvas.clientWidth - 10;
+    const right = this.width - 10;
     const f = Math.floor(((x - this.left) / (right - this.left)) * this.data.frames);
     return Math.max(0, Math.min(f, this.data.frames - 1));
   }
@@ -61,25 +64,28 @@ export class Timeline {
   redraw(): void {
     const { g, width, height } = prepare(this.canvas);
     if (!width) return;
-    const small = height < 80, top = this.presence(g) + 4, feet = small ? 6 : 8;
-    const bottom = height - 3, feetTop = bottom - 2 * feet - 3, sureTop = feetTop - (small ? 8 : 14);
+    this.width = width;
+    const small = height < 100, top = this.presence(g) + 4, feet = small ? 6 : 8, gap = small ? 3 : 7;
+    const bottom = height - 3, feetTop = bottom - 2 * feet - gap - 2, sureTop = feetTop - (small ? 10 : 22);
     this.doubts(g, top, bottom);
     this.speed(g, top, sureTop - 5);
-    this.confidence(g, sureTop, feetTop - 4);
-    for (let foot = 0; foot < 2; foot++) this.contacts(g, foot, feetTop + foot * (feet + 3), feet);
+    this.confidence(g, sureTop, feetTop - 5);
+    for (let foot = 0; foot < 2; foot++) this.contacts(g, foot, feetTop + foot * (feet + gap), feet);
     if (this.left > 20) {
       g.fillStyle = paint('soft');
       g.font = font(11.5);
       g.textBaseline = 'middle';
       g.fillText('Speed', 0, (top + sureTop - 5) / 2);
-      g.fillText('Confidence', 0, (sureTop + feetTop - 4) / 2);
+      g.fillText('Confidence', 0, (sureTop + feetTop - 5) / 2);
       g.fillText('Left foot', 0, feetTop + feet / 2);
-      g.fillText('Right foot', 0, feetTop + 1.5 * feet + 3.5);
+      g.fillText('Right foot', 0, feetTop + 1.5 * feet + gap);
     }
     this.backdrop.width = this.canvas.width;
     this.backdrop.height = this.canvas.height;
     this.backdrop.getContext('2d')!.drawImage(this.canvas, 0, 0);
-    this.draw();
+    this.canvas.setAttribute('aria-valuemin', '0');
+    this.canvas.setAttribute('aria-valuemax', String(this.data.frames - 1));
+    this.show(this.frame);
   }
 
   private presence(g: CanvasRenderingContext2D): number {
@@ -132,7 +138,7 @@ export class Timeline {
     g.fill();
     g.globalAlpha = 1;
     g.fillStyle = g.strokeStyle = paint('edge');
-    g.fillRect(this.left, bottom, this.canvas.clientWidth - 10 - this.left, 1);
+    g.fillRect(this.left, bottom, this.width - 10 - this.left, 1);
   }
 
   private confidence(g: CanvasRenderingContext2D, top: number, bottom: number): void {
@@ -161,25 +167,15 @@ export class Timeline {
 
   show(frame: number): void {
     this.frame = frame;
-    this.draw();
+    this.playhead.style.transform = `translateX(${this.x(frame)}px)`;
+    this.canvas.setAttribute('aria-valuenow', String(frame));
   }
 
-  private draw(): void {
-    const { g, width, height } = prepare(this.canvas);
-    if (!width || !this.backdrop.width) return;
+  // What lies under the mouse.
+  private label(): void {
+    const { g, width, height } = prepare(this.canvas), frame = this.hover;
     g.drawImage(this.backdrop, 0, 0, width, height);
-    const x = this.x(this.frame);
-    g.fillStyle = paint('text');
-    g.beginPath();
-    g.roundRect(x - 1, 0, 2, height, 1);
-    g.fill();
-    if (this.hover >= 0) this.label(g, this.hover, width);
-    this.canvas.setAttribute('aria-valuemin', '0');
-    this.canvas.setAttribute('aria-valuemax', String(this.data.frames - 1));
-    this.canvas.setAttribute('aria-valuenow', String(this.frame));
-  }
-
-  private label(g: CanvasRenderingContext2D, frame: number, width: number): void {
+    if (frame < 0) return;
     const m = this.motion, row = m.rowOf[frame];
     let text = `frame ${frame}`;
     if (row >= 0) text += `   ${m.speed[row].toFixed(1)} m/s   confidence ${m.confidence[row].toFixed(2)}`;
