@@ -376,6 +376,12 @@ static bool drop_channels(gv_tensor_view *v) {
     return true;
 }
 
+// The head of a detector that was trained for people only.
+static bool to_one_class(gv_tensor_view *v) {
+    if (!strncmp(v->name, "model.22.cv3.", 13) && !strncmp(v->name + 14, ".2.", 3)) v->shape[0] = 1;
+    return true;
+}
+
 static void expect_refusal(const char *path, const char *says) {
     gv_yolo *y = NULL;
     gv_error err = {0};
@@ -407,8 +413,7 @@ static void other_files_are_refused(void **state) {
         expect_refusal(path, cases[i].says);
     }
     unlink(path);
-    expect_refusal(need_shared("reference/perception/ckpt/vitpose-tiny.pth"),
-                   "is a ViTPose checkpoint of");
+    expect_refusal(need_shared("reference/perception/ckpt/vitpose-tiny.pth"), "is a ViTPose checkpoint of");
     expect_refusal("/nonexistent.pt", "/nonexistent.pt");
 }
 
@@ -443,13 +448,40 @@ static void element_type_does_not_matter(void **state) {
     gv_video_close(p.video);
 }
 
+// What is a person of 80 classes is one of one class, with the same score and box, among others.
+static void one_class(void **state) {
+    (void)state;
+    const char *weights = need_shared(WEIGHTS);
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/gv-test-yolo-one-%d.safetensors", (int)getpid());
+    write_changed(path, to_one_class);
+    picture p = open_picture("basketball1");
+    static detections a, b;
+    detect(&a, weights, GV_PRECISION_F32, &p.image);
+    detect(&b, path, GV_PRECISION_F32, &p.image);
+    assert_true(a.n > 0 && b.n >= a.n);
+    int found = 0;
+    for (int i = 0; i < a.n; i++)
+        for (int k = 0; k < b.n; k++)
+            found += fabsf(a.score[i] - b.score[k]) < 1e-5f && max_abs_diff(a.box[i], b.box[k], 4) < 0.01;
+    assert_int_equal(found, a.n);
+    unlink(path);
+    gv_video_close(p.video);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_of_the_letterbox),    cmocka_unit_test(suppression),
-        cmocka_unit_test(letterbox_pixels),          cmocka_unit_test(network_outputs),
-        cmocka_unit_test(same_bits_again),           cmocka_unit_test(recorded_detections),
-        cmocka_unit_test(fewer_than_found),          cmocka_unit_test(other_files_are_refused),
-        cmocka_unit_test(truncated_file_is_refused), cmocka_unit_test(element_type_does_not_matter),
+        cmocka_unit_test(sizes_of_the_letterbox),
+        cmocka_unit_test(suppression),
+        cmocka_unit_test(letterbox_pixels),
+        cmocka_unit_test(network_outputs),
+        cmocka_unit_test(same_bits_again),
+        cmocka_unit_test(recorded_detections),
+        cmocka_unit_test(fewer_than_found),
+        cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(truncated_file_is_refused),
+        cmocka_unit_test(one_class),
+        cmocka_unit_test(element_type_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

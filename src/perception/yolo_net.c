@@ -173,6 +173,7 @@ static int convolve(builder *b, const char *prefix, kernel k, place in, int ic, 
         read_batch_norm(b, prefix, oc, &scale, &shift);
     else
         shift = take(b, bare, ".bias", (int64_t[]){oc}, 1);
+    if (ic < BLOCK && in.buffer != b->net->input) refuse(b, "layer widths are below 16");
     step *s = new_step(b, CONVOLVE, in, out);
     float *packed = s ? to_channels_last(w, scale, oc, ic, k.size) : NULL;
     if (s && !packed) b->status = gv_checkpoint_fail(b->file, GV_ERR_MEMORY, "no memory");
@@ -470,7 +471,7 @@ static size_t place_buffers(gv_yolo_net *n) {
     find_lifetimes(n);
     for (int i = 0; i < n->nbuffers; i++) {
         buffer *b = &n->buffers[i];
-        size_t channels = b->channels < BLOCK ? (size_t)b->channels : (size_t)(b->channels + BLOCK - 1) / BLOCK * BLOCK;
+        size_t blocks = (size_t)(b->channels + BLOCK - 1) / BLOCK, channels = i == n->input ? 3 : blocks * BLOCK;
         b->bytes = (channels * rows(n, b) * columns(n, b) * element(n, b) + 63) / 64 * 64;
         size_t end = place_buffer(n, i);
         if (end > total) total = end;
