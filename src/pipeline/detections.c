@@ -24,7 +24,7 @@ struct gv_detections {
     gv_journal *journal;
     bool replaying; // detections come from the journal
     found last;     // seen last
-    long frames;
+    long frames, looked;
     double (*warps)[2][3]; // [frames]
     long warp_room;
     uint8_t *skipped; // fast: the frame that was passed over last, [height, width, 3]; looked at if it is the end
@@ -136,6 +136,7 @@ static gv_status look(gv_detections *d, const gv_image *image, double time_sec, 
         int n = 0;
         status = gv_yolo_detect(d->yolo, image, f->box, f->score, GV_YOLO_MAX, &n, err);
         if (status != GV_OK) return status;
+        d->looked++;
         f->frame = d->frames;
         f->count = n;
         keep_record(d->journal, f);
@@ -179,4 +180,8 @@ gv_status gv_detections_finish(gv_detections *d, gv_tracks *out, gv_error *err) 
     gv_image image = {d->skipped, d->width, d->height, 3 * d->width};
     gv_status status = d->is_skipped ? look(d, &image, d->skipped_sec, err) : GV_OK;
     return status == GV_OK ? gv_detected_finish(d->tracks, (const double(*)[2][3])d->warps, out, err) : status;
+}
+
+long gv_detections_looked(const gv_detections *d) {
+    return d->looked;
 }

@@ -7,6 +7,7 @@
 struct gv_finder { // one of the two
     gv_people *people;
     gv_detections *detections;
+    long frames;
 };
 
 gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int width, int height, gv_error *err) {
@@ -33,6 +34,7 @@ void gv_finder_destroy(gv_finder *f) {
 }
 
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err) {
+    f->frames++;
     return f->people ? gv_people_frame(f->people, image, time_sec, err)
                      : gv_detections_frame(f->detections, image, time_sec, err);
 }
@@ -43,4 +45,8 @@ int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max) {
 
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err) {
     return f->people ? gv_people_finish(f->people, out, err) : gv_detections_finish(f->detections, out, err);
+}
+
+long gv_finder_looked(const gv_finder *f) {
+    return f->people ? f->frames : gv_detections_looked(f->detections);
 }

@@ -28,4 +28,5 @@ void gv_finder_destroy(gv_finder *f); // accepts NULL
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err);
 // Boxes x0, y0, x1, y1 (px) of those seen last; returns their number, at most max.
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max);
+long gv_finder_looked(const gv_finder *f); // frames that were looked at, not known from the cache
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err); // nobody is not an error

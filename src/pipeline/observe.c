@@ -182,7 +182,7 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
     if (status == GV_OK) status = gv_watch(&j->seen, &watch, &times, err);
     if (status == GV_OK) {
         gv_timing_add(s, "observe", times.whole, j->seen.frames);
-        if (watch.finder) gv_timing_add(s, "people", times.people, j->seen.frames);
+        if (watch.finder) gv_timing_add(s, "people", times.people, gv_finder_looked(watch.finder));
         if (watch.odometry) gv_timing_add(s, "camera", times.camera, j->seen.frames);
         if (watch.odometry) status = gv_camera_conclude(s, watch.odometry, false, j->seen.frames, err);
     }
