@@ -125,7 +125,9 @@ static void single_files(void **state) {
     mkdir(in_dir("openpose"), 0755);
     gv_models m = choose((gv_model_request){.keypoints = in_dir("points.json")});
     chosen(&m, GV_ROLE_KEYPOINTS, GV_METHOD_FILE, "points.json");
+    chosen(&m, GV_ROLE_DETECTOR, GV_METHOD_FILE, "points.json"); // the points say who is where
     gv_models_free(&m);
+    refused((gv_model_request){.keypoints = in_dir("points.json"), .detector = "blazepose"}, "give one of them");
     m = choose((gv_model_request){.keypoints = in_dir("openpose")});
     chosen(&m, GV_ROLE_KEYPOINTS, GV_METHOD_FILE, "openpose");
     gv_models_free(&m);

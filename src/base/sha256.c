@@ -1,12 +1,15 @@
 #include "base/sha256.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const uint32_t K[64] __attribute__((aligned(16))) = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -163,4 +166,26 @@ gv_status gv_sha256_file(char hex[65], const char *path, gv_error *err) {
 
 gv_status gv_file_fingerprint(char hex[65], const char *path, gv_error *err) {
     return sum_file(hex, path, 16 << 20, err);
+}
+
+gv_status gv_path_fingerprint(char hex[65], const char *path, gv_error *err) {
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return gv_file_fingerprint(hex, path, err);
+    struct dirent **list;
+    int n = scandir(path, &list, NULL, alphasort), fd = open(path, O_RDONLY | O_DIRECTORY);
+    gv_sha256 h;
+    gv_sha256_begin(&h);
+    for (int i = 0; i < n; i++) {
+        if (list[i]->d_name[0] != '.' && fstatat(fd, list[i]->d_name, &st, 0) == 0) {
+            const int64_t facts[3] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
+            gv_sha256_add(&h, list[i]->d_name, strlen(list[i]->d_name) + 1);
+            gv_sha256_add(&h, facts, sizeof facts);
+        }
+        free(list[i]);
+    }
+    if (fd >= 0) close(fd);
+    if (n < 0) return gv_fail(err, GV_ERR_IO, "%s: cannot list the folder: %s", path, strerror(errno));
+    free(list);
+    gv_sha256_hex(&h, hex);
+    return GV_OK;
 }

@@ -29,3 +29,6 @@ gv_status gv_sha256_file(char hex[65], const char *path, gv_error *err);
 // first and the last 256 KiB (the end of a zip archive holds the checksums of everything in it), and 1024
 // pieces of 4 KiB spread evenly. Not a safeguard against somebody who wants two files to look the same.
 gv_status gv_file_fingerprint(char hex[65], const char *path, gv_error *err);
+
+// The same for a file or a folder; of a folder the names, sizes and times of change of what lies in it.
+gv_status gv_path_fingerprint(char hex[65], const char *path, gv_error *err);

@@ -160,6 +160,18 @@ static gv_status choose_method(gv_models *m, const gv_model_request *q, gv_role 
     return own == GV_METHOD_BLAZEPOSE ? use_blazepose(m, role, err) : GV_OK;
 }
 
+// Keypoints made elsewhere say who is where: no detector is needed.
+static gv_status find_by_points(gv_models *m, const gv_model_request *q, gv_error *err) {
+    gv_model_choice *c = &m->role[GV_ROLE_DETECTOR];
+    if (!c->automatic)
+        return gv_fail(err, GV_ERR_ARGUMENT,
+                       "--detector %.300s: the people are those of --keypoints %.500s; give one of them", q->detector,
+                       q->keypoints);
+    free(c->path);
+    *c = (gv_model_choice){.automatic = true};
+    return set(c, GV_METHOD_FILE, q->keypoints, err);
+}
+
 gv_status gv_models_choose(gv_models *m, const gv_model_request *q, gv_error *err) {
     *m = (gv_models){.landmarks = q->landmarks};
     gv_status status = q->weights ? check_folder(q->weights, err) : GV_OK;
@@ -172,6 +184,7 @@ gv_status gv_models_choose(gv_models *m, const gv_model_request *q, gv_error *er
         status = choose_method(m, q, GV_ROLE_KEYPOINTS, q->keypoints, GV_METHOD_VITPOSE, GV_METHOD_BLAZEPOSE, err);
     if (status == GV_OK)
         status = choose_method(m, q, GV_ROLE_FEATURES, q->features, GV_METHOD_HMR2, GV_METHOD_NONE, err);
+    if (status == GV_OK && m->role[GV_ROLE_KEYPOINTS].method == GV_METHOD_FILE) status = find_by_points(m, q, err);
 done:
     if (status != GV_OK) gv_models_free(m);
     return status;
@@ -226,8 +239,10 @@ void gv_models_describe(const gv_models *m, char *text, size_t size) {
         const gv_model_choice *c = &m->role[order[i]];
         const char *slash = c->path ? strrchr(c->path, '/') : NULL, *name = slash ? slash + 1 : c->path;
         n += (size_t)snprintf(text + n, size - n, "%s%s", i > first ? ", " : "", gv_role_name(order[i]));
-        if (n < size && c->method != GV_METHOD_FILE)
-            n += (size_t)snprintf(text + n, size - n, " %s", gv_method_name(c->method));
+        bool points = c->method == GV_METHOD_FILE && order[i] == GV_ROLE_DETECTOR;
+        if (n < size && (c->method != GV_METHOD_FILE || points))
+            n += (size_t)snprintf(text + n, size - n, " %s", points ? "from keypoints" : gv_method_name(c->method));
+        if (points) continue;
         if (n < size && name)
             n += (size_t)snprintf(text + n, size - n, c->method == GV_METHOD_FILE ? " %s" : " (%s)", name);
     }

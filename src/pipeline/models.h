@@ -24,7 +24,7 @@ typedef enum gv_role {
 
 typedef enum gv_method {
     GV_METHOD_NONE,
-    GV_METHOD_FILE,      // network, body: a file of weights; keypoints: points made elsewhere
+    GV_METHOD_FILE,      // network, body: a file of weights; keypoints, detector: points made elsewhere
     GV_METHOD_BLAZEPOSE, // detector, keypoints
     GV_METHOD_YOLOV8,    // detector
     GV_METHOD_VITPOSE,   // keypoints

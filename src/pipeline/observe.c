@@ -101,7 +101,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
     bool own = c->method == GV_METHOD_BLAZEPOSE; // its detector is one; which landmarks counts
     if (!gv_cache_is_on(j->cache)) return GV_OK;
     gv_status status = gv_file_fingerprint(video, j->video, err);
-    if (status == GV_OK) status = gv_file_fingerprint(model, c->path, err);
+    if (status == GV_OK) status = gv_path_fingerprint(model, c->path, err);
     if (status != GV_OK) return status;
     snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
     snprintf(fps, sizeof fps, "%.17g", o->fps);

@@ -75,7 +75,7 @@ static gv_status open_models(job *j, gv_error *err) {
 static gv_status list_models(job *j, gv_error *err) {
     for (gv_role r = 0; r < GV_ROLES; r++) {
         const gv_model_choice *c = &j->models.role[r];
-        if (!c->path) continue;
+        if (!c->path || (r == GV_ROLE_DETECTOR && c->method == GV_METHOD_FILE)) continue; // the keypoints' file
         gv_model_used *m = &j->used[j->used_count++];
         *m = (gv_model_used){.role = gv_role_name(r), .method = gv_method_name(c->method), .path = c->path};
         struct stat st;
