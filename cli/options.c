@@ -107,3 +107,60 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
         return false;
     }
 }
+
+void gv_run_help(void) {
+    puts("      --side-by-side       also side-by-side.mp4, overlay and world in one picture\n"
+         "      --no-video           only the motion files and scene.json\n"
+         "      --export LIST        files for other programs: glb,bvh (default), amass, trc, csv, pt, or none\n"
+         "      --people N           at most N persons, most prominent first (default: everybody)\n"
+         "      --landmarks MODEL    which of BlazePose's: lite, full (default) or heavy");
+    gv_observe_help();
+    puts("      --model FILE         network weights, checkpoint or safetensors (default: DIR's, or built in)\n"
+         "      --heads N            attention heads of the network (default: as the file says, else 8)\n"
+         "      --body-model FILE    SMPL-X .npz (default: DIR's, or the built-in mannequin)\n"
+         "      --refine             draw the motion towards the keypoints, keep it on level ground (default, but not\n"
+         "                           with the network of --weights)\n"
+         "      --no-refinement      the reference's method as it is\n"
+         "      --bf16               matrix products in bfloat16, of all networks\n"
+         "      --verbose            store the network's raw outputs in the motion files (net/...)\n"
+         "      --threads N          processor threads (default: all cores)");
+}
+
+bool gv_run_option(const char *command, int c, char **argv, gv_run_options *o) {
+    long n;
+    switch (c) {
+    case GV_OPT_SIDE:
+        o->side_by_side = true;
+        return true;
+    case GV_OPT_NO_VIDEO:
+        o->pictures = false;
+        return true;
+    case GV_OPT_MODEL:
+        o->observe.want.network = optarg;
+        return true;
+    case GV_OPT_HEADS:
+        if (!gv_cli_int(command, "--heads", optarg, 1, 256, &n)) return false;
+        o->heads = (int)n;
+        return true;
+    case GV_OPT_BODY:
+        o->observe.want.body = optarg;
+        return true;
+    case GV_OPT_BF16:
+        o->precision = GV_PRECISION_BF16;
+        return true;
+    case GV_OPT_VERBOSE:
+        o->verbose = true;
+        return true;
+    case GV_OPT_EXPORT:
+        o->exports = optarg;
+        return true;
+    case GV_OPT_REFINE:
+        o->refinement = GV_REFINE_ON;
+        return true;
+    case GV_OPT_NO_REFINE:
+        o->refinement = GV_REFINE_OFF;
+        return true;
+    default:
+        return gv_observe_option(command, c, argv, &o->observe);
+    }
+}

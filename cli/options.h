@@ -1,6 +1,6 @@
-// options.h - options shared by the subcommands that watch a video (run, observe).
+// options.h - options shared by the subcommands that watch a video (run, batch, observe).
 #pragma once
-#include "pipeline/observe.h"
+#include "pipeline/run.h"
 #include <getopt.h>
 #include <stdbool.h>
 
@@ -21,6 +21,16 @@ enum {
     GV_OPT_LOW_MEMORY,
     GV_OPT_CACHE,
     GV_OPT_NO_CACHE,
+    GV_OPT_SIDE, // from here on: run, batch
+    GV_OPT_NO_VIDEO,
+    GV_OPT_MODEL,
+    GV_OPT_HEADS,
+    GV_OPT_BODY,
+    GV_OPT_BF16,
+    GV_OPT_VERBOSE,
+    GV_OPT_REFINE,
+    GV_OPT_NO_REFINE,
+    GV_OPT_EXPORT,
 };
 #define GV_OBSERVE_OPTIONS                                                                                             \
     {"static-camera", no_argument, NULL, GV_OPT_STATIC}, {"focal-length", required_argument, NULL, GV_OPT_FOCAL},      \
@@ -45,3 +55,18 @@ void gv_observe_note(void *user, const char *text);
 // Takes one option of the above, or reports an unknown or incomplete one. False: the command line is wrong
 // and the message has been printed.
 bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o);
+
+#define GV_RUN_OPTIONS                                                                                                 \
+    {"side-by-side", no_argument, NULL, GV_OPT_SIDE}, {"no-video", no_argument, NULL, GV_OPT_NO_VIDEO},                \
+        {"model", required_argument, NULL, GV_OPT_MODEL}, {"heads", required_argument, NULL, GV_OPT_HEADS},            \
+        {"body-model", required_argument, NULL, GV_OPT_BODY}, {"bf16", no_argument, NULL, GV_OPT_BF16},                \
+        {"verbose", no_argument, NULL, GV_OPT_VERBOSE}, {"refine", no_argument, NULL, GV_OPT_REFINE},                  \
+        {"no-refinement", no_argument, NULL, GV_OPT_NO_REFINE}, {                                                      \
+        "export", required_argument, NULL, GV_OPT_EXPORT                                                               \
+    }
+
+// Prints the help lines of all options of a run but those of the output folder.
+void gv_run_help(void);
+
+// As gv_observe_option, for these and those of observing.
+bool gv_run_option(const char *command, int c, char **argv, gv_run_options *o);

@@ -1,6 +1,7 @@
 // The program on bad input: one clear line that names the thing, a non-zero status, nothing half-written.
 // On good input, from a video to the files, as a user would.
 #include "base/file.h"
+#include "clip.h"
 #include "formats/motion_file.h"
 #include "gvhmr.h"
 #include "test.h"
@@ -158,28 +159,10 @@ static void outputs_that_cannot_be(void **state) {
 }
 
 static const char *clip(void) {
-    static const char path[] = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
-    if (access(path, R_OK) != 0) {
-        printf("skipped: no %s\n", path);
-        skip();
-    }
-    static char shorter[256];
-    snprintf(shorter, sizeof shorter, "%s", in_dir("vtest30.mp4"));
-    if (access(shorter, R_OK) == 0) return shorter;
-    gv_error err = {0};
-    gv_video *v = NULL;
-    gv_video_writer *w = NULL;
-    gv_frame f;
-    assert_int_equal(gv_video_open(&v, path, NULL, &err), GV_OK);
-    const gv_video_info *info = gv_video_get_info(v);
-    assert_int_equal(gv_video_create(&w, shorter, info->width, info->height, 10, &err), GV_OK);
-    for (int t = 0; t < 30; t++) {
-        assert_int_equal(gv_video_next(v, &f, &err), GV_OK);
-        assert_int_equal(gv_video_write(w, f.rgb, f.stride, t / 10.0, &err), GV_OK);
-    }
-    assert_int_equal(gv_video_finish(w, &err), GV_OK);
-    gv_video_close(v);
-    return shorter;
+    static char path[256];
+    snprintf(path, sizeof path, "%s", in_dir("vtest30.mp4"));
+    make_clip(path, 30);
+    return path;
 }
 
 static long frames_of(const char *path) {

@@ -105,6 +105,27 @@ gv_status gv_file_write(const char *path, const void *data, size_t size, gv_erro
     return gv_outfile_commit(&out, err);
 }
 
+gv_status gv_folder_prepare(const char *folder, gv_error *err) {
+    char path[PATH_MAX];
+    if (!*folder || strlen(folder) + 64 > sizeof path)
+        return gv_fail(err, GV_ERR_ARGUMENT, "\"%.100s\": not a usable output folder name", folder);
+    snprintf(path, sizeof path, "%s", folder);
+    for (char *p = path + 1;; p++) {
+        if (*p && *p != '/') continue;
+        char c = *p;
+        *p = 0;
+        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+            return gv_fail(err, GV_ERR_IO, "%s: cannot make the output folder: %s", path, strerror(errno));
+        *p = c;
+        if (!c) break;
+    }
+    struct stat st;
+    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: not a folder", folder);
+    if (access(folder, W_OK | X_OK) != 0)
+        return gv_fail(err, GV_ERR_IO, "%s: cannot write into the output folder: %s", folder, strerror(errno));
+    return GV_OK;
+}
+
 static char *join(const char *a, const char *b, const char *c) {
     size_t n = strlen(a) + strlen(b) + strlen(c) + 3;
     char *p = malloc(n);

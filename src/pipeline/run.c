@@ -13,7 +13,6 @@
 #include "pipeline/view.h"
 #include "video/video.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +21,17 @@
 
 enum { MAX_PATH = 4096 };
 
-typedef struct job {
+struct gv_runner {
     const gv_run_options *opt;
-    const char *video, *folder;
     gv_network *network;
     gv_body *body;
     gv_models models;
+};
+
+typedef struct job {
+    gv_runner *runner;
+    const gv_run_options *opt;
+    const char *video, *folder;
     gv_model_used used[GV_ROLES];
     int used_count;
     gv_scene_observations observations;
@@ -37,44 +41,39 @@ typedef struct job {
     char *note; // of what was left out
 } job;
 
-// mkdir -p, and a trial that a file can be made in it.
-static gv_status prepare_folder(const char *folder, gv_error *err) {
-    char path[MAX_PATH];
-    if (!*folder || strlen(folder) + 64 > sizeof path)
-        return gv_fail(err, GV_ERR_ARGUMENT, "\"%.100s\": not a usable output folder name", folder);
-    snprintf(path, sizeof path, "%s", folder);
-    for (char *p = path + 1;; p++) {
-        if (*p && *p != '/') continue;
-        char c = *p;
-        *p = 0;
-        if (mkdir(path, 0755) != 0 && errno != EEXIST)
-            return gv_fail(err, GV_ERR_IO, "%s: cannot make the output folder: %s", path, strerror(errno));
-        *p = c;
-        if (!c) break;
-    }
-    struct stat st;
-    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: not a folder", folder);
-    if (access(folder, W_OK | X_OK) != 0)
-        return gv_fail(err, GV_ERR_IO, "%s: cannot write into the output folder: %s", folder, strerror(errno));
-    return GV_OK;
+// Everything that can be missing is looked for before the long work starts.
+gv_status gv_runner_open(gv_runner **out, const gv_run_options *opt, gv_error *err) {
+    *out = NULL;
+    gv_status status = gv_scene_export_check(opt->exports, err);
+    if (status != GV_OK) return status;
+    gv_runner *r = gv_calloc2(1, sizeof *r);
+    if (!r) return gv_fail(err, GV_ERR_MEMORY, "no memory for the models");
+    r->opt = opt;
+    status = gv_models_choose(&r->models, &opt->observe.want, err);
+    const gv_model_choice *c = r->models.role;
+    if (status == GV_OK)
+        status = gv_network_open(&r->network, c[GV_ROLE_NETWORK].path, opt->heads, opt->precision, err);
+    if (status == GV_OK) status = gv_body_open(&r->body, c[GV_ROLE_BODY].path, err);
+    if (status == GV_OK && !gv_network_has_images(r->network)) gv_models_drop_features(&r->models);
+    if (status == GV_OK)
+        *out = r;
+    else
+        gv_runner_close(r);
+    return status;
 }
 
-// Everything that can be missing is looked for before the long work starts.
-static gv_status open_models(job *j, gv_error *err) {
-    const gv_run_options *o = j->opt;
-    gv_status status = gv_models_choose(&j->models, &o->observe.want, err);
-    if (status != GV_OK) return status;
-    const gv_model_choice *c = j->models.role;
-    status = gv_network_open(&j->network, c[GV_ROLE_NETWORK].path, o->heads, o->precision, err);
-    if (status == GV_OK) status = gv_body_open(&j->body, c[GV_ROLE_BODY].path, err);
-    if (status == GV_OK && !gv_network_has_images(j->network)) gv_models_drop_features(&j->models);
-    return status;
+void gv_runner_close(gv_runner *r) {
+    if (!r) return;
+    gv_models_free(&r->models);
+    gv_network_close(r->network);
+    gv_body_close(r->body);
+    free(r);
 }
 
 // The files that did the work, with their sums.
 static gv_status list_models(job *j, gv_error *err) {
     for (gv_role r = 0; r < GV_ROLES; r++) {
-        const gv_model_choice *c = &j->models.role[r];
+        const gv_model_choice *c = &j->runner->models.role[r];
         if (!c->path || (r == GV_ROLE_DETECTOR && c->method == GV_METHOD_FILE)) continue; // the keypoints' file
         gv_model_used *m = &j->used[j->used_count++];
         *m = (gv_model_used){.role = gv_role_name(r), .method = gv_method_name(c->method), .path = c->path};
@@ -91,13 +90,15 @@ static gv_status predict_all(job *j, gv_error *err) {
     j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
     if (!j->motions) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d motions", s->people);
     gv_refinement wish = j->opt->refinement;
-    bool refine = wish == GV_REFINE_ON || (wish == GV_REFINE_AUTO && !j->models.role[GV_ROLE_NETWORK].from_folder);
+    bool refine =
+        wish == GV_REFINE_ON || (wish == GV_REFINE_AUTO && !j->runner->models.role[GV_ROLE_NETWORK].from_folder);
     gv_predict_options popt = {.static_camera = s->camera.is_static, .refine = refine, .verbose = j->opt->verbose};
     gv_progress progress;
     gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet);
     long frames = 0;
     for (int k = 0; k < s->people; k++) {
-        gv_status status = gv_predict(&j->motions[k], j->network, j->body, &s->person[k], &popt, NULL, err);
+        gv_status status =
+            gv_predict(&j->motions[k], j->runner->network, j->runner->body, &s->person[k], &popt, NULL, err);
         if (status == GV_OK && popt.refine) status = gv_ground_motion(&j->motions[k], err);
         if (status != GV_OK) return status;
         frames += s->person[k].frames;
@@ -112,7 +113,8 @@ static gv_status judge_all(job *j, gv_error *err) {
     j->quality = gv_calloc2((size_t)people, sizeof *j->quality);
     if (!j->quality) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", people);
     gv_status status = GV_OK;
-    for (int k = 0; status == GV_OK && k < people; k++) status = gv_judge(&j->quality[k], &j->motions[k], j->body, err);
+    for (int k = 0; status == GV_OK && k < people; k++)
+        status = gv_judge(&j->quality[k], &j->motions[k], j->runner->body, err);
     return status;
 }
 
@@ -153,7 +155,7 @@ static gv_status draw(job *j, gv_error *err) {
                                 .fps = o->observe.fps,
                                 .quiet = o->observe.quiet};
     double seconds;
-    gv_status status = gv_draw_pictures(&j->scene, j->video, j->body, &popt, &seconds, err);
+    gv_status status = gv_draw_pictures(&j->scene, j->video, j->runner->body, &popt, &seconds, err);
     gv_timing_add(&j->observations, "draw", seconds, j->observations.frames);
     return status;
 }
@@ -167,7 +169,7 @@ static gv_status write_page(job *j, const char *scene, gv_error *err) {
     const gv_page page = {.scene = scene,
                           .people = j->observations.people,
                           .motion = j->motions,
-                          .body = j->body,
+                          .body = j->runner->body,
                           .video = j->video,
                           .fps = j->opt->observe.fps,
                           .quiet = j->opt->observe.quiet};
@@ -194,18 +196,28 @@ static gv_status write_scene(job *j, char **text, gv_error *err) {
 
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
                  gv_error *err) {
-    job j = {.opt = opt, .video = video, .folder = folder};
+    // the video first: its name is what people get wrong; then what the program needs; then the long work
+    gv_video *probe = NULL;
+    gv_runner *r = NULL;
+    gv_status status = gv_video_open(&probe, video, NULL, err);
+    gv_video_close(probe);
+    if (status == GV_OK) status = gv_runner_open(&r, opt, err);
+    if (status == GV_OK) status = gv_runner_run(r, video, folder, result, err);
+    gv_runner_close(r);
+    return status;
+}
+
+gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_run_result *result, gv_error *err) {
+    const gv_run_options *opt = r->opt;
+    job j = {.runner = r, .opt = opt, .video = video, .folder = folder};
     char *text = NULL;
     double start = gv_now();
-    // the video first: its name is what people get wrong; then what the program needs; then the long work
     gv_video *probe = NULL;
     gv_status status = gv_video_open(&probe, video, NULL, err);
     gv_video_close(probe);
-    if (status == GV_OK) status = gv_scene_export_check(opt->exports, err);
-    if (status == GV_OK) status = open_models(&j, err);
-    if (status == GV_OK) status = prepare_folder(folder, err);
+    if (status == GV_OK) status = gv_folder_prepare(folder, err);
     gv_observe_options observe = opt->observe;
-    observe.models = &j.models;
+    observe.models = &r->models;
     observe.precision = opt->precision;
     char cache[MAX_PATH + 8];
     snprintf(cache, sizeof cache, "%s/cache", folder);
@@ -219,7 +231,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     if (status == GV_OK) status = judge_all(&j, err);
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
-    if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.body, opt->exports, folder, err);
+    if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.runner->body, opt->exports, folder, err);
     if (status == GV_OK) status = draw(&j, err);
     if (status == GV_OK) status = write_page(&j, text, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
@@ -236,9 +248,6 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     for (int k = 0; j.quality && k < j.observations.people; k++) gv_quality_free(&j.quality[k]);
     free(j.quality);
     gv_scene_observations_free(&j.observations);
-    gv_models_free(&j.models);
-    gv_network_close(j.network);
-    gv_body_close(j.body);
     return status;
 }
 

@@ -27,8 +27,15 @@ typedef struct gv_run_result { // texts, to be freed with gv_run_result_free
     char *note;                // what was left out and why, one line; NULL: nothing
 } gv_run_result;
 
-// Writes person-1.npz .. person-N.npz and scene.json, the exports, then the videos and (with pictures) viewer.html, into
-// `folder` (created if needed). Nobody in the video is GV_ERR_EMPTY. result may be NULL.
+// The models, loaded once for any number of videos. opt is borrowed and must outlive the runner.
+typedef struct gv_runner gv_runner;
+gv_status gv_runner_open(gv_runner **out, const gv_run_options *opt, gv_error *err);
+void gv_runner_close(gv_runner *r); // accepts NULL
+
+// Writes person-1.npz .. person-N.npz and scene.json, the exports, then the videos and (with pictures) viewer.html,
+// into `folder` (created if needed). Nobody in the video is GV_ERR_EMPTY. result may be NULL.
+gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_run_result *result, gv_error *err);
+// The same for a single video, which is looked at before the models are.
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
                  gv_error *err);
 void gv_run_result_free(gv_run_result *r); // leaves a zeroed struct
