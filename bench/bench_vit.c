@@ -17,7 +17,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS, MAP = 17 * GV_HEATMAP_ROWS * GV_HEATMAP_COLUMNS, MAX_BATCH = 64 };
 
@@ -83,21 +82,30 @@ static gv_status dump(const settings *s, const net *n, const float *out, gv_erro
     return gv_npz_finish(w, err);
 }
 
+// Not getrusage's figure, which a process inherits from the one that started it.
+static double peak_mib(void) {
+    char line[128];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, "VmHWM:", 6)) kib = atof(line + 6);
+    if (f) fclose(f);
+    return kib / 1024;
+}
+
 static void report(const settings *s, const net *n, double open, double first, double seconds, double peak) {
-    struct rusage usage;
     double rate = operations(n, s) / seconds;
-    getrusage(RUSAGE_SELF, &usage);
     if (s->json)
         printf("{\"open\": %.3f, \"first\": %.3f, \"seconds\": %.5f, \"gflops\": %.1f, \"share\": %.4f, "
                "\"peak_gflops\": %.1f, \"peak_mib\": %.0f}\n",
-               open, first, seconds, 1e-9 * rate, rate / peak, 1e-9 * peak, (double)usage.ru_maxrss / 1024);
+               open, first, seconds, 1e-9 * rate, rate / peak, 1e-9 * peak, peak_mib());
     else
         printf(
             "%s, %s, %d threads, %d frames at once%s\nready after %.2f s, first frame %.2f s\n%.3f s per frame, %.0f "
             "GFLOP/s, %.0f %% of the matrix peak of %.0f GFLOP/s\npeak memory %.0f MiB\n",
             s->network, s->precision ? "bfloat16" : "float32", omp_get_max_threads(), s->batch,
             n->vitpose && s->flip ? ", each with its mirrored copy" : "", open, first, seconds, 1e-9 * rate,
-            100 * rate / peak, 1e-9 * peak, (double)usage.ru_maxrss / 1024);
+            100 * rate / peak, 1e-9 * peak, peak_mib());
 }
 
 static void parse(settings *s, int argc, char **argv) {

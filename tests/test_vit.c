@@ -184,28 +184,6 @@ static void test_vitpose(void **state) {
     check_vitpose("vitpose-tiny.legacy.pth");
 }
 
-// The same bits with one thread and two, and for a picture alone as among others.
-static void test_vitpose_threads(void **state) {
-    (void)state;
-    gv_npz *z = open_record("vitpose-tiny");
-    gv_error err = {0};
-    float *crops = crops_of(z, 3), *maps[3];
-    for (int k = 0; k < 3; k++) {
-        maps[k] = malloc(3 * MAP * sizeof **maps);
-        omp_set_num_threads(k == 1 ? 1 : 2);
-        gv_vitpose *v = open_vitpose("vitpose-tiny.pth", GV_PRECISION_F32);
-        if (k < 2) assert_int_equal(gv_vitpose_heatmaps(v, crops, 3, true, maps[k], &err), GV_OK);
-        for (int i = 0; i < 3 && k == 2; i++)
-            assert_int_equal(gv_vitpose_heatmaps(v, crops + i * CROP, 1, true, maps[k] + i * MAP, &err), GV_OK);
-        gv_vitpose_close(v);
-    }
-    assert_memory_equal(maps[0], maps[1], 3 * MAP * sizeof **maps);
-    assert_memory_equal(maps[0], maps[2], 3 * MAP * sizeof **maps);
-    for (int k = 0; k < 3; k++) free(maps[k]);
-    free(crops);
-    gv_npz_close(z);
-}
-
 static bool has_bf16(void) {
     gv_nn *nn = NULL;
     gv_error err = {0};
@@ -213,6 +191,44 @@ static bool has_bf16(void) {
     bool has = gv_nn_has_bf16(nn);
     gv_nn_destroy(nn);
     return has;
+}
+
+// The same bits with one thread, two and five, and for a picture alone as among others.
+static void check_threads(gv_precision precision) {
+    enum { N = 3, W = 64 };
+    static const int threads[] = {2, 1, 5, 2};
+    gv_npz *z = open_record("vitpose-tiny");
+    gv_error err = {0};
+    char *path = strdup(need_shared("reference/perception/ckpt/hmr2-tiny.ckpt")); // its place is used again
+    float *crops = crops_of(z, N), *maps[4], tokens[4][N * W];
+    for (int k = 0; k < 4; k++) {
+        maps[k] = malloc(N * MAP * sizeof **maps);
+        omp_set_num_threads(threads[k]);
+        gv_vitpose *v = open_vitpose("vitpose-tiny.pth", precision);
+        gv_hmr2 *h = NULL;
+        assert_int_equal(gv_hmr2_open(&h, path, precision, &err), GV_OK);
+        int step = k == 3 ? 1 : N;
+        for (int i = 0; i < N; i += step) {
+            assert_int_equal(gv_vitpose_heatmaps(v, crops + i * CROP, step, true, maps[k] + i * MAP, &err), GV_OK);
+            assert_int_equal(gv_hmr2_run(h, crops + i * CROP, step, tokens[k] + i * W, &err), GV_OK);
+        }
+        gv_vitpose_close(v);
+        gv_hmr2_close(h);
+    }
+    omp_set_num_threads(2);
+    for (int k = 1; k < 4; k++) {
+        assert_memory_equal(maps[0], maps[k], N * MAP * sizeof **maps);
+        assert_memory_equal(tokens[0], tokens[k], sizeof tokens[0]);
+    }
+    for (int k = 0; k < 4; k++) free(maps[k]);
+    free(crops), free(path);
+    gv_npz_close(z);
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    check_threads(GV_PRECISION_F32);
+    if (has_bf16()) check_threads(GV_PRECISION_BF16);
 }
 
 static void test_vitpose_bf16(void **state) {
@@ -479,18 +495,10 @@ static void test_truncated(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crop),
-        cmocka_unit_test(test_crop_outside),
-        cmocka_unit_test(test_backbone),
-        cmocka_unit_test(test_vitpose),
-        cmocka_unit_test(test_vitpose_threads),
-        cmocka_unit_test(test_vitpose_bf16),
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_hmr2),
-        cmocka_unit_test(test_bad_weights),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_hmr2_bf16),
-        cmocka_unit_test(test_wrong_network),
+        cmocka_unit_test(test_crop),      cmocka_unit_test(test_crop_outside), cmocka_unit_test(test_backbone),
+        cmocka_unit_test(test_vitpose),   cmocka_unit_test(test_threads),      cmocka_unit_test(test_vitpose_bf16),
+        cmocka_unit_test(test_decode),    cmocka_unit_test(test_hmr2),         cmocka_unit_test(test_bad_weights),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_hmr2_bf16),    cmocka_unit_test(test_wrong_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

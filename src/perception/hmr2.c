@@ -284,7 +284,7 @@ static gv_status allocate(run *r, gv_error *err) {
 
 static gv_status run_batch(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
     const float *pictures[BATCH];
-    run r = {.h = h, .n = n, .rows = gv_vit_rows(n), .token = tokens};
+    run r = {.h = h, .n = n, .rows = gv_vit_rows(n, gv_nn_threads(h->nn)), .token = tokens};
     for (int i = 0; i < n; i++) {
         pictures[i] = crops + (size_t)i * CROP;
         memcpy(tokens + (size_t)i * h->width, h->start, (size_t)h->width * sizeof *tokens);

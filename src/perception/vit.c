@@ -12,6 +12,7 @@
 #include "perception/crop.h"
 #include "perception/vit_attention.h"
 
+#include <limits.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,9 +281,15 @@ static void run_layer(run *r, const layer *y, float *attention) {
     r->failed |= failed;
 }
 
-// Two blocks of half a picture each, or a whole picture each where their number is even: two threads end together.
-int gv_vit_rows(int n) {
-    return n % 2 ? GV_VIT_TOKENS / 2 : GV_VIT_TOKENS;
+// Results do not depend on it: every row of a product is summed by itself. Large blocks are a little faster, but the
+// threads should end together.
+int gv_vit_rows(int n, int threads) {
+    int best = GV_VIT_TOKENS, least = INT_MAX;
+    for (int rows = GV_VIT_TOKENS; rows >= 2 * GV_VIT_COLUMNS; rows /= 2) {
+        int blocks = n * (GV_VIT_TOKENS / rows), longest = (blocks + threads - 1) / threads * rows;
+        if (longest < least) least = longest, best = rows;
+    }
+    return best;
 }
 
 static gv_status allocate(run *r, gv_error *err) {
@@ -317,7 +324,12 @@ gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirror
                      const gv_vit_trace *trace, gv_error *err) {
     if (n < 1 || n > MAX_BATCH)
         return gv_fail(err, GV_ERR_ARGUMENT, "%d pictures at once, expected 1 to %d", n, MAX_BATCH);
-    run r = {.v = v, .pictures = pictures, .mirrored = mirrored, .n = n, .rows = gv_vit_rows(n), .x = tokens};
+    run r = {.v = v,
+             .pictures = pictures,
+             .mirrored = mirrored,
+             .n = n,
+             .rows = gv_vit_rows(n, gv_nn_threads(v->nn)),
+             .x = tokens};
     r.blocks = n * GV_VIT_TOKENS / r.rows;
     gv_status s = gv_nn_set_rows(v->nn, r.rows, err);
     if (!s) s = allocate(&r, err);

@@ -19,7 +19,7 @@ gv_status gv_vit_create(gv_vit **out, gv_nn *nn, gv_checkpoint *c, gv_precision 
 void gv_vit_destroy(gv_vit *v); // accepts NULL
 int gv_vit_width(const gv_vit *v);
 int gv_vit_depth(const gv_vit *v);
-int gv_vit_rows(int n); // rows of the blocks for n pictures: what gv_vit_run gives gv_nn_set_rows
+int gv_vit_rows(int n, int threads); // rows of the blocks for n pictures: what gv_vit_run gives gv_nn_set_rows
 
 typedef struct gv_vit_trace {         // what happens on the way, each [n, 192, D] or NULL
     float *embed, *attention, *block; // tokens before block 0; the output of its attention; tokens after it

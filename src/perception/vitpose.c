@@ -254,7 +254,7 @@ static gv_status run_batch(gv_vitpose *v, const float *crops, int n, bool flip, 
     bool mirrored[BATCH];
     float *tokens;
     head_run r = {.v = v, .n = flip ? 2 * n : n};
-    r.rows = gv_vit_rows(r.n);
+    r.rows = gv_vit_rows(r.n, gv_nn_threads(v->nn));
     for (int i = 0; i < r.n; i++) {
         pictures[i] = crops + (size_t)(i % n) * CROP;
         mirrored[i] = i >= n;
