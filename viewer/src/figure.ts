@@ -18,7 +18,7 @@ export const colourOf = (person: number) => new Color(...(palette[(person - 1) %
 const crowd = 6; // with more people than that, surfaces are simplified
 const crowdGrain = 0.022; // m
 const shadowGrain = 0.04;
-const coarseGrain = 0.024; // of what is drawn in software while things move
+const coarseGrain = 0.028; // of what is drawn in software while things move
 
 const up = new Vector3(0, 1, 0);
 const a = new Vector3(), b = new Vector3(), q = new Quaternion(), s = new Vector3(), M = new Matrix4(), N = new Matrix4();

@@ -20,6 +20,7 @@ class App {
   private readonly colours: string[];
   private focus = 0;
   private drawn = 0; // pictures, for measuring
+  private mapDue = false;
 
   constructor(private readonly data: Data) {
     this.stage = new Stage(data, byId<HTMLCanvasElement>('gl'));
@@ -238,6 +239,16 @@ class App {
     this.drawMap();
   }
 
+  // The map need not follow every picture.
+  private drawMapSoon(): void {
+    if (this.mapDue) return;
+    this.mapDue = true;
+    setTimeout(() => {
+      this.mapDue = false;
+      this.drawMap();
+    }, 60);
+  }
+
   private drawMap(): void {
     this.map.draw(this.clock.frame, this.stage.figures.map((f) => f.visible), this.focus);
   }
@@ -256,7 +267,7 @@ class App {
   private show(frame: number): void {
     this.stage.update(frame);
     this.timeline.show(frame);
-    this.drawMap();
+    this.drawMapSoon();
     this.root.classList.toggle('playing', this.clock.playing);
     byId('now').textContent = (this.data.times[frame] - this.data.times[0]).toFixed(2);
     byId('frame').textContent = String(frame);

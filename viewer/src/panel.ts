@@ -11,7 +11,7 @@ function element<K extends keyof HTMLElementTagNameMap>(tag: K, className = '', 
 }
 
 const most = 8; // stretches shown for each kind of doubt
-const percent = (x: number) => `${Math.round(100 * x)} %`;
+const percent = (x: number) => (x > 0 && x < 0.01 ? '< 1 %' : `${Math.round(100 * x)} %`);
 
 function figures(q: Quality): [string, string, string][] {
   return [

@@ -70,6 +70,7 @@ export class Stage {
   private since = 0; // pictures since the number of pixels was changed
   private refined = false; // more pixels are on the screen than `ratio` says
   private shadowsDue = true;
+  private turn = 0; // of shadows in software
 
   constructor(private readonly data: Data, canvas: HTMLCanvasElement) {
     const probe = document.createElement('canvas').getContext('webgl2');
@@ -340,7 +341,7 @@ export class Stage {
     const inCamera = this.view === 'camera' && !!this.data.camera;
     this.dirty = false;
     if (inCamera) this.filmCamera();
-    else if (this.shadowsDue || fine) this.drawShadows(fine);
+    else if (fine || (this.shadowsDue && !(this.software && this.turn++ % 2))) this.drawShadows(fine); // every other one
     const coarse = this.software && !fine;
     this.figures.forEach((f) => f.setCoarse(coarse));
     this.renderer.setClearColor(this.sky, inCamera ? 0 : 1);
