@@ -236,6 +236,19 @@ static void test_samples(void **state) {
 
 // ---- training ----
 
+static void load_into(gv_net *net, const char *model) {
+    gv_tensors *t;
+    assert_int_equal(gv_tensors_open(&t, model, &err), GV_OK);
+    for (int i = 0; i < net->tensors; i++) {
+        float *w = gv_tensors_read_f32(t, net->table[i].name, net->table[i].shape, net->table[i].ndim, &err);
+        assert_non_null(w);
+        int64_t count = (i + 1 < net->tensors ? net->offset[i + 1] : net->parameters) - net->offset[i];
+        memcpy(net->params + net->offset[i], w, sizeof(float) * (size_t)count);
+        free(w);
+    }
+    gv_tensors_close(t);
+}
+
 static void read_whole(const char *dir, const char *name, unsigned char **data, size_t *size) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", dir, name);
@@ -288,18 +301,9 @@ static void test_resume(void **state) {
     enum { L = 16 };
     gv_net_config c = {32, 2, 4, 0, 0, 0};
     gv_net *net = gv_net_create(&c, 1, L);
-    gv_tensors *t;
     gv_network *inference;
     snprintf(model, sizeof model, "%s/model.safetensors", one);
-    assert_int_equal(gv_tensors_open(&t, model, &err), GV_OK);
-    for (int i = 0; i < net->tensors; i++) {
-        float *w = gv_tensors_read_f32(t, net->table[i].name, net->table[i].shape, net->table[i].ndim, &err);
-        assert_non_null(w);
-        int64_t count = (i + 1 < net->tensors ? net->offset[i + 1] : net->parameters) - net->offset[i];
-        memcpy(net->params + net->offset[i], w, sizeof(float) * (size_t)count);
-        free(w);
-    }
-    gv_tensors_close(t);
+    load_into(net, model);
     assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, &err), GV_OK);
     gv_sampler s;
     assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
@@ -469,10 +473,137 @@ static void test_reference(void **state) {
     gv_npz_close(record);
 }
 
+// A network that also sees the keypoint network's points in space, started from one that does not: the file says so,
+// the new embedder changes nothing at first, and inference sees the points as training does.
+static void test_points(void **state) {
+    (void)state;
+    enum { L = 16 };
+    char path[] = "/tmp/gv_store_XXXXXX", one[] = "/tmp/gv_run_XXXXXX", two[] = "/tmp/gv_run_XXXXXX", model[128];
+    close(mkstemp(path));
+    make_store(path);
+    assert_non_null(mkdtemp(one));
+    assert_non_null(mkdtemp(two));
+    gv_store store;
+    gv_rig rig;
+    make_rig(&rig);
+    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
+    gv_train_options o = gv_train_defaults;
+    o.width = 32, o.layers = 1, o.heads = 4, o.batch = 2, o.frames = L, o.steps = 2, o.gate = 1, o.warmup = 0;
+    o.average = 0;
+    o.out = one;
+    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    snprintf(model, sizeof model, "%s/model.safetensors", one);
+    gv_sampler s;
+    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    gv_batch *batch = gv_batch_create(1, L, 8);
+    gv_batch_fill(batch, &s, 9, 4);
+    gv_net_config c = {32, 1, 4, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0};
+    gv_net *plain = gv_net_create(&c, 1, L), *seeing = gv_net_create(&with, 1, L);
+    gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length};
+    load_into(plain, model);
+    gv_net_forward(plain, &in, 0, 0);
+
+    o.init = model;
+    o.points = 1;
+    o.out = two;
+    o.lr = 0; // the start itself
+    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    char second[128];
+    snprintf(second, sizeof second, "%s/model.safetensors", two);
+    load_into(seeing, second);
+    gv_net_forward(seeing, &in, 0, 0);
+    assert_true(max_abs_diff(plain->pred_x, seeing->pred_x, L * GV_PRED_X) < 1e-5);
+    o.lr = 1e-2;
+    o.steps = 8;
+    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    load_into(seeing, second);
+    gv_net_forward(seeing, &in, 0, 0);
+
+    float angvel[L * 6], kp3d[L * 51], x[L * 151], blind[L * 151];
+    for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
+    for (int t = 0; t < L; t++) memcpy(kp3d + 51 * t, batch->images + GV_IMAGE_FEATURE * t, sizeof(float[51]));
+    gv_network *net;
+    assert_int_equal(gv_network_open(&net, second, 0, GV_PRECISION_F32, &err), GV_OK);
+    gv_network_input ni = {.frames = L,
+                           .length = batch->length[0],
+                           .obs = batch->obs,
+                           .cliff = batch->cliff,
+                           .cam_angvel = angvel,
+                           .kp3d = kp3d};
+    assert_int_equal(gv_network_run(net, &ni, &(gv_network_output){.pred_x = x}, &err), GV_OK);
+    ni.kp3d = NULL;
+    assert_int_equal(gv_network_run(net, &ni, &(gv_network_output){.pred_x = blind}, &err), GV_OK);
+    assert_true(max_abs_diff(x, seeing->pred_x, L * 151) < 1e-4);
+    assert_true(max_abs_diff(x, blind, L * 151) > 1e-3); // the points matter by now
+    gv_network_close(net);
+    gv_net_destroy(plain);
+    gv_net_destroy(seeing);
+    gv_batch_destroy(batch);
+    gv_sampler_free(&s);
+    gv_rig_free(&rig);
+    gv_store_close(&store);
+    unlink(path);
+    remove_run(one);
+    remove_run(two);
+}
+
+// Two ranks with half a batch each: the loss curve of one rank with the whole batch.
+static void test_ranks(void **state) {
+    (void)state;
+    if (system("mpirun --version > /dev/null 2>&1")) {
+        print_message("skipped: no mpirun\n");
+        skip();
+    }
+    char path[] = "/tmp/gv_store_XXXXXX", dir[2][32] = {"/tmp/gv_run_XXXXXX", "/tmp/gv_run_XXXXXX"}, line[1024];
+    close(mkstemp(path));
+    make_store(path);
+    double loss[2][6];
+    for (int k = 0; k < 2; k++) {
+        assert_non_null(mkdtemp(dir[k]));
+        snprintf(
+            line, sizeof line,
+            "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 %s %s train --data %s -o %s "
+            "--width 32 --layers 2 --heads 4 --batch 4 --frames 16 --surface 8 --steps 6 --log-every 1 --dropout 0 "
+            "--bf16 0 --gate 1 --warmup 1 --quiet > %s/said 2>&1",
+            k ? "mpirun --oversubscribe -n 2" : "", GV_TEST_PROGRAM, path, dir[k], dir[k]);
+        int status = system(line);
+        char name[64];
+        unsigned char *text;
+        size_t n;
+        snprintf(name, sizeof name, "%s/said", dir[k]);
+        assert_int_equal(gv_file_read(name, 0, &text, &n, &err), GV_OK);
+        unlink(name);
+        int without = strstr((char *)text, "built without MPI") != NULL;
+        if (status && !without) print_message("%s\n", (char *)text);
+        free(text);
+        if (without) {
+            print_message("skipped: built without MPI\n");
+            remove_run(dir[0]);
+            remove_run(dir[1]);
+            unlink(path);
+            skip();
+        }
+        assert_int_equal(status, 0);
+        read_whole(dir[k], "log.jsonl", &text, &n);
+        const char *p = (char *)text;
+        for (int i = 0; i < 6; i++) {
+            p = strstr(p, "\"loss\":");
+            assert_non_null(p);
+            loss[k][i] = atof(p + 7);
+            p += 7;
+        }
+        assert_null(strstr(p, "\"loss\":")); // one rank writes
+        free(text);
+        remove_run(dir[k]);
+    }
+    for (int i = 0; i < 6; i++) assert_true(fabs(loss[0][i] / loss[1][i] - 1) < 1e-4);
+    unlink(path);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bvh),      cmocka_unit_test(test_broken_bvh),
-                                       cmocka_unit_test(test_store),    cmocka_unit_test(test_samples),
-                                       cmocka_unit_test(test_resume),   cmocka_unit_test(test_adamw),
-                                       cmocka_unit_test(test_reference)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bvh),     cmocka_unit_test(test_broken_bvh), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_resume),     cmocka_unit_test(test_points),
+        cmocka_unit_test(test_ranks),   cmocka_unit_test(test_adamw),      cmocka_unit_test(test_reference)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

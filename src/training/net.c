@@ -18,6 +18,7 @@ typedef struct linear {
 
 struct gv_net_block {
     gv_real *gate_msa, *gate_mlp, *d_gate_msa, *d_gate_mlp;
+    int64_t begin, end; // of its parameters, which lie together
     linear norm1, query, key, value, proj, norm2, fc1, fc2;
     // saved: the residual stream before each half, normalised inputs, rotated q and k, probabilities, ...
     gv_real *x, *n1, *s1, *q, *k, *v, *P, *Pd, *att, *o, *x2, *n2, *s2, *f1, *g, *f2;
@@ -84,6 +85,13 @@ static void create_block(gv_net *n, gv_net_block *b, int i) {
     struct gv_net_state *s = n->state;
     int64_t T = (int64_t)n->B * n->L, D = n->config.width, PP = T * n->config.heads * n->L;
     char text[128];
+    int length = snprintf(text, sizeof text, "blocks.%d.", i);
+    b->begin = n->parameters;
+    for (int k = 0; k < n->tensors; k++) {
+        if (strncmp(n->table[k].name, text, (size_t)length)) continue;
+        if (n->offset[k] < b->begin) b->begin = n->offset[k];
+        b->end = k + 1 < n->tensors ? n->offset[k + 1] : n->parameters;
+    }
     snprintf(text, sizeof text, "blocks.%d.gate_msa", i);
     b->gate_msa = gv_net_tensor(n, text);
     snprintf(text, sizeof text, "blocks.%d.gate_mlp", i);
@@ -468,8 +476,20 @@ void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t se
     heads_forward(n);
 }
 
+static void tell(const gv_net *n, int64_t first, int64_t *done) {
+    if (n->ready && first < *done) n->ready(n->user, first, *done - first);
+    *done = first;
+}
+
 void gv_net_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
     heads_backward(n, dpred_x, dpred_cam, dlogits);
-    for (int i = n->config.layers - 1; i >= 0; i--) block_backward(n, i, n->state->dx);
+    int64_t done =
+        n->parameters; // the table's order is embedders, blocks, heads: gradients become complete from its end
+    for (int i = n->config.layers - 1; i >= 0; i--) {
+        tell(n, n->state->block[i].end, &done); // what lies behind the block: the heads, or the next block
+        block_backward(n, i, n->state->dx);
+    }
+    if (n->config.layers) tell(n, n->state->block[0].begin, &done);
     tokens_backward(n, n->state->dx);
+    tell(n, 0, &done);
 }

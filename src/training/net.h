@@ -39,6 +39,9 @@ typedef struct gv_net {
     gv_real *pred_x;   // [B, L, 151] shape averaged over valid frames
     gv_real *pred_cam; // [B, L, 3] decoded, clamped
     gv_real *logits;   // [B, L, 6]
+    // Called, where set, in the backward pass: gradients first .. first + count - 1 are complete.
+    void (*ready)(void *user, int64_t first, int64_t count);
+    void *user;
     struct gv_net_state *state;
 } gv_net;
 

@@ -565,7 +565,7 @@ void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sa
 void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step) {
 #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < b->B; i++) {
-        gv_rng r = gv_rng_make(seed, step, (uint64_t)i);
+        gv_rng r = gv_rng_make(seed, step, (uint64_t)(b->first + i));
         gv_sequence *m = malloc(sizeof *m);
         if (m) {
             gv_sequence_draw(m, s, &r, b->L);

@@ -41,6 +41,7 @@ void gv_sampler_free(gv_sampler *s);
 
 typedef struct gv_batch { // [B, L, ...]
     int B, L;
+    int first;   // its first sequence's number in the whole batch, where ranks share one
     int *length; // [B]
     unsigned char *incam_only;
     float *obs, *cliff, *angvel; // network inputs: [.., 17, 3], [.., 3], [.., 6] normalised

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "formats/tensors.h"
 #include "training/optimiser.h"
+#include "training/ranks.h"
 #include "training/validate.h"
 
 #include <errno.h>
@@ -59,6 +60,8 @@ static const char MAGIC[16] = "gvhmr training\n";
 
 typedef struct trainer {
     const gv_train_options *o;
+    gv_ranks *ranks; // NULL: alone
+    int rows;        // of the batch that this rank computes
     gv_net *net;
     gv_batch *batch, *check;
     gv_sampler sampler, held_out;
@@ -171,6 +174,23 @@ static void write_log(const trainer *t, const gv_train_progress *p) {
     fflush(t->log_file);
 }
 
+static void send_gradients(void *user, int64_t first, int64_t count) {
+    trainer *t = user;
+    gv_ranks_sum(t->ranks, t->net->grads + first, count);
+}
+
+// Losses averaged over the ranks; returns whether any of them wants to stop.
+static int agree(trainer *t, gv_loss *loss, int stop) {
+    double x[GV_LOSS_TERMS + 2], share = 1.0 / gv_ranks_count(t->ranks);
+    memcpy(x, loss->term, sizeof loss->term);
+    x[GV_LOSS_TERMS] = loss->total;
+    x[GV_LOSS_TERMS + 1] = stop;
+    gv_ranks_sum_now(t->ranks, x, GV_LOSS_TERMS + 2);
+    for (int i = 0; i < GV_LOSS_TERMS; i++) loss->term[i] = x[i] * share;
+    loss->total = x[GV_LOSS_TERMS] * share;
+    return x[GV_LOSS_TERMS + 1] > 0;
+}
+
 static gv_loss train_step(trainer *t, double *norm) {
     const gv_train_options *o = t->o;
     gv_net *n = t->net;
@@ -180,11 +200,16 @@ static gv_loss train_step(trainer *t, double *norm) {
     for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
     gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
-    gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step));
+    gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
     gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
                 t->partial);
     memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
     gv_net_backward(n, t->dx, t->dcam, t->dlogits);
+    if (t->ranks) {
+        gv_ranks_wait(t->ranks);
+        float share = 1.0f / (float)gv_ranks_count(t->ranks);
+        for (int64_t i = 0; i < n->parameters; i++) n->grads[i] *= share;
+    }
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
     *norm = gv_adamw_step(&a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters);
     t->step++;
@@ -220,13 +245,19 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
             return gv_fail(err, GV_ERR_INTERNAL,
                            "step %ld: the loss is %g and the gradient %g; the last checkpoint is kept", t->step,
                            loss.total, norm);
+        int stop = hooks && hooks->stop && *hooks->stop;
+        if (t->ranks) stop = agree(t, &loss, stop);
         average(&sum, &loss, 1);
         counted++;
-        int stop = hooks && hooks->stop && *hooks->stop, last = stop || t->step == o->steps;
+        int last = stop || t->step == o->steps;
         gv_validation v, *checked = NULL;
         double now = gv_now();
         t->seconds = before + now - begun;
         double speed = (double)counted * o->batch / (now - window);
+        if (gv_ranks_index(t->ranks) > 0) { // the first one writes
+            if (stop) break;
+            continue;
+        }
         if (t->held_out.count && (t->step % o->validate_every == 0 || (last && !stop))) v = validate(t), checked = &v;
         if (t->step % o->save_every == 0 || last)
             if (!(s = save_checkpoint(t, err))) s = save_model(t, err);
@@ -277,10 +308,19 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     gv_status s = gv_sampler_init(&t->sampler, store, rig, &train, err);
     if (!s && o->leave_out) s = gv_sampler_init(&t->held_out, store, rig, &held, err);
     if (s) return s;
-    size_t T = (size_t)o->batch * (size_t)o->frames;
-    t->net = gv_net_create(&c, o->batch, o->frames);
-    t->batch = gv_batch_create(o->batch, o->frames, rig->surface.count);
-    t->check = gv_batch_create(o->batch, o->frames, rig->surface.count);
+    int ranks = gv_ranks_count(t->ranks);
+    if (o->batch % ranks)
+        return gv_fail(err, GV_ERR_ARGUMENT, "a batch of %d cannot be shared among %d ranks", o->batch, ranks);
+    t->rows = o->batch / ranks;
+    size_t T = (size_t)t->rows * (size_t)o->frames;
+    t->net = gv_net_create(&c, t->rows, o->frames);
+    t->batch = gv_batch_create(t->rows, o->frames, rig->surface.count);
+    t->check = gv_batch_create(t->rows, o->frames, rig->surface.count);
+    if (t->net && t->ranks) {
+        t->net->ready = send_gradients;
+        t->net->user = t;
+    }
+    if (t->batch) t->batch->first = t->rows * gv_ranks_index(t->ranks);
     size_t n = t->net ? (size_t)t->net->parameters : 0;
     float **blocks[] = {&t->m, &t->v, &t->mean, &t->live};
     int ok = t->net && t->batch && t->check;
@@ -288,7 +328,7 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     t->dx = gv_calloc2(T * GV_PRED_X, sizeof(float));
     t->dcam = gv_calloc2(T * 3, sizeof(float));
     t->dlogits = gv_calloc2(T * 6, sizeof(float));
-    t->partial = gv_calloc2((size_t)o->batch * GV_LOSS_TERMS, sizeof(double));
+    t->partial = gv_calloc2((size_t)t->rows * GV_LOSS_TERMS, sizeof(double));
     if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial)
         return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
     gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
@@ -298,7 +338,8 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     snprintf(t->checkpoint, sizeof t->checkpoint, "%s/checkpoint.gvt", o->out);
     snprintf(t->model, sizeof t->model, "%s/model.safetensors", o->out);
     snprintf(t->log, sizeof t->log, "%s/log.jsonl", o->out);
-    if (!(t->log_file = fopen(t->log, "a"))) return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->log);
+    if (gv_ranks_index(t->ranks) == 0 && !(t->log_file = fopen(t->log, "a")))
+        return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->log);
     return load_checkpoint(t, err);
 }
 
@@ -319,6 +360,7 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     gv_status s = check_options(o, rig, err);
     if (s) return s;
     trainer t = {.o = o};
+    if ((s = gv_ranks_begin(&t.ranks, err))) return s;
     s = prepare(&t, store, rig, err);
     if (!s) s = loop(&t, hooks, err);
     if (t.log_file) fclose(t.log_file);
@@ -329,5 +371,6 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     gv_sampler_free(&t.held_out);
     void *blocks[] = {t.m, t.v, t.mean, t.live, t.dx, t.dcam, t.dlogits, t.partial};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    gv_ranks_end(t.ranks, s == GV_OK);
     return s;
 }
