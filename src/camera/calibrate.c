@@ -19,12 +19,13 @@ enum {
     LEAST_WINDOWS = 3,
     ROUNDS = 9, // of windows
 };
-static const double LEAST_MOVED = 25;    // reduced px, median displacement of a pair that can tell anything
-static const double SURE = 0.035;        // largest standard deviation with which a focal length is found
-static const double TURNED = 0.08;       // rad, least rotation in the pair that turned most
-static const double CONVERGED = 0.002;   // change of log_ratio after which windows are not adjusted again
-static const double ROTATION_FITS = 0.6; // reduced px: error of a track up to which rotation alone explains the pairs
-static const double FLOOR = 0.004;       // what lenses and shutters leave however many tracks there are
+static const double LEAST_MOVED = 25;  // reduced px, median displacement of a pair that can tell anything
+static const double SURE = 0.035;      // largest standard deviation with which a focal length is found
+static const double TURNED = 0.08;     // rad, least rotation in the pair that turned most
+static const double CONVERGED = 0.002; // change of log_ratio after which windows are not adjusted again
+// Reduced px, error of a track: up to the first, rotation alone explains the pairs; up to the second, about.
+static const double ROTATION_EXPLAINS = 0.2, ROTATION_FITS = 0.6;
+static const double FLOOR = 0.004; // what lenses and shutters leave however many tracks there are
 
 typedef struct pair {
     long from, to;
@@ -306,10 +307,14 @@ gv_status gv_calibrate(gv_calibration *out, const gv_tracks_store *tracks, const
     gv_status s = choose_pairs(j, frames, n, err);
     if (s != GV_OK || j->pairs < 2) goto done;
     double l = search(j, lo, hi), error = refine(j, &l, &out->sd);
+    bool inside = l > lo && l < hi;
     out->turn = largest_turn(j);
-    if (!(error < ROTATION_FITS) || !(l > lo && l < hi)) {
-        l = 0.5 * (lo + hi); // what fitted least badly is no better a start than the middle
-        s = adjust_windows(j, &l, &out->sd, &out->turn, lo, hi, err);
+    if (!(error < ROTATION_EXPLAINS) || !inside) { // the camera moves, too
+        bool near = error < ROTATION_FITS && inside;
+        double start = near ? l : 0.5 * (lo + hi), moved = start, sd,
+               turn; // a bad fit is no better a start than the middle
+        s = adjust_windows(j, &moved, &sd, &turn, lo, hi, err);
+        if (s == GV_OK && (!near || sd < SURE)) l = moved, out->sd = sd, out->turn = fmax(turn, near ? out->turn : 0);
     }
     out->log_ratio = l;
     out->found = s == GV_OK && out->sd < SURE && out->turn > TURNED && l > lo + 0.01 && l < hi - 0.01;
