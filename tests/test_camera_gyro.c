@@ -2,6 +2,7 @@
 #include "camera/gyro.h"
 #include "camera/gyro_align.h"
 #include "camera/outside.h"
+#include "camera/rotation_list.h"
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
 #include "test.h"
@@ -431,6 +432,15 @@ static void rotations_of_other_trackers(void **state) {
         assert_int_not_equal(gv_outside_rotation(&w.path, &r, "test_camera_rotations.txt", w.time, &err), GV_OK);
         assert_non_null(strstr(err.text, "test_camera_rotations.txt"));
     }
+    // a name that ends in digits where the text ends, without a NUL behind it: digits were once read on
+    static const char exact[] = "1 1 0 0 0 0 0 0 1 a99999999999";
+    char *text = malloc(sizeof exact - 1);
+    memcpy(text, exact, sizeof exact - 1);
+    gv_rotation_list l;
+    assert_int_equal(gv_rotation_list_parse(&l, "list", text, sizeof exact - 1, &err), GV_OK);
+    assert_int_equal(l.count, 1);
+    gv_rotation_list_free(&l);
+    free(text);
     unlink("test_camera_rotations.txt");
     free_world(&w);
 }

@@ -19,6 +19,17 @@ typedef struct row {
     long digits; // the last number within that text, -1: none
 } row;
 
+// The last run of digits (of a long one the last nine); -1: there is none.
+static long last_number(const char *at, const char *end) {
+    long value = -1;
+    for (bool inside = false; at < end; at++) {
+        bool digit = isdigit((unsigned char)*at);
+        if (digit) value = ((inside ? value : 0) * 10 + (*at - '0')) % 1000000000;
+        inside = digit;
+    }
+    return value;
+}
+
 // Splits a line; false where it holds nothing (empty, comment).
 static bool read_row(row *r, const char **at, const char *end) {
     const char *p = *at, *stop = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
@@ -44,8 +55,7 @@ static bool read_row(row *r, const char **at, const char *end) {
             return true;
         } else {
             r->text = true;
-            for (const char *q = first; q < p; q++)
-                if (isdigit((unsigned char)*q) && (q == first || !isdigit((unsigned char)q[-1]))) r->digits = atol(q);
+            r->digits = last_number(first, p);
         }
     }
     return r->numbers > 0 || r->text;
