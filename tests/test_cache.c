@@ -202,6 +202,8 @@ static gv_sightings example(void) {
         gv_person *q = &s.tracks.person[p];
         *q = (gv_person){.first = p, .frames = 4 - p, .prominence = 0.25 + p};
         q->kp2d = calloc(4, 51 * sizeof(float));
+        q->kp3d = calloc(4, 51 * sizeof(float));
+        q->kp3d[7] = -0.25f;
         q->bbx_xyxy = calloc(4, 4 * sizeof(float));
         q->bbx_xys = calloc(4, 3 * sizeof(float));
         q->observed = calloc(4, 1);
@@ -229,6 +231,7 @@ static void sightings_survive(void **state) {
         size_t n = (size_t)b->frames;
         assert_true(a->first == b->first && a->frames == b->frames && a->prominence == b->prominence);
         assert_memory_equal(a->kp2d, b->kp2d, n * 51 * sizeof(float));
+        assert_memory_equal(a->kp3d, b->kp3d, n * 51 * sizeof(float));
         assert_memory_equal(a->bbx_xys, b->bbx_xys, n * 3 * sizeof(float));
         assert_memory_equal(a->bbx_xyxy, b->bbx_xyxy, n * 4 * sizeof(float));
         assert_memory_equal(a->observed, b->observed, n);

@@ -58,6 +58,7 @@ static void walk_person(walk *w, gv_person *p, long frames) {
     p->frames = (int)number(w, p->frames, 1, frames - p->first);
     int64_t n = p->frames;
     floats(w, &p->kp2d, 51 * n);
+    floats(w, &p->kp3d, 51 * n);
     floats(w, &p->bbx_xyxy, 4 * n);
     floats(w, &p->bbx_xys, 3 * n);
     array(w, (void **)&p->observed, n, 1);

@@ -14,7 +14,7 @@
 
 enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, BUFFERS = 3, MAX_WORKERS = 2 };
 // A chunk has at least so many frames and crops; where the picture is full of people it ends earlier.
-enum { CHUNK_FRAMES = 12, CHUNK_CROPS = 24, MOST_CROPS = 384, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+enum { CHUNK_FRAMES = 12, CHUNK_CROPS = 16, MOST_CROPS = 384, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
 enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS };
 
 typedef struct item {  // one person in one frame of the chunk
