@@ -418,6 +418,7 @@ static void faster_video_is_interpolated_between_looks(void **state) {
     assert_int_equal(gv_history_finish(&h, 640, 480, &p, &err), GV_OK);
     gv_history_free(&h);
     assert_int_equal(gv_person_spread(&p, 2, 8, &err), GV_OK);
+    assert_non_null(p.kp3d);
     assert_int_equal(p.first, 0);
     assert_int_equal(p.frames, 8);
     static const float x[] = {0, 5, 10, 15, 20, 25, 30, 30}, confidence[] = {0.9f, 0.5f, 0.5f, 0, 0, 0, 0.9f, 0};

@@ -30,8 +30,8 @@ static bool reserve(gv_history *h, int count) {
     return true;
 }
 
-gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3],
-                         const float kp3d[17][3], const float box[4], gv_error *err) {
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float kp3d[17][3],
+                         const float box[4], gv_error *err) {
     if (h->count == 0) {
         h->first = frame;
         h->first_sec = time_sec;
@@ -155,10 +155,11 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
     if (first + n > frames) n = frames - first;
     gv_person out = {.first = (int)first, .frames = (int)n, .prominence = p->prominence * every};
     out.kp2d = gv_calloc2((size_t)n, 51 * sizeof(float));
+    out.kp3d = gv_calloc2((size_t)n, 51 * sizeof(float)); // stays 0 where one of the looks has none
     out.bbx_xyxy = gv_calloc2((size_t)n, 4 * sizeof(float));
     out.bbx_xys = gv_calloc2((size_t)n, 3 * sizeof(float));
     out.observed = gv_calloc2((size_t)n, 1);
-    if (!out.kp2d || !out.bbx_xyxy || !out.bbx_xys || !out.observed) {
+    if (!out.kp2d || !out.kp3d || !out.bbx_xyxy || !out.bbx_xys || !out.observed) {
         gv_person_free(&out);
         return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %ld frames", n);
     }
@@ -170,6 +171,8 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
         between(kp, p->kp2d + 51 * a, p->kp2d + 51 * b, 51, f);
         for (int j = 0; j < 17 && !on_look; j++)
             kp[3 * j + 2] = beyond ? 0 : fminf(p->kp2d[51 * a + 3 * j + 2], p->kp2d[51 * b + 3 * j + 2]);
+        if (on_look || (p->observed[a] && p->observed[b] && !beyond))
+            between(out.kp3d + 51 * t, p->kp3d + 51 * a, p->kp3d + 51 * b, 51, f);
         between(out.bbx_xyxy + 4 * t, p->bbx_xyxy + 4 * a, p->bbx_xyxy + 4 * b, 4, f);
         between(out.bbx_xys + 3 * t, p->bbx_xys + 3 * a, p->bbx_xys + 3 * b, 3, f);
         out.observed[t] = p->observed[a] && (on_look || (p->observed[b] && !beyond));
