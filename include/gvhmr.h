@@ -6,7 +6,7 @@
 //     if (gvhmr_run("walk.mp4", "out", &opt, message, sizeof message) != 0) { fprintf(stderr, "%s\n", message); return
 //     1; }
 //
-// writes out/person-1.npz, out/scene.json, out/overlay.mp4, out/world.mp4, ... The files' keys and units
+// writes out/person-1.npz, out/scene.json, out/overlay.mp4, out/world.mp4, out/viewer.html, ... The files' keys and units
 // are described in docs/architecture.md. The library prints nothing except a progress line on a terminal
 // when `quiet` is 0, never exits, and has no global state.
 #pragma once
@@ -21,7 +21,7 @@ typedef struct gvhmr_options {
     int people;               // at most so many persons, most prominent first; 0 = everybody (default)
     int threads;              // 0 = all cores (default)
     int quiet;                // 1: no progress line
-    int no_video;             // 1: do not write overlay.mp4 and world.mp4
+    int no_video;             // 1: neither overlay.mp4 and world.mp4 nor viewer.html
     int side_by_side;         // 1: also side-by-side.mp4
     double fps;               // > 0: overrides the container's frame rate
     const char *focal_length; // "1200" (px of the full picture) or "26mm" (35-mm equivalent); NULL = image diagonal
