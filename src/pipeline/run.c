@@ -4,7 +4,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "body/body.h"
-#include "pipeline/ground.h"
+#include "pipeline/settle.h"
 #include "pipeline/judge.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
@@ -99,7 +99,7 @@ static gv_status predict_all(job *j, gv_error *err) {
     for (int k = 0; k < s->people; k++) {
         gv_status status =
             gv_predict(&j->motions[k], j->runner->network, j->runner->body, &s->person[k], &popt, NULL, err);
-        if (status == GV_OK && popt.refine) status = gv_ground_motion(&j->motions[k], err);
+        if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, err);
         if (status != GV_OK) return status;
         frames += s->person[k].frames;
         gv_progress_set(&progress, k + 1);

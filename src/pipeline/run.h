@@ -3,7 +3,7 @@
 #include "network/network.h"
 #include "pipeline/observe.h"
 
-// Whether the motion is drawn towards the keypoints and kept on level ground (refine.h, ground.h).
+// Whether the motion is drawn towards the keypoints and settled (refine.h, settle.h).
 typedef enum gv_refinement {
     GV_REFINE_AUTO, // unless the network comes from a weights folder: then the reference's method as it is
     GV_REFINE_ON,

@@ -1,0 +1,171 @@
+#include "base/memory.h"
+#include "motion/smoothing.h"
+#include "pipeline/settle_internal.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { J = GV_MOTION_JOINTS };
+const int gv_foot_joints[GV_FEET] = {7, 10, 8, 11};
+const double gv_contact_probability = 0.5;
+static const double smoothing_sec = 0.15, window_sec = 0.6;
+static const double least_step = 0.10, largest_step = 0.25; // m, of a stair
+enum { STAIRS = 3 };
+
+void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]) {
+    float S[3 * J], *v = gv_calloc2((size_t)body->vertices, 12);
+    double ground = INFINITY;
+    gv_body_rest_joints(S, body, betas, J);
+    if (v) {
+        gv_body_rest_surface(body, betas, v, NULL);
+        for (int i = 0; i < body->vertices; i++) ground = fmin(ground, (double)v[3 * i + 1]);
+    }
+    for (int f = 0; f < GV_FEET; f++) {
+        out[f] = isfinite(ground) ? (double)S[3 * gv_foot_joints[f] + 1] - ground : 0.02;
+        if (!(out[f] > 0 && out[f] < 0.3)) out[f] = 0.02; // no foot under this joint: not a body to go by
+    }
+    free(v);
+}
+
+static double foot_height(const gv_motion *m, int t, int f) {
+    return (double)m->joints_world[3 * ((size_t)t * J + gv_foot_joints[f]) + 1];
+}
+
+static bool stands(const gv_motion *m, int t, int f) {
+    return (double)m->static_prob[GV_STATIC_JOINTS * (size_t)t + f] > gv_contact_probability;
+}
+
+// Ground under each frame as the lowest standing foot says; NAN where none stands. Returns the number that do.
+static int ground_seen(double *ground, const gv_motion *m, const double sole[GV_FEET]) {
+    int n = 0;
+    for (int t = 0; t < m->frames; t++) {
+        ground[t] = NAN;
+        for (int f = 0; f < GV_FEET; f++)
+            if (stands(m, t, f))
+                ground[t] = fmin(isnan(ground[t]) ? INFINITY : ground[t], foot_height(m, t, f) - sole[f]);
+        n += !isnan(ground[t]);
+    }
+    return n;
+}
+
+// Without planted feet: an opening of the lowest foot; what rises for less than the window is a jump and stays.
+static void ground_guessed(double *ground, const gv_motion *m, const double sole[GV_FEET], double *low, double *least) {
+    for (int t = 0; t < m->frames; t++) {
+        low[t] = INFINITY;
+        for (int f = 0; f < GV_FEET; f++) low[t] = fmin(low[t], foot_height(m, t, f) - sole[f]);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        const double *in = pass ? least : low;
+        double *out = pass ? ground : least;
+        for (int t = 0, first = 0, last = 0; t < m->frames; t++) {
+            while (m->time_sec[first] < m->time_sec[t] - window_sec) first++;
+            while (last + 1 < m->frames && m->time_sec[last + 1] <= m->time_sec[t] + window_sec) last++;
+            out[t] = in[first];
+            for (int u = first + 1; u <= last; u++) out[t] = pass ? fmax(out[t], in[u]) : fmin(out[t], in[u]);
+        }
+    }
+}
+
+// Frames without a value: linear between their neighbours.
+static void bridge(double *x, int frames) {
+    int last = -1;
+    for (int t = 0; t <= frames; t++) {
+        if (t < frames && isnan(x[t])) continue;
+        for (int g = last + 1; g < t && (last >= 0 || t < frames); g++)
+            x[g] = last < 0 ? x[t] : t == frames ? x[last] : x[last] + (x[t] - x[last]) * (g - last) / (t - last);
+        last = t;
+    }
+}
+
+typedef struct stand { // one side's foot standing from one frame to another
+    int first, last, side;
+    double height; // of the ground under it, where it begins to stand and where it ends: the mean
+} stand;
+
+static int find_stands(stand *out, const gv_motion *m, const double sole[GV_FEET]) {
+    int n = 0;
+    for (int side = 0; side < 2; side++)
+        for (int t = 0, first = -1; t <= m->frames; t++) {
+            bool on = t < m->frames && stands(m, t, 2 * side + 1);
+            if (on && first < 0) first = t;
+            if (on || first < 0) continue;
+            double sum = 0;
+            for (int u = first; u < t; u++) sum += foot_height(m, u, 2 * side + 1) - sole[2 * side + 1];
+            out[n++] = (stand){first, t - 1, side, sum / (t - first)};
+            first = -1;
+        }
+    return n;
+}
+
+static int by_time(const void *a, const void *b) {
+    const stand *p = a, *q = b;
+    return p->first != q->first ? (p->first > q->first) - (p->first < q->first) : p->side - q->side;
+}
+
+// Adds to keep [L] the height of staircases: runs of stands, left and right in turn, each a stair above (or below) the
+// one before.
+static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n) {
+    double level = 0;
+    int at = 0;
+    for (int i = 0; i + 1 < n;) {
+        int run = 0;
+        double first = s[i + 1].height - s[i].height;
+        while (i + run + 1 < n) {
+            double step = s[i + run + 1].height - s[i + run].height;
+            if (s[i + run + 1].side == s[i + run].side || step * first <= 0 || !(fabs(step) >= least_step) ||
+                fabs(step) > largest_step)
+                break;
+            run++;
+        }
+        for (int k = 1; run >= STAIRS && k <= run; k++) {
+            for (; at < s[i + k].first; at++) keep[at] = level;
+            level += s[i + k].height - s[i + k - 1].height;
+        }
+        i += run > 0 ? run : 1;
+    }
+    for (; at < m->frames; at++) keep[at] = level;
+}
+
+gv_status gv_settle_height(gv_motion *m, const gv_body *body, gv_error *err) {
+    size_t L = (size_t)m->frames;
+    double *ground = gv_calloc2(L, sizeof *ground), *keep = gv_calloc2(L, sizeof *keep),
+           *scratch = gv_calloc2(L, sizeof *scratch), sole[GV_FEET];
+    stand *stands_of = gv_calloc2(L + 2, sizeof *stands_of);
+    gv_status status = GV_OK;
+    if (!ground || !keep || !scratch || !stands_of) {
+        status = gv_fail(err, GV_ERR_MEMORY, "no memory for the ground under %d frames", m->frames);
+        goto done;
+    }
+    gv_sole_heights(sole, body, m->betas);
+    if (ground_seen(ground, m, sole) == 0) {
+        ground_guessed(ground, m, sole, keep, scratch);
+        for (size_t t = 0; t < L; t++) keep[t] = 0;
+    } else {
+        bridge(ground, m->frames);
+        int n = find_stands(stands_of, m, sole);
+        qsort(stands_of, (size_t)n, sizeof *stands_of, by_time);
+        keep_stairs(keep, m, stands_of, n);
+    }
+    double fps = m->fps > 0 ? m->fps : 30;
+    for (size_t t = 0; t < L; t++) ground[t] -= keep[t];
+    gv_gaussian_smooth(ground, m->frames, 1, 0, 1, fmax(smoothing_sec * fps, 0.25), scratch);
+    for (size_t t = 0; t < L; t++) {
+        m->transl[3 * t + 1] -= (float)ground[t];
+        for (int j = 0; j < J; j++) m->joints_world[3 * (t * J + j) + 1] -= (float)ground[t];
+    }
+done:
+    free(ground);
+    free(keep);
+    free(scratch);
+    free(stands_of);
+    return status;
+}
+
+gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err) {
+    double sole[GV_FEET];
+    gv_status status = gv_settle_height(m, body, err);
+    if (status != GV_OK || m->frames < 3) return status;
+    gv_sole_heights(sole, body, m->betas);
+    return gv_settle_solve(m, body, sole, err);
+}

@@ -1,0 +1,17 @@
+// settle.h - a person's whole motion, drawn together: feet that stand do not slide, soles rest on the ground, and what
+// trembles is calmed, while the body stays on its keypoints.
+//
+// An addition to the reference, used by `gvhmr run` after the solver, at the video's own times. First the height:
+// planted feet say where the ground is, drift between them is taken out (a staircase, three or more steps of 10 to 25
+// cm in one direction, is kept). Then Gauss-Newton over all frames (settle_solve.c says what on).
+#pragma once
+#include "body/body.h"
+#include "formats/motion_file.h"
+
+// Changes body_pose, global_orient, transl, global_orient_incam, transl_incam and both sets of joints. The ground is at
+// y = 0, under the soles of `body`, whose joints m has. Memory: 40 MB and half a kilobyte a frame.
+gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err);
+
+// The first part alone: heights (transl, joints_world). Somebody whose feet are never planted stands on the lowest
+// joint.
+gv_status gv_settle_height(gv_motion *m, const gv_body *body, gv_error *err);

@@ -1,0 +1,13 @@
+// settle_internal.h - what the two files of settle.h share.
+#pragma once
+#include "pipeline/settle.h"
+
+enum { GV_FEET = 4 };                       // left ankle, left ball, right ankle, right ball
+extern const int gv_foot_joints[GV_FEET];   // as the first columns of static_prob
+extern const double gv_contact_probability; // from where on a foot is taken to stand
+
+// Heights of the feet's joints over the sole, in the rest pose of this person.
+void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]);
+
+// The sequence's Gauss-Newton. m: heights settled.
+gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], gv_error *err);
