@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "geometry/rotation.h"
 #include "motion/smoothing.h"
 #include "pipeline/settle_internal.h"
 
@@ -11,6 +12,7 @@ const int gv_foot_joints[GV_FEET] = {7, 10, 8, 11};
 const double gv_contact_probability = 0.5;
 static const double smoothing_sec = 0.15, window_sec = 0.6;
 static const double least_step = 0.10, largest_step = 0.25; // m, of a stair
+static const double moving_speed = 0.5;                     // m/s, from where on a foot is seen to move
 enum { STAIRS = 3 };
 
 void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]) {
@@ -26,6 +28,41 @@ void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas
         if (!(out[f] > 0 && out[f] < 0.3)) out[f] = 0.02; // no foot under this joint: not a body to go by
     }
     free(v);
+}
+
+// How fast an ankle moves as the picture tells, m/s at the body's distance, the camera's rotation taken out: over two
+// frames to each side. NAN where it is not seen.
+static double seen_speed(const gv_motion *m, int t, int side) {
+    int a = t < 2 ? 0 : t - 2, b = t + 2 < m->frames ? t + 2 : m->frames - 1;
+    const int ends[2] = {a, b};
+    double at[2][3];
+    if (a == b) return NAN;
+    for (int e = 0; e < 2; e++) {
+        size_t u = (size_t)ends[e];
+        const float *kp = m->kp2d + 51 * u + 3 * (15 + side), *K = m->K + 9 * u;
+        double z = (double)m->joints_incam[3 * ((size_t)t * J + gv_foot_joints[2 * side]) + 2];
+        if (!(kp[2] > 0.5f) || !(K[0] > 0) || !(K[4] > 0) || !(z > 0)) return NAN;
+        const float ray[3] = {(float)(z * (kp[0] - K[2]) / K[0]), (float)(z * (kp[1] - K[5]) / K[4]), (float)z};
+        float world[3];
+        gv_mat3_apply_t(world, m->R_w2c + 9 * u, ray);
+        for (int i = 0; i < 3; i++) at[e][i] = (double)world[i];
+    }
+    return sqrt(pow(at[1][0] - at[0][0], 2) + pow(at[1][1] - at[0][1], 2) + pow(at[1][2] - at[0][2], 2)) /
+           (m->time_sec[b] - m->time_sec[a]);
+}
+
+// The network tells standing feet from its own motion. Where the picture shows one ankle moving and the other not, the
+// moving foot does not stand: its probabilities are lowered.
+static void doubt_contacts(gv_motion *m) {
+    for (int t = 0; t < m->frames; t++) {
+        double speed[2] = {seen_speed(m, t, 0), seen_speed(m, t, 1)};
+        if (isnan(speed[0]) || isnan(speed[1])) continue;
+        for (int side = 0; side < 2; side++) {
+            double faster = fmax(speed[side] - speed[1 - side], 0) / moving_speed;
+            for (int f = 2 * side; f < 2 * side + 2; f++)
+                m->static_prob[GV_STATIC_JOINTS * (size_t)t + f] *= (float)(1 / (1 + pow(faster, 4)));
+        }
+    }
 }
 
 static double foot_height(const gv_motion *m, int t, int f) {
@@ -164,6 +201,7 @@ done:
 
 gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err) {
     double sole[GV_FEET];
+    doubt_contacts(m);
     gv_status status = gv_settle_height(m, body, err);
     if (status != GV_OK || m->frames < 3) return status;
     gv_sole_heights(sole, body, m->betas);

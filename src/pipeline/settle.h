@@ -8,8 +8,9 @@
 #include "body/body.h"
 #include "formats/motion_file.h"
 
-// Changes body_pose, global_orient, transl, global_orient_incam, transl_incam and both sets of joints. The ground is at
-// y = 0, under the soles of `body`, whose joints m has. Memory: 40 MB and half a kilobyte a frame.
+// Lowers static_prob where the picture shows a foot moving. Changes body_pose, global_orient, transl,
+// global_orient_incam, transl_incam and both sets of joints. The ground is at y = 0, under the soles of `body`, whose
+// joints m has. Memory: 40 MB and half a kilobyte a frame.
 gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err);
 
 // The first part alone: heights (transl, joints_world). Somebody whose feet are never planted stands on the lowest
