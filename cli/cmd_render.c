@@ -5,7 +5,7 @@
 #include "base/progress.h"
 #include "body/body.h"
 #include "formats/motion_file.h"
-#include "rendering/render.h"
+#include "pipeline/stage.h"
 #include "video/video.h"
 
 #include <limits.h>
@@ -22,23 +22,17 @@ typedef struct options {
     char **inputs;
     int ninputs;
     bool world, overlay, quiet; // both: side by side
+    bool follow;                // the outside view goes with person 1
     double alpha, fps;
     long threads, width, height;
 } options;
 
-typedef struct person {
-    gv_motion motion;
-    gv_skin *skin;
-    float *vertices, *normals, *trace; // [V, 3] twice, [L, 3]
-} person;
-
 typedef struct show {
     const options *o;
     gv_body *body;
-    person *people;
-    gv_mesh *meshes;
-    gv_path *paths;
+    gv_motion *motions;
     int n;
+    gv_stage *stage;
     gv_canvas *world, *over;
     gv_view view;
     int left, width, height; // columns of the overlay, 0 without; of the whole
@@ -56,6 +50,7 @@ static void help(void) {
          "      --overlay         the bodies over the original video [with --video]\n"
          "      --side-by-side    both, the world on the right\n"
          "      --alpha A         opacity of bodies over the video, 0 to 1 [0.92]\n"
+         "      --view fixed|follow   the world from one place, or going with person 1 [fixed]\n"
          "      --size WxH        of the world view [1280x720; beside a video the height is the video's]\n"
          "      --fps R           the video's true frame rate, where its container is wrong\n"
          "      --body-model FILE SMPL-X body model, .npz [the built-in mannequin]\n"
@@ -75,7 +70,7 @@ static bool parse_size(options *o, const char *text) {
 
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, THREADS };
+    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, VIEW, THREADS };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"video", required_argument, NULL, VIDEO},
                                           {"world", no_argument, NULL, WORLD},
@@ -85,6 +80,7 @@ static int parse(options *o, int argc, char **argv) {
                                           {"size", required_argument, NULL, SIZE},
                                           {"fps", required_argument, NULL, FPS},
                                           {"body-model", required_argument, NULL, BODY},
+                                          {"view", required_argument, NULL, VIEW},
                                           {"threads", required_argument, NULL, THREADS},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
@@ -119,6 +115,11 @@ static int parse(options *o, int argc, char **argv) {
         case BODY:
             o->body = optarg;
             break;
+        case VIEW:
+            o->follow = !strcmp(optarg, "follow");
+            good = o->follow || !strcmp(optarg, "fixed");
+            if (!good) gv_cli_usage("render", "--view: \"%s\", expected fixed or follow", optarg);
+            break;
         case THREADS:
             good = gv_cli_int("render", "--threads", optarg, 1, 1024, &o->threads);
             break;
@@ -145,66 +146,17 @@ static int parse(options *o, int argc, char **argv) {
 
 static gv_status load_people(show *s, gv_error *err) {
     const options *o = s->o;
-    s->people = gv_calloc2((size_t)o->ninputs, sizeof *s->people);
-    s->meshes = gv_calloc2((size_t)o->ninputs, sizeof *s->meshes);
-    s->paths = gv_calloc2((size_t)o->ninputs, sizeof *s->paths);
-    if (!s->people || !s->meshes || !s->paths)
-        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", o->ninputs);
-    for (; s->n < o->ninputs; s->n++) {
-        person *p = &s->people[s->n];
-        gv_status status = gv_motion_load(&p->motion, o->inputs[s->n], err);
-        if (status != GV_OK) return status;
-        p->skin = gv_skin_create(s->body, p->motion.betas);
-        p->vertices = gv_calloc2((size_t)s->body->vertices, 12);
-        p->normals = gv_calloc2((size_t)s->body->vertices, 12);
-        p->trace = gv_calloc2((size_t)p->motion.frames, 12);
-        if (!p->skin || !p->vertices || !p->normals || !p->trace)
-            return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the body", o->inputs[s->n]);
-        for (int t = 0; t < p->motion.frames; t++) // the pelvis' way over the ground
-            for (int i = 0; i < 3; i += 2)
-                p->trace[3 * t + i] = p->motion.joints_world[3 * GV_MOTION_JOINTS * (ptrdiff_t)t + i];
-        s->paths[s->n] = (gv_path){.points = p->trace, .n = p->motion.frames};
-        memcpy(s->paths[s->n].colour, gv_palette(s->n), sizeof s->paths[s->n].colour);
-    }
-    return GV_OK;
-}
-
-// Row of a person's motion for a frame of the video; -1 where there is none.
-static int row_of(const gv_motion *m, long frame) {
-    int lo = 0, hi = m->frames;
-    while (lo < hi) {
-        int middle = (lo + hi) / 2;
-        if (m->frame_index[middle] < frame)
-            lo = middle + 1;
-        else
-            hi = middle;
-    }
-    return lo < m->frames && m->frame_index[lo] == frame ? lo : -1;
-}
-
-// Poses everybody who is there at `frame`, in the world or the camera. Returns their number; *K is a camera
-// of theirs.
-static int pose(show *s, long frame, bool world, const gv_motion **owner, int *row) {
-    int n = 0;
-    for (int k = 0; k < s->n; k++) {
-        const person *p = &s->people[k];
-        const gv_motion *m = &p->motion;
-        const int t = row_of(m, frame);
-        if (t < 0) continue;
-        gv_skin_pose(p->skin, m->body_pose + 63 * (ptrdiff_t)t,
-                     (world ? m->global_orient : m->global_orient_incam) + 3 * (ptrdiff_t)t,
-                     (world ? m->transl : m->transl_incam) + 3 * (ptrdiff_t)t, p->vertices, p->normals);
-        s->meshes[n] = (gv_mesh){s->body->vertices, s->body->triangles, p->vertices, p->normals, s->body->faces, {0}};
-        memcpy(s->meshes[n++].colour, gv_palette(k), sizeof s->meshes->colour);
-        *owner = m;
-        *row = t;
-    }
-    return n;
+    gv_status status = GV_OK;
+    s->motions = gv_calloc2((size_t)o->ninputs, sizeof *s->motions);
+    if (!s->motions) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", o->ninputs);
+    for (; s->n < o->ninputs && status == GV_OK; s->n += status == GV_OK)
+        status = gv_motion_load(&s->motions[s->n], o->inputs[s->n], err);
+    return status == GV_OK ? gv_stage_create(&s->stage, s->motions, s->n, s->body, err) : status;
 }
 
 static gv_status plan(show *s, gv_error *err) {
     const options *o = s->o;
-    double fps = s->people[0].motion.fps > 0 ? s->people[0].motion.fps : 30;
+    double fps = s->motions[0].fps > 0 ? s->motions[0].fps : 30;
     s->height = (int)(o->height ? o->height : 720);
     int world_width = (int)(o->width ? o->width : 1280);
     if (o->overlay) {
@@ -220,37 +172,22 @@ static gv_status plan(show *s, gv_error *err) {
     s->rgb = gv_calloc2((size_t)s->width * (size_t)s->height, 3);
     if ((s->left && !s->over) || (o->world && !s->world) || !s->rgb)
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width, s->height);
-    float lo[3] = {INFINITY, INFINITY, INFINITY}, hi[3] = {-INFINITY, -INFINITY, -INFINITY};
-    for (int k = 0; k < s->n; k++)
-        for (ptrdiff_t j = 0; j < (ptrdiff_t)s->people[k].motion.frames * GV_MOTION_JOINTS; j++)
-            for (int i = 0; i < 3; i++) {
-                lo[i] = fminf(lo[i], s->people[k].motion.joints_world[3 * j + i]);
-                hi[i] = fmaxf(hi[i], s->people[k].motion.joints_world[3 * j + i]);
-            }
-    if (!(lo[0] <= hi[0])) return gv_fail(err, GV_ERR_EMPTY, "%s: not a single frame", o->inputs[0]);
-    s->view = gv_view_outside(lo, hi, world_width, s->height);
+    s->view = gv_stage_view(s->stage, world_width, s->height);
     return gv_video_create(&s->writer, o->output, s->width, s->height, fps, err);
 }
 
 static bool draw_over(show *s, const gv_frame *f) {
     for (int y = 0; y < s->height; y++)
         memcpy(s->rgb + 3 * (ptrdiff_t)y * s->width, f->rgb + (ptrdiff_t)y * f->stride, 3 * (size_t)s->left);
-    const gv_motion *m = NULL;
-    int t = 0, n = pose(s, f->index, false, &m, &t);
-    if (!n) return true;
-    gv_view v = {.R = {1, 0, 0, 0, 1, 0, 0, 0, 1}};
-    const float scale = m->width > 0 ? (float)s->left / (float)m->width : 1;
-    for (int i = 0; i < 9; i++) v.K[i] = m->K[9 * (ptrdiff_t)t + i] * (i < 6 ? scale : 1);
-    return gv_render_over(s->over, s->rgb, 3 * s->width, &v, s->meshes, n, (float)s->o->alpha);
+    return gv_stage_draw_over(s->stage, s->over, s->rgb, s->left, 3 * s->width, (float)s->o->alpha);
 }
 
 static gv_status draw(show *s, const gv_frame *f, long frame, double time_sec, gv_error *err) {
-    bool good = true;
-    if (s->over) good = draw_over(s, f);
+    gv_stage_pose(s->stage, frame);
+    bool good = !s->over || draw_over(s, f);
     if (good && s->world) {
-        const gv_motion *m;
-        int t, n = pose(s, frame, true, &m, &t);
-        good = gv_render_world(s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view, s->meshes, n, s->paths, s->n);
+        if (s->o->follow) s->view = gv_stage_follow(s->stage, frame, s->width - s->left, s->height);
+        good = gv_stage_draw_world(s->stage, s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view);
         char label[64];
         snprintf(label, sizeof label, "%.2f s", time_sec);
         const int scale = s->height >= 600 ? 2 : 1;
@@ -280,13 +217,13 @@ static gv_status play_motions(show *s, gv_progress *progress, gv_error *err) {
         long frame = LONG_MAX;
         double time_sec = 0;
         for (int k = 0; k < s->n; k++) {
-            const gv_motion *m = &s->people[k].motion;
+            const gv_motion *m = &s->motions[k];
             if (at[k] < m->frames && m->frame_index[at[k]] < frame)
                 frame = m->frame_index[at[k]], time_sec = m->time_sec[at[k]];
         }
         if (frame == LONG_MAX) return GV_OK;
         for (int k = 0; k < s->n; k++)
-            while (at[k] < s->people[k].motion.frames && s->people[k].motion.frame_index[at[k]] <= frame) at[k]++;
+            while (at[k] < s->motions[k].frames && s->motions[k].frame_index[at[k]] <= frame) at[k]++;
         if (isnan(first)) first = time_sec;
         gv_status status = draw(s, NULL, frame, time_sec - first, err);
         if (status != GV_OK) return status;
@@ -295,16 +232,9 @@ static gv_status play_motions(show *s, gv_progress *progress, gv_error *err) {
 }
 
 static void close_show(show *s) {
-    for (int k = 0; s->people && k < s->o->ninputs; k++) {
-        gv_motion_free(&s->people[k].motion);
-        gv_skin_destroy(s->people[k].skin);
-        free(s->people[k].vertices);
-        free(s->people[k].normals);
-        free(s->people[k].trace);
-    }
-    free(s->people);
-    free(s->meshes);
-    free(s->paths);
+    gv_stage_destroy(s->stage);
+    for (int k = 0; s->motions && k < s->o->ninputs; k++) gv_motion_free(&s->motions[k]);
+    free(s->motions);
     free(s->rgb);
     gv_canvas_destroy(s->world);
     gv_canvas_destroy(s->over);
@@ -323,7 +253,7 @@ static gv_status render(const options *o, gv_error *err) {
     gv_progress_begin(&progress, "render",
                       status    ? 0
                       : s.video ? gv_video_get_info(s.video)->frames
-                                : s.people[0].motion.frames,
+                                : s.motions[0].frames,
                       o->quiet);
     if (!status) status = s.video ? play_video(&s, &progress, err) : play_motions(&s, &progress, err);
     gv_progress_end(&progress);

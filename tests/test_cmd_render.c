@@ -96,6 +96,26 @@ static void people_come_and_go(void **state) {
     assert_true(red > path + 300);
 }
 
+static void the_view_follows(void **state) {
+    (void)state;
+    char text[2048];
+    int fixed, followed, red, width;
+    gv_motion m;
+    save_motion("far.npz", 0, 60, 0);
+    assert_int_equal(gv_motion_load(&m, in_dir("far.npz"), NULL), GV_OK);
+    for (int t = 0; t < 60; t++) { // 12 m in 2.4 s
+        m.transl[3 * t] += 0.2f * (float)t;
+        for (int j = 0; j < GV_MOTION_JOINTS; j++) m.joints_world[3 * (t * GV_MOTION_JOINTS + j)] += 0.2f * (float)t;
+    }
+    assert_int_equal(gv_motion_save(&m, in_dir("far.npz"), NULL), GV_OK);
+    gv_motion_free(&m);
+    assert_int_equal(render("far.npz -o fixed.mp4 --size 320x180 --quiet", text), 0);
+    assert_int_equal(render("far.npz -o follow.mp4 --size 320x180 --view follow --quiet", text), 0);
+    look("fixed.mp4", 30, &fixed, &red, &width);
+    look("follow.mp4", 30, &followed, &red, &width);
+    assert_true(followed > 2 * fixed && fixed > 10); // nearer, and in the picture
+}
+
 static void bodies_lie_over_the_video(void **state) {
     (void)state;
     char text[2048];
@@ -127,6 +147,7 @@ static void wrong_calls_leave_nothing(void **state) {
     assert_int_equal(render("-o x.mp4", text), 2);
     assert_int_equal(render("a.npz -o x.mp4 --overlay", text), 2);
     assert_int_equal(render("a.npz -o x.mp4 --size 3x", text), 2);
+    assert_int_equal(render("a.npz -o x.mp4 --view above", text), 2);
     assert_int_equal(render("absent.npz -o x.mp4", text), 1);
     assert_non_null(strstr(text, "absent.npz"));
     assert_int_equal(render("a.npz -o x.mp4 --video absent.mp4", text), 1);
@@ -151,6 +172,7 @@ static int remove_dir(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(people_come_and_go),
+        cmocka_unit_test(the_view_follows),
         cmocka_unit_test(bodies_lie_over_the_video),
         cmocka_unit_test(wrong_calls_leave_nothing),
     };
