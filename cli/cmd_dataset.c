@@ -1,6 +1,7 @@
 // cmd_dataset.c - `gvhmr dataset`: motion capture clips into a motion store.
 #include "cli.h"
 #include "training/import.h"
+#include "training/sheet.h"
 #include "training/store.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 
 static void help(void) {
     puts("usage: gvhmr dataset import --list CLIPS.csv --map JOINTS.json --root DIR -o STORE [--sources A,B]\n"
-         "       gvhmr dataset info STORE\n\n"
+         "       gvhmr dataset info STORE\n"
+         "       gvhmr dataset sheet STORE -o SHEET.png [--made] [--count N] [--only A,B] [--body-model FILE]\n\n"
          "import  reads BVH clips (y up, centimetres, T-pose facing +z) and writes one store of SMPL-X rotations at 30 "
          "fps\n"
          "  --list FILE     CSV with the columns file, skeleton, subject, category, ground, archive\n"
@@ -16,7 +18,9 @@ static void help(void) {
          "  --root DIR      the folder that the list's files are relative to\n"
          "  --sources A,B   only these values of the column archive (default: all)\n"
          "  -o STORE        the store to write\n"
-         "info    prints what a store holds\n\n"
+         "info    prints what a store holds\n"
+         "sheet   draws skeletons of its clips, or of the sequences that training makes of them (--made), to look at;\n"
+         "        --count N: how many (default 96), --only A,B: of these subjects\n\n"
          "example: gvhmr dataset import --list clips.csv --map smplx_joint_map.json --root unpacked -o motions.gvs");
 }
 
@@ -84,12 +88,74 @@ static int info(const char *path) {
     return 0;
 }
 
+static void print_cell(void *user, int row, int column, const char *name) {
+    (void)user;
+    printf("row %d column %d: %s\n", row + 1, column + 1, name);
+}
+
+typedef struct sheet_options {
+    const char *store, *out, *body;
+    gv_sample_options sample;
+    long count;
+    bool made;
+} sheet_options;
+
+static gv_status write_sheet(const sheet_options *o, gv_error *err) {
+    gv_store store = {0};
+    gv_body *body = NULL;
+    gv_rig rig = {0};
+    gv_sampler sampler = {0};
+    gv_status s = gv_store_open(&store, o->store, err);
+    if (!s) s = gv_body_open(&body, o->body, err);
+    if (!s) s = gv_rig_from_body(&rig, body, 8, err);
+    if (!s) s = gv_sampler_init(&sampler, &store, &rig, &o->sample, err);
+    if (!s) s = gv_sheet_write(o->out, &sampler, (int)o->count, o->made, 1, o->made ? NULL : print_cell, NULL, err);
+    gv_sampler_free(&sampler);
+    gv_rig_free(&rig);
+    gv_body_close(body);
+    gv_store_close(&store);
+    return s;
+}
+
+static int sheet(int argc, char **argv) {
+    static const struct option options[] = {{"made", 0, 0, 'm'}, {"count", 1, 0, 'c'},      {"only", 1, 0, 's'},
+                                            {"help", 0, 0, 'h'}, {"body-model", 1, 0, 'b'}, {0}};
+    sheet_options o = {.count = 96, .sample = gv_sample_defaults};
+    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) switch (c) {
+        case 'm':
+            o.made = true;
+            break;
+        case 'c':
+            if (!gv_cli_int("dataset", "--count", optarg, 1, 1200, &o.count)) return 2;
+            break;
+        case 's':
+            o.sample.only = optarg;
+            break;
+        case 'b':
+            o.body = optarg;
+            break;
+        case 'o':
+            o.out = optarg;
+            break;
+        case 'h':
+            help();
+            return 0;
+        default:
+            return gv_cli_usage("dataset", "unknown option");
+        }
+    if (!o.out || optind + 1 != argc) return gv_cli_usage("dataset", "sheet needs a STORE and -o SHEET.png");
+    o.store = argv[optind];
+    gv_error err = {0};
+    return write_sheet(&o, &err) ? gv_cli_fail(&err) : 0;
+}
+
 int gv_cmd_dataset(int argc, char **argv) {
     if (argc >= 2 && !strcmp(argv[1], "import")) return import(argc - 1, argv + 1);
+    if (argc >= 2 && !strcmp(argv[1], "sheet")) return sheet(argc - 1, argv + 1);
     if (argc == 3 && !strcmp(argv[1], "info")) return info(argv[2]);
     if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         help();
         return 0;
     }
-    return gv_cli_usage("dataset", "expected import or info");
+    return gv_cli_usage("dataset", "expected import, info or sheet");
 }

@@ -6,6 +6,7 @@
 #include "network/statistics.h"
 #include "training/bvh.h"
 #include "training/optimiser.h"
+#include "training/sheet.h"
 #include "training/store.h"
 #include "training/train.h"
 #include "test.h"
@@ -232,6 +233,42 @@ static void test_samples(void **state) {
     gv_rig_free(&rig);
     gv_store_close(&store);
     unlink(path);
+}
+
+// A contact sheet is a PNG with something on it, of clips and of made sequences; its checksums hold.
+static void test_sheet(void **state) {
+    (void)state;
+    char path[] = "/tmp/gv_store_XXXXXX", png[] = "/tmp/gv_sheet_XXXXXX";
+    close(mkstemp(path));
+    close(mkstemp(png));
+    make_store(path);
+    gv_store store;
+    gv_rig rig;
+    gv_sampler s;
+    make_rig(&rig);
+    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
+    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    for (int made = 0; made < 2; made++) {
+        unsigned char *data;
+        size_t n, colours[5] = {0};
+        assert_int_equal(gv_sheet_write(png, &s, 24, made, 1, NULL, NULL, &err), GV_OK);
+        assert_int_equal(gv_file_read(png, 0, &data, &n, &err), GV_OK);
+        int rows = made ? 2 : 1, width = GV_SHEET_COLUMNS * GV_SHEET_CELL, height = rows * GV_SHEET_CELL;
+        assert_memory_equal(data, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
+        assert_int_equal(data[18] * 256 + data[19], width);
+        assert_int_equal(data[22] * 256 + data[23], height);
+        assert_memory_equal(data + n - 12, "\0\0\0\0IEND\xae\x42\x60\x82", 12);
+        assert_true(n > (size_t)width * height && n < (size_t)width * height + 4000);
+        for (size_t i = 8 + 25 + 780 + 8; i < n - 12; i++)
+            if (data[i] < 5) colours[data[i]]++;
+        assert_true(colours[2] > 200 && colours[3] > 200 && colours[0] > n / 2);
+        free(data);
+    }
+    gv_sampler_free(&s);
+    gv_rig_free(&rig);
+    gv_store_close(&store);
+    unlink(path);
+    unlink(png);
 }
 
 // ---- training ----
@@ -601,9 +638,10 @@ static void test_ranks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bvh),     cmocka_unit_test(test_broken_bvh), cmocka_unit_test(test_store),
-        cmocka_unit_test(test_samples), cmocka_unit_test(test_resume),     cmocka_unit_test(test_points),
-        cmocka_unit_test(test_ranks),   cmocka_unit_test(test_adamw),      cmocka_unit_test(test_reference)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bvh),    cmocka_unit_test(test_broken_bvh),
+                                       cmocka_unit_test(test_store),  cmocka_unit_test(test_samples),
+                                       cmocka_unit_test(test_sheet),  cmocka_unit_test(test_resume),
+                                       cmocka_unit_test(test_points), cmocka_unit_test(test_ranks),
+                                       cmocka_unit_test(test_adamw),  cmocka_unit_test(test_reference)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
