@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "geometry/rotation.h"
 #include "pipeline/predict.h"
+#include "pipeline/settle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 enum { PIECE = 300, SHORTEST = 60, J = 22, FEET = 4 };
 static const int foot_joints[FEET] = {7, 10, 8, 11}, pelvis[2] = {1, 2};
 
-const char *const gv_stage_names[GV_STAGES] = {"network", "solved", "refined"};
+const char *const gv_stage_names[GV_STAGES] = {"network", "solved", "refined", "settled"};
 
 typedef struct bench {
     gv_network *net;
@@ -83,6 +84,9 @@ static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_erro
         if (!s)
             s = score(&p->score[refined ? GV_STAGE_REFINED : GV_STAGE_SOLVED], b, m.joints_world, m.joints_incam,
                       m.global_orient, err);
+        if (!s && refined) s = gv_settle(&m, b->body, err);
+        if (!s && refined)
+            s = score(&p->score[GV_STAGE_SETTLED], b, m.joints_world, m.joints_incam, m.global_orient, err);
         gv_motion_free(&m);
     }
     gv_observations_free(&o);

@@ -10,8 +10,14 @@
 #include "network/network.h"
 #include "training/sample.h"
 
-typedef enum gv_benchmark_stage { GV_STAGE_NETWORK, GV_STAGE_SOLVED, GV_STAGE_REFINED, GV_STAGES } gv_benchmark_stage;
-extern const char *const gv_stage_names[GV_STAGES]; // before post-processing, after it, and as `run` does it
+typedef enum gv_benchmark_stage {
+    GV_STAGE_NETWORK, // before post-processing
+    GV_STAGE_SOLVED,  // after the reference's post-processing: `predict`
+    GV_STAGE_REFINED, // drawn to the keypoints before that
+    GV_STAGE_SETTLED, // and settled after it: `run`
+    GV_STAGES
+} gv_benchmark_stage;
+extern const char *const gv_stage_names[GV_STAGES];
 
 typedef struct gv_benchmark_piece {
     const gv_clip *clip;
