@@ -55,7 +55,7 @@ int gv_network_heads(const gv_network *n) {
     return n->heads;
 }
 int gv_network_has_images(const gv_network *n) {
-    return n->with_images;
+    return n->with_images && !n->with_points;
 }
 
 // ---- creation ------------------------------------------------------------------------------------------

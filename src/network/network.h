@@ -39,7 +39,7 @@ typedef struct gv_network_output { // caller's buffers; any may be NULL
 int gv_network_width(const gv_network *n);  // D
 int gv_network_layers(const gv_network *n); // N
 int gv_network_heads(const gv_network *n);
-int gv_network_has_images(const gv_network *n); // whether it has an image embedder
+int gv_network_has_images(const gv_network *n); // whether image features help it: an embedder, and not for kp3d
 gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err);
 
 // The names and shapes of all weights for given sizes, in the order of the released file: one table that
