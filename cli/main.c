@@ -34,7 +34,11 @@ static void usage(FILE *f) {
 // camera and encode. The policy is read when the library is loaded, before main: so start once more with it set.
 static void start_with_sleeping_threads(char **argv) {
     if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0) return;
-    execv("/proc/self/exe", argv); // where that fails, work goes on as it is
+    char path[4096]; // under its own name, so that ps shows it
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n <= 0) return;
+    path[n] = 0;
+    execv(path, argv); // where that fails, work goes on as it is
 }
 
 int main(int argc, char **argv) {
