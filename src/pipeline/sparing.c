@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 enum { STEP = 3 };
-static const float MUCH = 0.05f, SURE = 0.3f; // share of the box's side; confidence of points that count
+static const float MUCH = 0.12f, SURE = 0.3f; // share of the box's side; confidence of points that count
 
 bool gv_sparing_is_key(int k, int n) {
     return k % STEP == 0 || k == n - 1;
