@@ -63,7 +63,7 @@ struct gv_people {
     double time, step_sec; // of this frame; since the last one
     gv_blazepose *pose;
     gv_search *search;
-    gv_cutout **canvas;       // [workers] the picture with people painted out; the first also serves the search
+    gv_cutout **canvas;       // [workers + 1] the picture with people painted out; the last is for the search
     gv_detection *detections; // [MAX_TILES, PER_TILE]
     track **tracks;           // [MAX_TRACKS]
     int count;
@@ -105,8 +105,8 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     if (status != GV_OK) goto fail;
     p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
     int workers = gv_blazepose_workers(p->pose);
-    p->canvas = gv_calloc2((size_t)workers, sizeof *p->canvas);
-    for (int i = 0; p->canvas && i < workers; i++) {
+    p->canvas = gv_calloc2((size_t)workers + 1, sizeof *p->canvas);
+    for (int i = 0; p->canvas && i <= workers; i++) {
         p->canvas[i] = gv_cutout_create(width, height);
         if (!p->canvas[i]) status = GV_ERR_MEMORY;
     }
@@ -134,7 +134,7 @@ void gv_people_destroy(gv_people *p) {
     free(p->sets);
     free(p->marks);
     free(p->detections);
-    for (int i = 0; p->canvas && i < gv_blazepose_workers(p->pose); i++) gv_cutout_destroy(p->canvas[i]);
+    for (int i = 0; p->canvas && i <= gv_blazepose_workers(p->pose); i++) gv_cutout_destroy(p->canvas[i]);
     free(p->canvas);
     gv_search_destroy(p->search);
     gv_blazepose_close(p->pose);
@@ -226,11 +226,12 @@ static gv_image without_neighbours(void *context, int job, int worker) {
     const track *t = p->tracks[c->source[job]];
     gv_cutout *canvas = p->canvas[worker];
     bool any = false;
-    float half = 0.75f * t->region.width;
+    float half = 0.8f * t->region.width + 4; // more than a turned square and the filter reach
     gv_moved_figure own = expected_figure(t);
     for (int i = 0; i < p->count; i++) {
         const track *o = p->tracks[i];
-        if (!beside(p, t, o)) continue;
+        // a much smaller body hides little, and is often a wrong reading of this one
+        if (!beside(p, t, o) || expected_size(o) < 0.75f * expected_size(t)) continue;
         if (!any)
             gv_cutout_copy(canvas, c->image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
                            t->region.cy + half);
@@ -335,14 +336,11 @@ static void drop_duplicates(gv_people *p) {
 
 // Looks at tiles in which everybody already read is painted out, and reads the landmarks of those found.
 static gv_status search_tiles(gv_people *p, const gv_image *image, const gv_tile *tiles, int n, gv_error *err) {
-    for (int i = 0; i < n; i++) { // a margin, since a region may reach over the tile's edge
-        const gv_tile *t = &tiles[i];
-        float side = fmaxf(t->width, t->height), x = t->x + t->width / 2, y = t->y + t->height / 2;
-        gv_cutout_copy(p->canvas[0], image, x - side, y - side, x + side, y + side);
-    }
+    gv_cutout *search = p->canvas[gv_blazepose_workers(p->pose)];
+    gv_cutout_copy(search, image, 0, 0, (float)p->width, (float)p->height); // whole: regions may lie anywhere
     for (int i = 0; i < p->set_count; i++)
-        gv_cutout_paint_over(p->canvas[0], image, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
-    gv_image canvas = gv_cutout_image(p->canvas[0]);
+        gv_cutout_paint_over(search, image, (gv_moved_figure){&p->sets[i].figure, 0, 0}, NULL);
+    gv_image canvas = gv_cutout_image(search);
     int got[MAX_TILES], count = 0, m = 0;
     gv_status status = gv_blazepose_detect_tiles(p->pose, &canvas, tiles, n, MIN_SCORE, DETECTOR_OVERLAP, p->detections,
                                                  PER_TILE, got, err);
