@@ -584,7 +584,8 @@ static void test_points(void **state) {
     remove_run(two);
 }
 
-// Two ranks with half a batch each: the loss curve of one rank with the whole batch.
+// Two ranks with half a batch each: the loss curve of one rank with the whole batch. Open MPI itself leaks at its end,
+// so under the address sanitizer leaks are not looked for here.
 static void test_ranks(void **state) {
     (void)state;
     if (system("mpirun --version > /dev/null 2>&1")) {
@@ -599,7 +600,8 @@ static void test_ranks(void **state) {
         assert_non_null(mkdtemp(dir[k]));
         snprintf(
             line, sizeof line,
-            "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 %s %s train --data %s -o %s "
+            "ASAN_OPTIONS=detect_leaks=0 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 "
+            "%s %s train --data %s -o %s "
             "--width 32 --layers 2 --heads 4 --batch 4 --frames 16 --surface 8 --steps 6 --log-every 1 --dropout 0 "
             "--bf16 0 --gate 1 --warmup 1 --quiet > %s/said 2>&1",
             k ? "mpirun --oversubscribe -n 2" : "", GV_TEST_PROGRAM, path, dir[k], dir[k]);

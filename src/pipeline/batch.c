@@ -112,6 +112,7 @@ static gv_status start_worker(batch *b, gv_error *err) {
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // two at work on one folder would be worse than none
+        close(b->lock);                   // the folder is free as soon as the first process is gone
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
         close(ask[1]);
