@@ -13,6 +13,7 @@
 #include "pipeline/view.h"
 #include "video/video.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,28 +161,61 @@ static gv_status draw(job *j, gv_error *err) {
     return status;
 }
 
-// Without the built viewer the run is whole all the same, and says so.
-static gv_status write_page(job *j, const char *scene, gv_error *err) {
+// The page is made beside the pictures: neither keeps all cores busy.
+typedef struct page_job {
+    gv_page page;
     char path[MAX_PATH];
-    if (!j->opt->pictures) return GV_OK;
+    pthread_t thread;
+    bool running;
+    gv_status status;
+    gv_error err;
+    double seconds;
+} page_job;
+
+static void *make_page(void *context) {
+    page_job *p = context;
     double start = gv_now();
-    snprintf(path, sizeof path, "%s/viewer.html", j->folder);
-    const gv_page page = {.scene = scene,
-                          .people = j->observations.people,
-                          .motion = j->motions,
-                          .body = j->runner->body,
-                          .video = j->video,
-                          .fps = j->opt->observe.fps,
-                          .quiet = j->opt->observe.quiet};
-    gv_error local = {0};
-    gv_status status = gv_page_write(path, &page, &local);
-    if (status == GV_ERR_MISSING) {
-        j->note = strdup(local.text);
+    p->status = gv_page_write(p->path, &p->page, &p->err);
+    p->seconds = gv_now() - start;
+    return NULL;
+}
+
+static void start_page(page_job *p, const job *j, const char *scene) {
+    if (!j->opt->pictures) return;
+    snprintf(p->path, sizeof p->path, "%s/viewer.html", j->folder);
+    p->page = (gv_page){.scene = scene,
+                        .people = j->observations.people,
+                        .motion = j->motions,
+                        .body = j->runner->body,
+                        .video = j->video,
+                        .fps = j->opt->observe.fps,
+                        .quiet = true}; // one progress line at a time
+    p->running = pthread_create(&p->thread, NULL, make_page, p) == 0;
+    if (!p->running) make_page(p);
+}
+
+// Without the built viewer the run is whole all the same, and says so.
+static gv_status finish_page(page_job *p, job *j, gv_error *err) {
+    if (!j->opt->pictures) return GV_OK;
+    if (p->running) pthread_join(p->thread, NULL);
+    if (p->status == GV_ERR_MISSING) {
+        j->note = strdup(p->err.text);
         return GV_OK;
     }
-    if (status != GV_OK && err) *err = local;
-    gv_timing_add(&j->observations, "viewer", gv_now() - start, j->observations.frames);
-    return status;
+    if (p->status != GV_OK && err) *err = p->err;
+    gv_timing_add(&j->observations, "viewer", p->seconds, j->observations.frames);
+    return p->status;
+}
+
+// Overlay, world and page.
+static gv_status show(job *j, const char *scene, gv_error *err) {
+    page_job p = {0};
+    gv_error other = {0};
+    start_page(&p, j, scene);
+    gv_status drawn = draw(j, err), paged = finish_page(&p, j, &other);
+    if (drawn != GV_OK || paged == GV_OK) return drawn;
+    if (err) *err = other;
+    return paged;
 }
 
 static gv_status write_scene(job *j, char **text, gv_error *err) {
@@ -232,8 +266,7 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     if (status == GV_OK) status = save_motions(&j, err);
     if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
     if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.runner->body, opt->exports, folder, err);
-    if (status == GV_OK) status = draw(&j, err);
-    if (status == GV_OK) status = write_page(&j, text, err);
+    if (status == GV_OK) status = show(&j, text, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
     if (status == GV_OK && result) {

@@ -122,13 +122,44 @@ static bool shadow_on_screen(const gv_canvas *c, const gv_view *view, const gv_b
     return x0 < (float)c->width && y0 < (float)c->height && x1 >= 0 && y1 >= 0;
 }
 
+// A row of the picture sees the ground along a line. On it a map's coordinates are (p + q x) / (r + s x) of the column
+// x, so that the columns within the map are an interval: [*x0, *x1] becomes what at least one of two maps may cover.
+static void clip_row(const gv_map *m0, const gv_map *m1, const float ray[9], const float eye[3], float y, float *x0,
+                     float *x1) {
+    const gv_map *maps[2] = {m0, m1};
+    float a[3], lo = *x1, hi = *x0;
+    for (int i = 0; i < 3; i++) a[i] = ray[3 * i + 1] * y + ray[3 * i + 2];
+    if (!(a[1] + ray[3] * *x0 < 0 && a[1] + ray[3] * *x1 < 0)) return; // the horizon crosses it: no clipping
+    for (int k = 0; k < 2; k++) {
+        const gv_map *m = maps[k];
+        float from = *x0, to = *x1;
+        for (int side = 0; side < 4; side++) { // u >= u0, u <= u1, v >= v0, v <= v1, each times -(r + s x) > 0
+            const float *axis = side < 2 ? m->s : m->q, sign = side & 1 ? 1 : -1;
+            float edge = side < 2 ? m->u0 + (side & 1 ? (float)m->nx * m->cell : 0)
+                                  : m->v0 + (side & 1 ? (float)m->ny * m->cell : 0);
+            float at_eye = axis[0] * eye[0] + axis[2] * eye[2] - edge;
+            float p = at_eye * -a[1] + eye[1] * (axis[0] * a[0] + axis[2] * a[2]);
+            float q = at_eye * -ray[3] + eye[1] * (axis[0] * ray[0] + axis[2] * ray[6]);
+            p *= sign, q *= sign; // inside where p + q x <= 0
+            if (q > 0) to = least(to, -p / q);
+            if (q < 0) from = most(from, -p / q);
+            if (q == 0 && p > 0) to = from - 1;
+        }
+        if (from <= to) lo = least(lo, from), hi = most(hi, to);
+    }
+    *x0 = most(*x0, lo - 1);
+    *x1 = least(*x1, hi + 1);
+}
+
 static void lay_shadow(const gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_body_shadow *b,
                        const float ray[9], const float eye[3]) {
     int box[4];
     if (!b->hidden.nx || !b->close.nx || !shadow_on_screen(c, view, b, box)) return;
 #pragma omp parallel for schedule(dynamic, 8)
-    for (int y = box[1]; y <= box[3]; y++)
-        for (int x = box[0]; x <= box[2]; x++) {
+    for (int y = box[1]; y <= box[3]; y++) {
+        float x0 = (float)box[0], x1 = (float)box[2];
+        clip_row(&b->hidden, &b->close, ray, eye, (float)y, &x0, &x1);
+        for (int x = (int)x0; x <= (int)x1; x++) {
             float d[3], ground[3] = {0};
             for (int i = 0; i < 3; i++) d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
             float t = -eye[1] / d[1];
@@ -140,6 +171,7 @@ static void lay_shadow(const gv_canvas *c, uint8_t *rgb, int stride, const gv_vi
             uint8_t *p = rgb + (ptrdiff_t)y * stride + 3 * (ptrdiff_t)x; // the sky's light in it is bluish
             for (int i = 0; i < 3; i++) p[i] = gv_encode(c, c->linear[p[i]] * (k + 0.04f * (1 - k) * (float)(i - 1)));
         }
+    }
 }
 
 // Coverage of a thick line from a to b, added to the mask as the larger of both.
