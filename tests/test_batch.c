@@ -1,4 +1,5 @@
 // Many videos: what is done is not done again, what fails costs only itself, and a kill at any moment loses nothing.
+#include "folder.h"
 #include "clip.h"
 #include "formats/motion_file.h"
 #include "pipeline/batch_list.h"
@@ -11,23 +12,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-
-static char dir[] = "/tmp/gvhmr-batch-XXXXXX";
-
-static const char *in_dir(const char *name) {
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ & 7];
-    snprintf(p, 256, "%s/%s", dir, name);
-    return p;
-}
-
-static void write_text(const char *path, const char *text) {
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
 
 static pid_t start(const char *list, const char *folder, const char *option) {
     fflush(NULL);
@@ -78,7 +62,7 @@ static void lists_are_read(void **state) {
     (void)state;
     gv_batch_list l;
     gv_error err = {0};
-    write_text(in_dir("names.txt"), "# a list\n\n  \nwalk.mp4 \r\n/far/walk.mov\nrun.x.mp4\tfirst\nfirst\n.hidden\n");
+    write_text("names.txt", "# a list\n\n  \nwalk.mp4 \r\n/far/walk.mov\nrun.x.mp4\tfirst\nfirst\n.hidden\n");
     if (gv_batch_list_read(&l, in_dir("names.txt"), "out", &err) != GV_OK) fail_msg("%s", err.text);
     static const char *const names[] = {"walk", "walk-2", "first", "first-2", ".hidden"};
     assert_int_equal(l.count, 5);
@@ -87,10 +71,10 @@ static void lists_are_read(void **state) {
     assert_string_equal(l.item[1].video, "/far/walk.mov");
     assert_string_equal(l.item[2].folder, "out/first");
     gv_batch_list_free(&l);
-    write_text(in_dir("bad.txt"), "a.mp4\t../up\n");
+    write_text("bad.txt", "a.mp4\t../up\n");
     assert_int_equal(gv_batch_list_read(&l, in_dir("bad.txt"), "out", &err), GV_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "line 1"));
-    write_text(in_dir("bad.txt"), "# nothing\n");
+    write_text("bad.txt", "# nothing\n");
     assert_int_equal(gv_batch_list_read(&l, in_dir("bad.txt"), "out", &err), GV_ERR_EMPTY);
     assert_int_equal(gv_batch_list_read(&l, in_dir("none.txt"), "out", &err), GV_ERR_IO);
 }
@@ -106,7 +90,7 @@ static void records_are_known_by_contents_and_options(void **state) {
     assert_string_equal(gv_batch_record_read(&item, "f", "o").reason, "torn ?");
     assert_int_equal(gv_batch_record_read(&item, "g", "o").state, GV_BATCH_OPEN);
     assert_int_equal(gv_batch_record_read(&item, "f", "p").state, GV_BATCH_OPEN);
-    write_text(in_dir("BATCH.json"), "{\"state\": 1, \"fingerprint\": [");
+    write_text("BATCH.json", "{\"state\": 1, \"fingerprint\": [");
     assert_int_equal(gv_batch_record_read(&item, "f", "o").state, GV_BATCH_OPEN);
     unlink(in_dir("BATCH.json"));
 }
@@ -126,8 +110,8 @@ static void same_motion(const char *a, const char *b) {
 static void a_killed_batch_goes_on(void **state) {
     (void)state;
     make_clip(in_dir("walk.mp4"), 25);
-    write_text(in_dir("text.mp4"), "not a video\n");
-    write_text(in_dir("list.txt"), "walk.mp4\ntext.mp4\nmissing.mp4\nwalk.mp4\tagain\n");
+    write_text("text.mp4", "not a video\n");
+    write_text("list.txt", "walk.mp4\ntext.mp4\nmissing.mp4\nwalk.mp4\tagain\n");
     assert_int_equal(finish(start(in_dir("list.txt"), in_dir("calm"), "--quiet")), 1);
     json_decref(report(in_dir("calm/report.json"), 4, 2, 2));
     int kills = 0;
@@ -162,7 +146,7 @@ static void a_killed_batch_goes_on(void **state) {
 static void two_batches_do_not_share_a_folder(void **state) {
     (void)state;
     make_clip(in_dir("walk.mp4"), 25);
-    write_text(in_dir("one.txt"), "walk.mp4\n");
+    write_text("one.txt", "walk.mp4\n");
     pid_t first = start(in_dir("one.txt"), in_dir("shared"), "--quiet");
     while (access(in_dir("shared/walk"), F_OK) != 0) nanosleep(&(struct timespec){0, 5000000}, NULL);
     assert_int_equal(finish(start(in_dir("one.txt"), in_dir("shared"), "--quiet")), 1);
@@ -177,18 +161,6 @@ static void two_batches_do_not_share_a_folder(void **state) {
     json_decref(report(in_dir("empty/report-2-of-2.json"), 1, 0, 0));
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_read),
@@ -196,5 +168,5 @@ int main(void) {
         cmocka_unit_test(a_killed_batch_goes_on),
         cmocka_unit_test(two_batches_do_not_share_a_folder),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1,21 +1,16 @@
 // BlazePose against what the reference executor and MediaPipe give (SPEC-perception 7 and 8).
-#include "test.h"
+#include "picture.h"
 
 #include "base/file.h"
 #include "formats/npz.h"
 #include "formats/tflite.h"
 #include "nn/convnet.h"
 #include "perception/blazepose.h"
-#include "video/video.h"
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
 
 static const char *const model_name[3] = {"lite", "full", "heavy"};
-
-static void ok(gv_status s, const gv_error *err) {
-    if (s != GV_OK) fail_msg("%s", err->text);
-}
 
 static bool models_present(void) {
     gv_error err = {0};
@@ -151,26 +146,6 @@ static void test_other_outputs(void **state) {
 }
 
 // ---- Pictures ---------------------------------------------------------------------------------------
-
-typedef struct picture {
-    gv_video *video;
-    gv_image image;
-} picture;
-
-static picture open_picture(const char *name) {
-    char path[128];
-    snprintf(path, sizeof path, "reference/perception/images/%s.png", name);
-    const char *file = shared_path(path);
-    picture p = {0};
-    gv_error err = {0};
-    gv_frame f;
-    if (!file) fail_msg("%s is missing", path);
-    ok(gv_video_open(&p.video, file, NULL, &err), &err);
-    ok(gv_video_next(p.video, &f, &err), &err);
-    assert_non_null(f.rgb);
-    p.image = (gv_image){f.rgb, f.width, f.height, f.stride};
-    return p;
-}
 
 // Largest difference of points (x, y, z in units of the image width and height) in px.
 static double point_error(const gv_landmarks *l, const float *expected, int points, int width, int height, bool depth) {

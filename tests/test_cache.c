@@ -2,12 +2,11 @@
 #include "base/file.h"
 #include "pipeline/cache.h"
 #include "pipeline/keep.h"
-#include "test.h"
+#include "folder.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
-static char dir[] = "/tmp/gvhmr-cache-XXXXXX";
 static char notes[2000];
 
 static void take_note(void *user, const char *text) {
@@ -254,18 +253,6 @@ static void sightings_survive(void **state) {
     gv_sightings_free(&s);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back),
@@ -277,5 +264,5 @@ int main(void) {
         cmocka_unit_test(removal_leaves_other_files),
         cmocka_unit_test(sightings_survive),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

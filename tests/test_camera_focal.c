@@ -1,4 +1,5 @@
 // The focal length: measured on rendered scenes, read from files, and lenses with distortion.
+#include "folder.h"
 #include "camera/choose_optics.h"
 #include "camera/intrinsics_file.h"
 #include "camera/metadata.h"
@@ -183,44 +184,35 @@ static void distortion_is_removed(void **state) {
     free(big), free(rgb);
 }
 
-static void write_text(const char *path, const char *text) {
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void intrinsics_are_read(void **state) {
     (void)state;
     gv_error err = {0};
     gv_optics o;
-    const char *path = "test_camera_focal.json";
-    write_text(path, "{\"K\": [[1000,0,960],[0,1001,540],[0,0,1]], \"distortion\": [-0.1,0.01,0,0,0],"
-                     " \"width\": 1920, \"height\": 1080}");
+    const char *path = in_dir("focal.json");
+    write_text("focal.json", "{\"K\": [[1000,0,960],[0,1001,540],[0,0,1]], \"distortion\": [-0.1,0.01,0,0,0],"
+                             " \"width\": 1920, \"height\": 1080}");
     assert_int_equal(gv_optics_load(&o, path, 960, 540, &err), GV_OK);
     assert_int_equal(o.count, 1);
     assert_true(o.lens->fx == 500 && o.lens->fy == 500.5 && o.lens->cx == 480 && o.lens->cy == 270);
     assert_true(o.lens->model == GV_LENS_BROWN && o.lens->k[0] == -0.1);
     gv_optics_free(&o);
-    write_text(path, "{\"fx\": 1000, \"fy\": 1000, \"cx\": 640, \"cy\": 360, \"model\": \"fisheye\","
-                     " \"dist_coeffs\": {\"rows\": 4, \"data\": [0.1, 0, 0, 0]}}");
+    write_text("focal.json", "{\"fx\": 1000, \"fy\": 1000, \"cx\": 640, \"cy\": 360, \"model\": \"fisheye\","
+                             " \"dist_coeffs\": {\"rows\": 4, \"data\": [0.1, 0, 0, 0]}}");
     assert_int_equal(gv_optics_load(&o, path, 1280, 720, &err), GV_OK);
     assert_true(o.lens->model == GV_LENS_FISHEYE && o.lens->k[0] == 0.1);
     gv_optics_free(&o);
-    write_text(path, "{\"K\": [[1000,0,640],[0,1000,360],[0,0,1], [1100,0,640],[0,1100,360],[0,0,1]]}");
+    write_text("focal.json", "{\"K\": [[1000,0,640],[0,1000,360],[0,0,1], [1100,0,640],[0,1100,360],[0,0,1]]}");
     assert_int_equal(gv_optics_load(&o, path, 1280, 720, &err), GV_OK);
     assert_true(o.count == 2 && o.lens[1].fx == 1100 && gv_optics_at(&o, 7)->fx == 1100);
     gv_optics_free(&o);
     gv_npz_writer *w = NULL;
-    assert_int_equal(gv_npz_create(&w, "test_camera_focal.npz", &err), GV_OK);
+    assert_int_equal(gv_npz_create(&w, in_dir("focal.npz"), &err), GV_OK);
     gv_npz_add_f32(w, "K_fullimg", (float[]){700, 0, 320, 0, 700, 180, 0, 0, 1}, 2, 3, 3);
     gv_npz_add_f32(w, "dist", (float[]){-0.5f, 0, 0, 0}, 2, 4, 1);
     assert_int_equal(gv_npz_finish(w, &err), GV_OK);
-    assert_int_equal(gv_optics_load(&o, "test_camera_focal.npz", 640, 360, &err), GV_OK);
+    assert_int_equal(gv_optics_load(&o, in_dir("focal.npz"), 640, 360, &err), GV_OK);
     assert_true(o.lens->fx == 700 && o.lens->k[0] == -0.5 && o.lens->model == GV_LENS_BROWN);
     gv_optics_free(&o);
-    unlink("test_camera_focal.npz");
-    unlink(path);
 }
 
 static void broken_intrinsics_are_refused(void **state) {
@@ -250,12 +242,11 @@ static void broken_intrinsics_are_refused(void **state) {
     gv_optics o;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         gv_error err = {0};
-        write_text("test_camera_bad.json", bad[i]);
-        assert_int_not_equal(gv_optics_load(&o, "test_camera_bad.json", 1280, 720, &err), GV_OK);
-        assert_non_null(strstr(err.text, "test_camera_bad.json"));
+        write_text("bad.json", bad[i]);
+        assert_int_not_equal(gv_optics_load(&o, in_dir("bad.json"), 1280, 720, &err), GV_OK);
+        assert_non_null(strstr(err.text, "bad.json"));
         assert_null(o.lens);
     }
-    unlink("test_camera_bad.json");
     gv_error err = {0};
     assert_int_equal(gv_optics_load(&o, "nowhere.json", 10, 10, &err), GV_ERR_IO);
     gv_optics_request both = {.focal_length = "26mm", .intrinsics = "x.json"};
@@ -289,20 +280,19 @@ static void metadata_tells_the_field_of_view(void **state) {
         n = put_box(file, "GPMF", nest, n);
         n = put_box(file, "udta", file, n);
         n = put_box(file, "moov", file, n);
-        FILE *f = fopen("test_camera_gopro.mov", "wb");
+        FILE *f = fopen(in_dir("gopro.mov"), "wb");
         fwrite(file, 1, n, f);
         fclose(f);
         gv_lens lens;
         double sd;
-        assert_true(gv_lens_from_metadata(&lens, &sd, "test_camera_gopro.mov", 1600, 1200));
+        assert_true(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200));
         assert_true(fabs(lens.fx - (linear ? 1000 : 1000 / 0.78539816)) < 1e-3);
         assert_int_equal(lens.model, linear ? GV_LENS_PINHOLE : GV_LENS_FISHEYE);
         for (size_t cut = 0; cut < n; cut++) { // any shorter file says nothing, and nothing bad happens
-            assert_int_equal(truncate("test_camera_gopro.mov", (long)(n - 1 - cut)), 0);
-            assert_false(gv_lens_from_metadata(&lens, &sd, "test_camera_gopro.mov", 1600, 1200));
+            assert_int_equal(truncate(in_dir("gopro.mov"), (long)(n - 1 - cut)), 0);
+            assert_false(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200));
         }
     }
-    unlink("test_camera_gopro.mov");
 }
 
 int main(void) {
@@ -315,5 +305,5 @@ int main(void) {
         cmocka_unit_test(broken_intrinsics_are_refused),
         cmocka_unit_test(metadata_tells_the_field_of_view),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

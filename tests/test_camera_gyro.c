@@ -1,11 +1,11 @@
 // Gyroscopes: logs of every format, found in time and orientation by the picture's rotation.
+#include "folder.h"
 #include "camera/gyro.h"
 #include "camera/gyro_align.h"
 #include "camera/outside.h"
 #include "camera/rotation_list.h"
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
-#include "test.h"
 
 #include <string.h>
 
@@ -234,12 +234,11 @@ static void gopro_stream_is_read(void **state) {
     size_t n = fread(bytes, 1, sizeof bytes, f);
     fclose(f);
     for (size_t keep = 0; keep < n; keep += 997) {
-        f = fopen("test_camera_cut.mp4", "wb");
+        f = fopen(in_dir("cut.mp4"), "wb");
         fwrite(bytes, 1, keep, f);
         fclose(f);
-        if (gv_gyro_load(&g, "test_camera_cut.mp4", &err) == GV_OK) gv_gyro_free(&g);
+        if (gv_gyro_load(&g, in_dir("cut.mp4"), &err) == GV_OK) gv_gyro_free(&g);
     }
-    unlink("test_camera_cut.mp4");
 }
 
 // --- logs that do not fit ------------------------------------------------------------------------------
@@ -366,12 +365,6 @@ static void a_wrong_focal_length_is_noticed(void **state) {
 
 // --- other trackers' rotations -------------------------------------------------------------------------
 
-static void write_file(const char *name, const char *text) {
-    FILE *f = fopen(name, "wb");
-    fputs(text, f);
-    fclose(f);
-}
-
 static void rotations_of_other_trackers(void **state) {
     (void)state;
     enum { N = 12 };
@@ -398,10 +391,9 @@ static void rotations_of_other_trackers(void **state) {
     for (int k = 0; k < 5; k++) {
         gv_error err = {0};
         gv_outside_report r;
-        write_file("test_camera_rotations.txt", t[k]);
+        write_text("rotations.txt", t[k]);
         memset(w.path.R_w2c, 0, N * 9 * sizeof(float));
-        if (gv_outside_rotation(&w.path, &r, "test_camera_rotations.txt", w.time, &err) != GV_OK)
-            fail_msg("%s", err.text);
+        if (gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err) != GV_OK) fail_msg("%s", err.text);
         assert_string_equal(r.source, "rotation file");
         if (step_rmse(&w) > 1e-4) fail_msg("format %d: %g deg per frame", k, step_rmse(&w));
     }
@@ -414,8 +406,8 @@ static void rotations_of_other_trackers(void **state) {
     }
     gv_error err = {0};
     gv_outside_report r;
-    write_file("test_camera_rotations.txt", half);
-    assert_int_equal(gv_outside_rotation(&w.path, &r, "test_camera_rotations.txt", w.time, &err), GV_OK);
+    write_text("rotations.txt", half);
+    assert_int_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err), GV_OK);
     assert_true(step_rmse(&w) < 0.1);
     static const char *const bad[] = {
         "1 0 0 0 1 0 0 0 1\n1 0 0 0 1 0 0 0 1\n",                   // 2 for 12 frames
@@ -427,10 +419,10 @@ static void rotations_of_other_trackers(void **state) {
         "0 0 0 0 0 0 0 1\nx\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        write_file("test_camera_rotations.txt", bad[i]);
+        write_text("rotations.txt", bad[i]);
         err.text[0] = 0;
-        assert_int_not_equal(gv_outside_rotation(&w.path, &r, "test_camera_rotations.txt", w.time, &err), GV_OK);
-        assert_non_null(strstr(err.text, "test_camera_rotations.txt"));
+        assert_int_not_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err), GV_OK);
+        assert_non_null(strstr(err.text, "rotations.txt"));
     }
     // a name that ends in digits where the text ends, without a NUL behind it: digits were once read on
     static const char exact[] = "1 1 0 0 0 0 0 0 1 a99999999999";
@@ -441,7 +433,6 @@ static void rotations_of_other_trackers(void **state) {
     assert_int_equal(l.count, 1);
     gv_rotation_list_free(&l);
     free(text);
-    unlink("test_camera_rotations.txt");
     free_world(&w);
 }
 
@@ -453,5 +444,5 @@ int main(void) {
         cmocka_unit_test(another_clips_log_is_not_used),   cmocka_unit_test(a_pan_alone_is_enough),
         cmocka_unit_test(a_wrong_focal_length_is_noticed), cmocka_unit_test(rotations_of_other_trackers),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

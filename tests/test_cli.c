@@ -4,7 +4,7 @@
 #include "clip.h"
 #include "formats/motion_file.h"
 #include "gvhmr.h"
-#include "test.h"
+#include "folder.h"
 #include "video/video.h"
 
 #include <dirent.h>
@@ -13,16 +13,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-static char dir[] = "/tmp/gvhmr-cli-XXXXXX";
-
-static const char *in_dir(const char *name) {
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ & 7];
-    snprintf(p, 256, "%s/%s", dir, name);
-    return p;
-}
 
 typedef struct outcome {
     int status;
@@ -78,11 +68,6 @@ static void refused(outcome o, const char *must_name) {
     assert_int_equal(entries(in_dir("out")), 0);
 }
 
-static void write_text(const char *name, const void *data, size_t size) {
-    gv_error err = {0};
-    assert_int_equal(gv_file_write(in_dir(name), data, size, &err), GV_OK);
-}
-
 static void make_video(const char *name, int width, int height, int frames, int grey) {
     gv_error err = {0};
     gv_video_writer *w = NULL;
@@ -99,7 +84,7 @@ static void make_sound(void) { // one second of silence: a valid WAV file withou
     unsigned char wav[44 + 8000] =
         "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0";
     memset(wav + 44, 128, 8000);
-    write_text("sound.mp4", wav, sizeof wav);
+    write_bytes("sound.mp4", wav, sizeof wav);
 }
 
 static void wrong_command_lines(void **state) {
@@ -119,9 +104,9 @@ static void wrong_command_lines(void **state) {
 static void files_that_are_no_videos(void **state) {
     (void)state;
     refused(run("run", in_dir("absent.mp4"), "-o", in_dir("out")), "absent.mp4");
-    write_text("text.mp4", "this is not a video\n", 20);
+    write_text("text.mp4", "this is not a video\n");
     refused(run("run", in_dir("text.mp4"), "-o", in_dir("out")), "text.mp4");
-    write_text("empty.mp4", "", 0);
+    write_text("empty.mp4", "");
     refused(run("run", in_dir("empty.mp4"), "-o", in_dir("out")), "empty.mp4");
     make_sound();
     refused(run("run", in_dir("sound.mp4"), "-o", in_dir("out")), "sound.mp4");
@@ -143,7 +128,7 @@ static void videos_without_anybody(void **state) {
 static void models_missing_or_damaged(void **state) {
     (void)state;
     make_video("short.mp4", 160, 120, 2, 90);
-    write_text("bad.safetensors", "\x10\0\0\0\0\0\0\0{\"a\":0}", 15);
+    write_bytes("bad.safetensors", "\x10\0\0\0\0\0\0\0{\"a\":0}", 15);
     refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--model", in_dir("bad.safetensors")),
             "bad.safetensors");
     refused(run("run", in_dir("short.mp4"), "-o", in_dir("out"), "--model", in_dir("none.ckpt")), "none.ckpt");
@@ -248,18 +233,6 @@ static void the_library_reports_like_the_program(void **state) {
     assert_true(strlen(gvhmr_version()) > 0);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_command_lines),
@@ -272,5 +245,5 @@ int main(void) {
         cmocka_unit_test(the_library_reports_like_the_program),
         cmocka_unit_test(full_disk),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

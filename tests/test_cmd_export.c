@@ -1,4 +1,5 @@
 // The export command as a user calls it, and what other programs make of its files where they are installed.
+#include "folder.h"
 #include "formats/motion_export.h"
 #include "formats/npz.h"
 #include "made_motion.h"
@@ -6,34 +7,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static char dir[] = "/tmp/gvhmr-test-export-XXXXXX";
 static gv_body *body;
-
-// Runs `gvhmr export ARGUMENTS` in the test's folder; returns the exit status, its messages in `text`.
-static int export(const char *arguments, char text[2048]) {
-    char command[4096];
-    snprintf(command, sizeof command, "cd %s && '%s' export %s 2>&1", dir, GV_TEST_PROGRAM, arguments);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    size_t got = fread(text, 1, 2047, f);
-    text[got] = 0;
-    int status = pclose(f);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static const char *in_dir(const char *name) {
-    static char buffer[4][512];
-    static int next;
-    char *p = buffer[next++ & 3];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 
 static void works(const char *arguments, const char *file) {
     char text[2048];
     unlink(in_dir(file));
-    if (export(arguments, text) != 0) fail_msg("export %s: %s", arguments, text);
+    if (program("export", arguments, text) != 0) fail_msg("export %s: %s", arguments, text);
     struct stat st;
     if (stat(in_dir(file), &st) != 0 || st.st_size < 100) fail_msg("export %s wrote no %s", arguments, file);
 }
@@ -41,18 +20,11 @@ static void works(const char *arguments, const char *file) {
 // Fails with one line that contains `word`, and leaves no file behind.
 static void refused(const char *arguments, const char *word) {
     char text[2048];
-    int status = export(arguments, text);
+    int status = program("export", arguments, text);
     char *newline = strchr(text, '\n');
     if ((status != 1 && status != 2) || !strstr(text, word) || !newline || newline[1] || strncmp(text, "gvhmr", 5))
         fail_msg("export %s: status %d, \"%s\", expected one line with \"%s\"", arguments, status, text, word);
     assert_int_not_equal(access(in_dir("no.bvh"), F_OK), 0);
-}
-
-static void write_text(const char *name, const char *text) {
-    FILE *f = fopen(in_dir(name), "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
 }
 
 static void every_format_is_written(void **state) {
@@ -235,9 +207,8 @@ static void blender_agrees(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     gv_error err = {0};
-    if (!mkdtemp(dir) || gv_body_open(&body, NULL, &err) != GV_OK || mkdir(in_dir("run"), 0700) != 0) return -1;
+    if (make_dir(state) != 0 || gv_body_open(&body, NULL, &err) != GV_OK || mkdir(in_dir("run"), 0700) != 0) return -1;
     gv_motion a = made_motion(body, 0, 50, 25, 0.3f), b = made_motion(body, 10, 30, 25, -0.4f);
     bool ok = gv_motion_save(&a, in_dir("a.npz"), &err) == GV_OK &&
               gv_motion_save(&b, in_dir("b.npz"), &err) == GV_OK &&
@@ -253,11 +224,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    (void)state;
     gv_body_close(body);
-    char command[600];
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    return system(command);
+    return remove_dir(state);
 }
 
 int main(void) {

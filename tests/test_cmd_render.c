@@ -1,37 +1,10 @@
 // The render command as a user calls it: build/gvhmr beside this test's folder.
 #include "formats/motion_file.h"
-#include "test.h"
+#include "folder.h"
 #include "video/video.h"
 
 #include <string.h>
 #include <sys/wait.h>
-
-static char dir[] = "/tmp/gvhmr-test-render-XXXXXX";
-
-// Runs `gvhmr render ARGUMENTS` in the test's folder; returns the exit status, its messages in `text`.
-static int render(const char *arguments, char text[2048]) {
-    char self[1024], command[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    assert_true(n > 0);
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    snprintf(command, sizeof command, "cd %s && '%s/../gvhmr' render %s 2>&1", dir, self, arguments);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    size_t got = fread(text, 1, 2047, f);
-    text[got] = 0;
-    int status = pclose(f);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static const char *in_dir(const char *name) {
-    static char buffer[4][512];
-    static int next;
-    char *p = buffer[next++ & 3];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 
 // Somebody who stands at x, from video frame `first` on, `frames` frames at 25 fps, 3 m before the camera.
 static void save_motion(const char *name, int first, int frames, float x) {
@@ -84,7 +57,7 @@ static void people_come_and_go(void **state) {
     int blue, red, width;
     save_motion("a.npz", 0, 8, -0.5f);
     save_motion("b.npz", 4, 8, 0.5f);
-    assert_int_equal(render("a.npz b.npz -o world.mp4 --size 320x180 --quiet", text), 0);
+    assert_int_equal(program("render", "a.npz b.npz -o world.mp4 --size 320x180 --quiet", text), 0);
     assert_string_equal(text, "");
     assert_int_equal(look("world.mp4", 1, &blue, &red, &width), 12);
     assert_int_equal(width, 320);
@@ -109,8 +82,8 @@ static void the_view_follows(void **state) {
     }
     assert_int_equal(gv_motion_save(&m, in_dir("far.npz"), NULL), GV_OK);
     gv_motion_free(&m);
-    assert_int_equal(render("far.npz -o fixed.mp4 --size 320x180 --quiet", text), 0);
-    assert_int_equal(render("far.npz -o follow.mp4 --size 320x180 --view follow --quiet", text), 0);
+    assert_int_equal(program("render", "far.npz -o fixed.mp4 --size 320x180 --quiet", text), 0);
+    assert_int_equal(program("render", "far.npz -o follow.mp4 --size 320x180 --view follow --quiet", text), 0);
     look("fixed.mp4", 30, &fixed, &red, &width);
     look("follow.mp4", 30, &followed, &red, &width);
     assert_true(followed > 2 * fixed && fixed > 10); // nearer, and in the picture
@@ -129,13 +102,13 @@ static void bodies_lie_over_the_video(void **state) {
     assert_int_equal(gv_video_finish(w, &err), GV_OK);
     free(grey);
     save_motion("a.npz", 2, 5, 0);
-    assert_int_equal(render("a.npz --video clip.mp4 -o over.mp4 --quiet", text), 0);
+    assert_int_equal(program("render", "a.npz --video clip.mp4 -o over.mp4 --quiet", text), 0);
     assert_int_equal(look("over.mp4", 4, &blue, &red, &width), 10);
     assert_int_equal(width, 320);
     assert_true(blue > 1500); // 1.7 m at 3 m is 170 px tall
     look("over.mp4", 8, &blue, &red, &width);
     assert_int_equal(blue, 0);
-    assert_int_equal(render("a.npz --video clip.mp4 -o both.mp4 --side-by-side --quiet", text), 0);
+    assert_int_equal(program("render", "a.npz --video clip.mp4 -o both.mp4 --side-by-side --quiet", text), 0);
     assert_int_equal(look("both.mp4", 4, &blue, &red, &width), 10);
     assert_int_equal(width, 320 + 240 * 16 / 9);
 }
@@ -143,30 +116,18 @@ static void bodies_lie_over_the_video(void **state) {
 static void wrong_calls_leave_nothing(void **state) {
     (void)state;
     char text[2048];
-    assert_int_equal(render("a.npz", text), 2);
-    assert_int_equal(render("-o x.mp4", text), 2);
-    assert_int_equal(render("a.npz -o x.mp4 --overlay", text), 2);
-    assert_int_equal(render("a.npz -o x.mp4 --size 3x", text), 2);
-    assert_int_equal(render("a.npz -o x.mp4 --view above", text), 2);
-    assert_int_equal(render("absent.npz -o x.mp4", text), 1);
+    assert_int_equal(program("render", "a.npz", text), 2);
+    assert_int_equal(program("render", "-o x.mp4", text), 2);
+    assert_int_equal(program("render", "a.npz -o x.mp4 --overlay", text), 2);
+    assert_int_equal(program("render", "a.npz -o x.mp4 --size 3x", text), 2);
+    assert_int_equal(program("render", "a.npz -o x.mp4 --view above", text), 2);
+    assert_int_equal(program("render", "absent.npz -o x.mp4", text), 1);
     assert_non_null(strstr(text, "absent.npz"));
-    assert_int_equal(render("a.npz -o x.mp4 --video absent.mp4", text), 1);
-    assert_int_equal(render("a.npz -o no/such/x.mp4", text), 1);
+    assert_int_equal(program("render", "a.npz -o x.mp4 --video absent.mp4", text), 1);
+    assert_int_equal(program("render", "a.npz -o no/such/x.mp4", text), 1);
     char left[600];
     snprintf(left, sizeof left, "ls -A %s | grep -q x.mp4", dir);
     assert_int_not_equal(system(left), 0);
-}
-
-static int make_dir(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state) {
-    (void)state;
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
 }
 
 int main(void) {

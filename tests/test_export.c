@@ -3,19 +3,12 @@
 #include "formats/tensors.h"
 #include "formats/torch_write.h"
 #include "geometry/rotation.h"
-#include "test.h"
+#include "folder.h"
 
 #include <string.h>
 #include <sys/wait.h>
 
 enum { J = GV_MOTION_JOINTS };
-static char folder[] = "/tmp/gvhmr-export-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static void take(float *to, gv_npz *z, const char *name) {
     const gv_array *a = gv_npz_find(z, name);
@@ -145,8 +138,8 @@ static void bvh_gives_the_joints_back(void **state) {
     (void)state;
     gv_motion m = reference_motion();
     gv_error err = {0};
-    if (gv_motion_export(&m, GV_MOTION_BVH, NULL, in_folder("m.bvh"), &err) != GV_OK) fail_msg("%s", err.text);
-    char *text = slurp(in_folder("m.bvh")), *motion = strstr(text, "MOTION");
+    if (gv_motion_export(&m, GV_MOTION_BVH, NULL, in_dir("m.bvh"), &err) != GV_OK) fail_msg("%s", err.text);
+    char *text = slurp(in_dir("m.bvh")), *motion = strstr(text, "MOTION");
     assert_non_null(motion);
     motion[-1] = 0;
     bvh b = {0};
@@ -176,19 +169,19 @@ static void bvh_gives_the_joints_back(void **state) {
     printf("bvh: joints within %.4f mm\n", 1000 * worst);
     free(text);
     m.joints_world[5000] += 0.1f; // joints that the pose does not explain
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_BVH, NULL, in_folder("n.bvh"), &err), GV_ERR_FORMAT);
-    assert_int_not_equal(access(in_folder("n.bvh"), F_OK), 0);
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_BVH, NULL, in_dir("n.bvh"), &err), GV_ERR_FORMAT);
+    assert_int_not_equal(access(in_dir("n.bvh"), F_OK), 0);
     gv_motion_free(&m);
-    unlink(in_folder("m.bvh"));
+    unlink(in_dir("m.bvh"));
 }
 
 static void tables_hold_every_frame(void **state) {
     (void)state;
     gv_motion m = reference_motion();
     gv_error err = {0};
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_CSV, NULL, in_folder("m.csv"), &err), GV_OK);
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_TRC, NULL, in_folder("m.trc"), &err), GV_OK);
-    char *csv = slurp(in_folder("m.csv")), *trc = slurp(in_folder("m.trc"));
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_CSV, NULL, in_dir("m.csv"), &err), GV_OK);
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_TRC, NULL, in_dir("m.trc"), &err), GV_OK);
+    char *csv = slurp(in_dir("m.csv")), *trc = slurp(in_dir("m.trc"));
     assert_int_equal(strncmp(csv, "frame,time_sec,pelvis_x,pelvis_y,pelvis_z,left_hip_x,", 53), 0);
     char *p = csv, *end;
     for (int t = 0; t < 300; t++) {
@@ -215,8 +208,8 @@ static void tables_hold_every_frame(void **state) {
     free(csv);
     free(trc);
     gv_motion_free(&m);
-    unlink(in_folder("m.csv"));
-    unlink(in_folder("m.trc"));
+    unlink(in_dir("m.csv"));
+    unlink(in_dir("m.trc"));
 }
 
 static void result_file_is_pytorch(void **state) {
@@ -225,9 +218,9 @@ static void result_file_is_pytorch(void **state) {
     gv_error err = {0};
     float *x = gv_motion_extra(&m, "net/pred_cam", 2, (int[]){300, 3});
     for (int i = 0; i < 900; i++) x[i] = (float)i;
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_folder("m.pt"), &err), GV_OK);
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_dir("m.pt"), &err), GV_OK);
     gv_tensors *w;
-    if (gv_tensors_open(&w, in_folder("m.pt"), &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_tensors_open(&w, in_dir("m.pt"), &err) != GV_OK) fail_msg("%s", err.text);
     assert_int_equal(gv_tensors_count(w), 10);
     static const struct {
         const char *name;
@@ -256,17 +249,17 @@ static void result_file_is_pytorch(void **state) {
     assert_non_null(gv_tensors_find(w, "net_outputs.pred_cam"));
     gv_tensors_close(w);
     gv_motion_free(&m);
-    unlink(in_folder("m.pt"));
+    unlink(in_dir("m.pt"));
 }
 
 static void pytorch_loads_the_result(void **state) {
     (void)state;
     gv_motion m = reference_motion();
     gv_error err = {0};
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_folder("a.pt"), &err), GV_OK);
-    assert_int_equal(gv_motion_save(&m, in_folder("a.npz"), &err), GV_OK);
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_dir("a.pt"), &err), GV_OK);
+    assert_int_equal(gv_motion_save(&m, in_dir("a.npz"), &err), GV_OK);
     gv_motion_extra(&m, "net/pred_cam", 2, (int[]){300, 3});
-    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_folder("b.pt"), &err), GV_OK);
+    assert_int_equal(gv_motion_export(&m, GV_MOTION_PT, NULL, in_dir("b.pt"), &err), GV_OK);
     gv_motion_free(&m);
     static const char script[] =
         "import sys\n"
@@ -283,16 +276,14 @@ static void pytorch_loads_the_result(void **state) {
         "  assert (p['global_orient'].numpy() == z['global_orient' + s]).all() and (p['transl'].numpy() == z['transl' "
         "+ s]).all()\n"
         "assert (a['K_fullimg'].numpy() == z['K_fullimg']).all()\n";
-    FILE *f = fopen(in_folder("t.py"), "w");
-    fputs(script, f);
-    fclose(f);
+    write_text("t.py", script);
     char command[600];
-    snprintf(command, sizeof command, "/usr/bin/python3 %s %s", in_folder("t.py"), folder);
+    snprintf(command, sizeof command, "/usr/bin/python3 %s %s", in_dir("t.py"), dir);
     int result = system(command);
-    unlink(in_folder("t.py"));
-    unlink(in_folder("a.pt"));
-    unlink(in_folder("b.pt"));
-    unlink(in_folder("a.npz"));
+    unlink(in_dir("t.py"));
+    unlink(in_dir("a.pt"));
+    unlink(in_dir("b.pt"));
+    unlink(in_dir("a.npz"));
     if (!WIFEXITED(result) || WEXITSTATUS(result) == 77 || WEXITSTATUS(result) == 127) {
         printf("skipped: no PyTorch\n");
         skip();
@@ -325,21 +316,11 @@ static void uneven_times_are_noticed(void **state) {
     gv_motion_free(&m);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return rmdir(folder);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bvh_gives_the_joints_back),  cmocka_unit_test(tables_hold_every_frame),
         cmocka_unit_test(result_file_is_pytorch),     cmocka_unit_test(pytorch_loads_the_result),
         cmocka_unit_test(folders_that_are_not_there), cmocka_unit_test(uneven_times_are_noticed),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_dir, remove_empty_dir);
 }

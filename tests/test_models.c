@@ -1,19 +1,9 @@
 // Which file and which method does each job: whole weights folders, partial ones, wrong ones.
 #include "pipeline/models.h"
-#include "test.h"
+#include "folder.h"
 
 #include <string.h>
 #include <sys/stat.h>
-
-static char dir[] = "/tmp/gvhmr-models-XXXXXX";
-
-static const char *in_dir(const char *name) {
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ & 7];
-    snprintf(p, 256, "%s/%s", dir, name);
-    return p;
-}
 
 static void make(const char *name) { // an empty file, and the folders above it
     char path[256];
@@ -153,18 +143,6 @@ static void folders_that_are_none(void **state) {
     refused((gv_model_request){.weights = name}, "not a folder");
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_models_without_a_folder),
@@ -173,5 +151,5 @@ int main(void) {
         cmocka_unit_test(single_files),
         cmocka_unit_test(folders_that_are_none),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

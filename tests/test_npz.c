@@ -1,19 +1,11 @@
 #include "formats/elements.h"
 #include "formats/npz.h"
-#include "test.h"
+#include "folder.h"
 
 #include <float.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zip.h>
-
-static char folder[] = "/tmp/gvhmr-npz-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static void halves_round_to_nearest_even(void **state) {
     (void)state;
@@ -58,7 +50,7 @@ static void halves_round_to_nearest_even(void **state) {
 static void writes_what_it_reads(void **state) {
     (void)state;
     enum { N = 40000 };
-    const char *path = in_folder("a.npz");
+    const char *path = in_dir("a.npz");
     gv_error err = {0};
     float *x = malloc(N * 3 * sizeof *x);
     for (int i = 0; i < N * 3; i++) x[i] = sinf((float)i);
@@ -128,16 +120,16 @@ static void failures_leave_nothing(void **state) {
     gv_error err = {0};
     gv_npz_writer *w;
     assert_int_equal(gv_npz_create(&w, "/nonexistent/a.npz", &err), GV_ERR_IO);
-    assert_int_equal(gv_npz_create(&w, in_folder("b.npz"), &err), GV_OK);
+    assert_int_equal(gv_npz_create(&w, in_dir("b.npz"), &err), GV_OK);
     gv_npz_add_i32_scalar(w, "x", 1);
     gv_npz_abandon(w);
     gv_npz_abandon(NULL);
-    assert_int_equal(gv_npz_create(&w, in_folder("b.npz"), &err), GV_OK);
+    assert_int_equal(gv_npz_create(&w, in_dir("b.npz"), &err), GV_OK);
     assert_int_equal(gv_npz_finish(w, &err), GV_ERR_ARGUMENT); // no members
-    assert_int_not_equal(access(in_folder("b.npz"), F_OK), 0);
+    assert_int_not_equal(access(in_dir("b.npz"), F_OK), 0);
     gv_npz *z;
-    assert_int_equal(gv_npz_open(&z, in_folder("b.npz"), &err), GV_ERR_IO);
-    assert_int_equal(gv_npz_open(&z, folder, &err), GV_ERR_IO);
+    assert_int_equal(gv_npz_open(&z, in_dir("b.npz"), &err), GV_ERR_IO);
+    assert_int_equal(gv_npz_open(&z, dir, &err), GV_ERR_IO);
 }
 
 // A member made by hand: header text and data bytes, stored or deflated.
@@ -160,7 +152,7 @@ static void write_member(const char *path, const char *dict, const void *data, s
 
 static void headers_are_read_strictly(void **state) {
     (void)state;
-    const char *path = in_folder("m.npz");
+    const char *path = in_dir("m.npz");
     static const float six[] = {1, 2, 3, 4, 5, 6};
     static const struct {
         const char *dict;
@@ -209,7 +201,7 @@ static void headers_are_read_strictly(void **state) {
 
 static void columns_become_rows(void **state) {
     (void)state;
-    const char *path = in_folder("f.npz");
+    const char *path = in_dir("f.npz");
     float data[24];
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 3; j++)
@@ -231,7 +223,7 @@ static void columns_become_rows(void **state) {
 // Every prefix and many single-byte changes of a small archive: refused or read, never a crash.
 static void damaged_archives_end_well(void **state) {
     (void)state;
-    const char *path = in_folder("d.npz");
+    const char *path = in_dir("d.npz");
     static const float six[] = {1, 2, 3, 4, 5, 6};
     write_member(path, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", six, sizeof six, true);
     FILE *f = fopen(path, "rb");
@@ -341,18 +333,18 @@ static void python2_arrays_and_lies(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gv_error err = {0};
         gv_npz *z = NULL;
-        unlink(in_folder("p.pkl"));
-        FILE *f = fopen(in_folder("p.pkl"), "wb");
+        unlink(in_dir("p.pkl"));
+        FILE *f = fopen(in_dir("p.pkl"), "wb");
         fwrite(cases[i].bytes, 1, cases[i].n, f);
         fclose(f);
-        gv_status s = gv_npz_open(&z, in_folder("p.pkl"), &err);
+        gv_status s = gv_npz_open(&z, in_dir("p.pkl"), &err);
         if ((s == GV_OK) != cases[i].ok) fail_msg("case %zu: %s", i, err.text);
         float *x = z ? gv_npz_read_f32(z, "a", (int64_t[]){2}, 1, NULL, &err) : NULL;
         assert_true(cases[i].ok ? x && x[0] == 1 && x[1] == -2 : strstr(err.text, "p.pkl") != NULL);
         free(x);
         gv_npz_close(z);
     }
-    unlink(in_folder("p.pkl"));
+    unlink(in_dir("p.pkl"));
 }
 
 static void numpy_reads_what_we_write(void **state) {
@@ -363,7 +355,7 @@ static void numpy_reads_what_we_write(void **state) {
     }
     gv_error err = {0};
     gv_npz_writer *w;
-    assert_int_equal(gv_npz_create(&w, in_folder("n.npz"), &err), GV_OK);
+    assert_int_equal(gv_npz_create(&w, in_dir("n.npz"), &err), GV_OK);
     gv_npz_add_f32(w, "net/x", (float[]){1, 2, 3, 4, 5, 6}, 2, 2, 3);
     gv_npz_add_f64_scalar(w, "fps", 29.97);
     gv_npz_add_i32_scalar(w, "n", -7);
@@ -377,19 +369,9 @@ static void numpy_reads_what_we_write(void **state) {
         "assert x.dtype == np.float32 and (x == [[1, 2, 3], [4, 5, 6]]).all(); assert z['fps'] == 29.97 and "
         "z['fps'].shape == (); "
         "assert z['n'] == -7; assert z['names'].tolist() == ['gr\\u00f6\\u00dfe', 'b']; assert z['e'].shape == (0,)\"",
-        in_folder("n.npz"));
+        in_dir("n.npz"));
     assert_int_equal(system(command), 0);
-    unlink(in_folder("n.npz"));
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return rmdir(folder); // fails where a test left something behind
+    unlink(in_dir("n.npz"));
 }
 
 int main(void) {
@@ -405,5 +387,5 @@ int main(void) {
         cmocka_unit_test(python2_arrays_and_lies),
         cmocka_unit_test(numpy_reads_what_we_write),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_dir, remove_empty_dir);
 }

@@ -1,17 +1,9 @@
 #include "formats/motion_file.h"
 #include "formats/npz.h"
 #include "formats/observations.h"
-#include "test.h"
+#include "folder.h"
 
 #include <string.h>
-
-static char folder[] = "/tmp/gvhmr-rec-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 static void reference_inputs_load(void **state) {
     (void)state;
@@ -58,7 +50,7 @@ static gv_observations some_observations(void) {
 
 static void observations_survive_a_file(void **state) {
     (void)state;
-    const char *path = in_folder("o.npz");
+    const char *path = in_dir("o.npz");
     gv_observations o = some_observations(), b;
     gv_error err = {0};
     assert_int_equal(gv_observations_save(&o, path, &err), GV_OK);
@@ -81,7 +73,7 @@ static void bad_observations_are_named(void **state) {
     static const char *const expected[] = {"kp2d",  "bbx_xys",  "K_fullimg", "R_w2c",
                                            "R_w2c", "increase", "increase",  "fps"};
     for (int i = 0; i < 8; i++) {
-        const char *path = in_folder("bad.npz");
+        const char *path = in_dir("bad.npz");
         gv_observations o = some_observations(), b;
         gv_error err = {0};
         if (i == 0) o.kp2d[100] = NAN;
@@ -124,7 +116,7 @@ static gv_motion some_motion(void) {
 
 static void motion_survives_a_file(void **state) {
     (void)state;
-    const char *path = in_folder("m.npz");
+    const char *path = in_dir("m.npz");
     gv_motion m = some_motion(), b;
     gv_error err = {0};
     assert_int_equal(gv_motion_save(&m, path, &err), GV_OK);
@@ -149,37 +141,27 @@ static void bad_motions_are_named(void **state) {
     gv_error err = {0};
     gv_motion b;
     gv_observations o = some_observations();
-    assert_int_equal(gv_observations_save(&o, in_folder("o.npz"), &err), GV_OK);
-    assert_int_equal(gv_motion_load(&b, in_folder("o.npz"), &err), GV_ERR_MISSING);
+    assert_int_equal(gv_observations_save(&o, in_dir("o.npz"), &err), GV_OK);
+    assert_int_equal(gv_motion_load(&b, in_dir("o.npz"), &err), GV_ERR_MISSING);
     assert_non_null(strstr(err.text, "body_pose"));
     gv_observations_free(&o);
-    unlink(in_folder("o.npz"));
+    unlink(in_dir("o.npz"));
     gv_motion m = some_motion();
     m.transl[4] = INFINITY;
-    assert_int_equal(gv_motion_save(&m, in_folder("m.npz"), &err), GV_OK);
-    assert_int_equal(gv_motion_load(&b, in_folder("m.npz"), &err), GV_ERR_FORMAT);
+    assert_int_equal(gv_motion_save(&m, in_dir("m.npz"), &err), GV_OK);
+    assert_int_equal(gv_motion_load(&b, in_dir("m.npz"), &err), GV_ERR_FORMAT);
     assert_non_null(strstr(err.text, "\"transl\" is not finite in frame 1"));
     gv_motion_free(&m);
-    unlink(in_folder("m.npz"));
+    unlink(in_dir("m.npz"));
     gv_npz_writer *w; // a wrong shape
-    assert_int_equal(gv_npz_create(&w, in_folder("m.npz"), &err), GV_OK);
+    assert_int_equal(gv_npz_create(&w, in_dir("m.npz"), &err), GV_OK);
     float zero[63] = {0};
     gv_npz_add_f32(w, "body_pose", zero, 2, 1, 63);
     gv_npz_add_f32(w, "global_orient", zero, 2, 2, 3);
     assert_int_equal(gv_npz_finish(w, &err), GV_OK);
-    assert_int_equal(gv_motion_load(&b, in_folder("m.npz"), &err), GV_ERR_FORMAT);
+    assert_int_equal(gv_motion_load(&b, in_dir("m.npz"), &err), GV_ERR_FORMAT);
     assert_non_null(strstr(err.text, "\"global_orient\" is float32 (2, 3), expected (1, 3)"));
-    unlink(in_folder("m.npz"));
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return rmdir(folder);
+    unlink(in_dir("m.npz"));
 }
 
 int main(void) {
@@ -188,5 +170,5 @@ int main(void) {
         cmocka_unit_test(bad_observations_are_named), cmocka_unit_test(motion_survives_a_file),
         cmocka_unit_test(bad_motions_are_named),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_dir, remove_empty_dir);
 }

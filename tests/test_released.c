@@ -1,5 +1,6 @@
 // The released perception's whole flow with small random networks: every mix of methods runs, results are kept, a
 // run that is killed goes on where it was, and bad files are told of in one line.
+#include "folder.h"
 #include "formats/motion_file.h"
 #include "formats/observations.h"
 #include "video/video.h"
@@ -12,16 +13,7 @@
 #include <sys/wait.h>
 
 enum { FRAMES = 16, RATE = 14 }; // a second and a bit: shorter tracks are dropped
-static char dir[] = "/tmp/gvhmr-released-XXXXXX";
 static bool ready;
-
-static const char *in_dir(const char *name) {
-    static char path[64][300];
-    static int next;
-    char *p = path[next++ & 63];
-    snprintf(p, 300, "%s/%s", dir, name);
-    return p;
-}
 
 static void need_weights(void) {
     if (ready) return;
@@ -363,18 +355,10 @@ static void make_clip(const char *from) {
 }
 
 static int set_up(void **state) {
-    (void)state;
-    if (!mkdtemp(dir)) return -1;
+    if (make_dir(state) != 0) return -1;
     ready = shared_path("data/videos/tennis.mp4") && make_weights_folder(in_dir("weights"));
     if (ready) make_clip(shared_path("data/videos/tennis.mp4"));
     return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
 }
 
 int main(void) {
@@ -388,5 +372,5 @@ int main(void) {
         cmocka_unit_test(keypoints_of_others),
         cmocka_unit_test(bad_weights_are_told_of_first),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, remove_dir);
 }

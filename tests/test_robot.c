@@ -1,4 +1,5 @@
 // Robot descriptions and the retargeting, on a small humanoid of the test's own, written as MJCF and as URDF.
+#include "folder.h"
 #include "exports/retarget.h"
 #include "formats/npz.h"
 #include "geometry/so3.h"
@@ -6,16 +7,7 @@
 
 #include <sys/wait.h>
 
-static char folder[] = "/tmp/gvhmr-robot-XXXXXX";
 static gv_body *body;
-
-static const char *in_folder(const char *name) {
-    static char path[2][256];
-    static int next;
-    next ^= 1;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
 
 // name, parent, place, axis (0: fixed), range in degrees; %s is the side, y changes its sign with it
 static const struct {
@@ -204,10 +196,10 @@ static void the_robot_follows(void **state) {
     printf("robot: ankles within %.1f mm, limbs within %.2f degrees on average, fastest joint %.2f rad a frame\n",
            1000 * out.ankle_error_m, 180 / M_PI * out.limb_error_rad, fastest);
     assert_true(out.ankle_error_m < 0.01 && out.limb_error_rad < 0.05 && fastest < 0.7);
-    assert_int_equal(gv_robot_motion_csv(&out, r, in_folder("a.csv"), &err), GV_OK);
-    assert_int_equal(gv_robot_motion_pickle(&out, in_folder("a.pkl"), &err), GV_OK);
+    assert_int_equal(gv_robot_motion_csv(&out, r, in_dir("a.csv"), &err), GV_OK);
+    assert_int_equal(gv_robot_motion_pickle(&out, in_dir("a.pkl"), &err), GV_OK);
     gv_npz *z; // the project's own reader of pickled arrays
-    if (gv_npz_open(&z, in_folder("a.pkl"), &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_npz_open(&z, in_dir("a.pkl"), &err) != GV_OK) fail_msg("%s", err.text);
     double *q = gv_npz_read_f64(z, "dof_pos", (int64_t[]){90, 25}, 2, NULL, &err);
     assert_non_null(q);
     assert_memory_equal(q, out.q, 90 * 25 * sizeof *q);
@@ -234,15 +226,13 @@ static void python_reads_them(void **state) {
         "assert c.shape == (90, 32) and np.abs(c - np.hstack([d['root_pos'], d['root_rot'], d['dof_pos']])).max() < "
         "1e-6\n"
         "assert d['dof_pos'].flags.writeable and d['dof_pos'].flags.c_contiguous\n";
-    FILE *f = fopen(in_folder("t.py"), "w");
-    fputs(script, f);
-    fclose(f);
+    write_text("t.py", script);
     char command[600];
-    snprintf(command, sizeof command, "/usr/bin/python3 %s/t.py %s", folder, folder);
+    snprintf(command, sizeof command, "/usr/bin/python3 %s/t.py %s", dir, dir);
     int result = system(command);
-    unlink(in_folder("t.py"));
-    unlink(in_folder("a.csv"));
-    unlink(in_folder("a.pkl"));
+    unlink(in_dir("t.py"));
+    unlink(in_dir("a.csv"));
+    unlink(in_dir("a.pkl"));
     if (!WIFEXITED(result) || WEXITSTATUS(result) == 77 || WEXITSTATUS(result) == 127) {
         printf("skipped: no NumPy\n");
         skip();
@@ -314,15 +304,13 @@ static void parts_of_a_robot_are_refused(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     gv_error err = {0};
-    return !mkdtemp(folder) || gv_body_open(&body, NULL, &err) != GV_OK ? -1 : 0;
+    return make_dir(state) != 0 || gv_body_open(&body, NULL, &err) != GV_OK ? -1 : 0;
 }
 
 static int tear_down(void **state) {
-    (void)state;
     gv_body_close(body);
-    return rmdir(folder);
+    return remove_empty_dir(state);
 }
 
 int main(void) {

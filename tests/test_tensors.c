@@ -2,19 +2,11 @@
 #include "formats/npz.h"
 #include "formats/pickle.h"
 #include "formats/tensors.h"
-#include "test.h"
+#include "folder.h"
 
 #include <dirent.h>
 #include <string.h>
 #include <sys/resource.h>
-
-static char folder[] = "/tmp/gvhmr-tensors-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
 
 // ---- reference files
 
@@ -161,8 +153,8 @@ static void directories_and_absent_files(void **state) {
     (void)state;
     gv_error err = {0};
     gv_tensors *w;
-    assert_int_equal(gv_tensors_open(&w, folder, &err), GV_ERR_IO);
-    assert_int_equal(gv_tensors_open(&w, in_folder("none"), &err), GV_ERR_IO);
+    assert_int_equal(gv_tensors_open(&w, dir, &err), GV_ERR_IO);
+    assert_int_equal(gv_tensors_open(&w, in_dir("none"), &err), GV_ERR_IO);
     assert_null(w);
 }
 
@@ -176,13 +168,13 @@ static void mutate(const char *source, size_t step) {
     for (size_t k = 0; k < 2 * n; k += step) {
         unsigned char old = bytes[k % n];
         if (k < n) bytes[k] ^= (unsigned char)(1 + k % 255);
-        unlink(in_folder("m")); // a new file each time: truncating one waits for the disk
-        FILE *f = fopen(in_folder("m"), "wb");
+        unlink(in_dir("m")); // a new file each time: truncating one waits for the disk
+        FILE *f = fopen(in_dir("m"), "wb");
         fwrite(bytes, 1, k < n ? n : k - n, f);
         fclose(f);
         bytes[k % n] = old;
         gv_tensors *w = NULL;
-        if (gv_tensors_open(&w, in_folder("m"), &err) != GV_OK) {
+        if (gv_tensors_open(&w, in_dir("m"), &err) != GV_OK) {
             refused++;
         } else {
             for (int i = 0; i < gv_tensors_count(w); i++)
@@ -193,7 +185,7 @@ static void mutate(const char *source, size_t step) {
     }
     assert_true(refused > tried / 4);
     free(bytes);
-    unlink(in_folder("m"));
+    unlink(in_dir("m"));
 }
 
 static void damaged_checkpoints_end_well(void **state) {
@@ -337,8 +329,8 @@ static void safetensors_survive_a_file(void **state) {
     static const double tolerance[] = {0, 0x1p-11, 0x1p-8};
     for (int k = 0; k < 3; k++) {
         gv_error err = {0};
-        assert_int_equal(gv_safetensors_write(in_folder("s.safetensors"), views, 3, types[k], meta, &err), GV_OK);
-        gv_tensors *w = open_or_fail(in_folder("s.safetensors"));
+        assert_int_equal(gv_safetensors_write(in_dir("s.safetensors"), views, 3, types[k], meta, &err), GV_OK);
+        gv_tensors *w = open_or_fail(in_dir("s.safetensors"));
         assert_string_equal(gv_tensors_container(w), "safetensors");
         assert_string_equal(gv_tensors_metadata(w, "num_heads"), "8");
         assert_null(gv_tensors_metadata(w, "heads"));
@@ -352,8 +344,8 @@ static void safetensors_survive_a_file(void **state) {
         assert_true(x && *x == 7);
         free(x);
         gv_tensors_close(w);
-        if (k == 0) mutate(in_folder("s.safetensors"), 1);
-        unlink(in_folder("s.safetensors"));
+        if (k == 0) mutate(in_dir("s.safetensors"), 1);
+        unlink(in_dir("s.safetensors"));
     }
 }
 
@@ -376,7 +368,7 @@ static void bad_safetensors_are_refused(void **state) {
         "{\"a\":{},\"a\":{}}",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
-        FILE *f = fopen(in_folder("b"), "wb");
+        FILE *f = fopen(in_dir("b"), "wb");
         unsigned char size[8] = {(unsigned char)strlen(headers[i])};
         fwrite(size, 1, 8, f);
         fputs(headers[i], f);
@@ -384,20 +376,10 @@ static void bad_safetensors_are_refused(void **state) {
         fclose(f);
         gv_error err = {0};
         gv_tensors *w;
-        if (gv_tensors_open(&w, in_folder("b"), &err) != GV_ERR_FORMAT) fail_msg("%s", headers[i]);
+        if (gv_tensors_open(&w, in_dir("b"), &err) != GV_ERR_FORMAT) fail_msg("%s", headers[i]);
         assert_true(strlen(err.text) > 30);
     }
-    unlink(in_folder("b"));
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    return rmdir(folder);
+    unlink(in_dir("b"));
 }
 
 int main(void) {
@@ -410,5 +392,5 @@ int main(void) {
         cmocka_unit_test(bad_pickles_are_refused),      cmocka_unit_test(safetensors_survive_a_file),
         cmocka_unit_test(bad_safetensors_are_refused),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_dir, remove_empty_dir);
 }

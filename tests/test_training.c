@@ -299,39 +299,58 @@ static void remove_run(const char *dir) {
     rmdir(dir);
 }
 
+// A store, a rig, and folders for two runs.
+typedef struct runs {
+    char path[24], one[24], two[24];
+    gv_store store;
+    gv_rig rig;
+} runs;
+
+static void runs_begin(runs *r) {
+    *r = (runs){.path = "/tmp/gv_store_XXXXXX", .one = "/tmp/gv_run_XXXXXX", .two = "/tmp/gv_run_XXXXXX"};
+    close(mkstemp(r->path));
+    make_store(r->path);
+    assert_non_null(mkdtemp(r->one));
+    assert_non_null(mkdtemp(r->two));
+    make_rig(&r->rig);
+    assert_int_equal(gv_store_open(&r->store, r->path, &err), GV_OK);
+}
+
+static void runs_end(runs *r) {
+    gv_rig_free(&r->rig);
+    gv_store_close(&r->store);
+    unlink(r->path);
+    remove_run(r->one);
+    remove_run(r->two);
+}
+
 // Six steps in one run and 3 + 3 with a restart between leave the same model; the loss falls; inference agrees.
 static void test_resume(void **state) {
     (void)state;
-    char path[] = "/tmp/gv_store_XXXXXX", one[] = "/tmp/gv_run_XXXXXX", two[] = "/tmp/gv_run_XXXXXX", model[128];
-    close(mkstemp(path));
-    make_store(path);
-    assert_non_null(mkdtemp(one));
-    assert_non_null(mkdtemp(two));
-    gv_store store;
-    gv_rig rig;
-    make_rig(&rig);
-    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
+    char model[128];
+    runs r;
+    runs_begin(&r);
     gv_train_options o = gv_train_defaults;
     o.width = 32, o.layers = 2, o.heads = 4, o.batch = 2, o.frames = 16, o.steps = 6, o.gate = 1,
     o.validation_batches = 1, o.decay = 0, o.warmup = 0;
     o.leave_out = "person3";
-    o.out = one;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
-    o.out = two;
+    o.out = r.one;
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
+    o.out = r.two;
     o.steps = 3;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     o.steps = 6;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     unsigned char *a, *b;
     size_t n, m;
-    read_whole(one, "model.safetensors", &a, &n);
-    read_whole(two, "model.safetensors", &b, &m);
+    read_whole(r.one, "model.safetensors", &a, &n);
+    read_whole(r.two, "model.safetensors", &b, &m);
     assert_int_equal(n, m);
     assert_memory_equal(a, b, n);
     free(a);
     free(b);
     o.width = 64;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_ERR_ARGUMENT);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "width 32"));
 
     // the inference network on the saved file equals the training network's forward pass
@@ -339,11 +358,11 @@ static void test_resume(void **state) {
     gv_net_config c = {32, 2, 4, 0, 0, 0};
     gv_net *net = gv_net_create(&c, 1, L);
     gv_network *inference;
-    snprintf(model, sizeof model, "%s/model.safetensors", one);
+    snprintf(model, sizeof model, "%s/model.safetensors", r.one);
     load_into(net, model);
     assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, &err), GV_OK);
     gv_sampler s;
-    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 9);
     gv_net_input in = {batch->obs, batch->cliff, batch->angvel, NULL, batch->length};
@@ -363,11 +382,7 @@ static void test_resume(void **state) {
     gv_net_destroy(net);
     gv_batch_destroy(batch);
     gv_sampler_free(&s);
-    gv_rig_free(&rig);
-    gv_store_close(&store);
-    unlink(path);
-    remove_run(one);
-    remove_run(two);
+    runs_end(&r);
 }
 
 // Two steps of AdamW on two numbers, worked out by hand from the formulas (lr 0.1, decay 0.01, no clipping).
@@ -515,23 +530,17 @@ static void test_reference(void **state) {
 static void test_points(void **state) {
     (void)state;
     enum { L = 16 };
-    char path[] = "/tmp/gv_store_XXXXXX", one[] = "/tmp/gv_run_XXXXXX", two[] = "/tmp/gv_run_XXXXXX", model[128];
-    close(mkstemp(path));
-    make_store(path);
-    assert_non_null(mkdtemp(one));
-    assert_non_null(mkdtemp(two));
-    gv_store store;
-    gv_rig rig;
-    make_rig(&rig);
-    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
+    char model[128];
+    runs r;
+    runs_begin(&r);
     gv_train_options o = gv_train_defaults;
     o.width = 32, o.layers = 1, o.heads = 4, o.batch = 2, o.frames = L, o.steps = 2, o.gate = 1, o.warmup = 0;
     o.average = 0;
-    o.out = one;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
-    snprintf(model, sizeof model, "%s/model.safetensors", one);
+    o.out = r.one;
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
+    snprintf(model, sizeof model, "%s/model.safetensors", r.one);
     gv_sampler s;
-    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 4);
     gv_net_config c = {32, 1, 4, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0};
@@ -542,17 +551,17 @@ static void test_points(void **state) {
 
     o.init = model;
     o.points = 1;
-    o.out = two;
+    o.out = r.two;
     o.lr = 0; // the start itself
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     char second[128];
-    snprintf(second, sizeof second, "%s/model.safetensors", two);
+    snprintf(second, sizeof second, "%s/model.safetensors", r.two);
     load_into(seeing, second);
     gv_net_forward(seeing, &in, 0, 0);
     assert_true(max_abs_diff(plain->pred_x, seeing->pred_x, L * GV_PRED_X) < 1e-5);
     o.lr = 1e-2;
     o.steps = 8;
-    assert_int_equal(gv_train_run(&o, &store, &rig, NULL, &err), GV_OK);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     load_into(seeing, second);
     gv_net_forward(seeing, &in, 0, 0);
 
@@ -577,11 +586,7 @@ static void test_points(void **state) {
     gv_net_destroy(seeing);
     gv_batch_destroy(batch);
     gv_sampler_free(&s);
-    gv_rig_free(&rig);
-    gv_store_close(&store);
-    unlink(path);
-    remove_run(one);
-    remove_run(two);
+    runs_end(&r);
 }
 
 // Two ranks with half a batch each: the loss curve of one rank with the whole batch. Open MPI itself leaks at its end,

@@ -1,6 +1,6 @@
 #define _GNU_SOURCE // memmem
 #include "base/file.h"
-#include "test.h"
+#include "folder.h"
 #include "video/video.h"
 
 #include <signal.h>
@@ -9,15 +9,6 @@
 #include <sys/stat.h>
 
 enum { W = 64, H = 48, N = 30 };
-static char dir[] = "/tmp/gvhmr-test-video-XXXXXX";
-
-static const char *in_dir(const char *name) {
-    static char buffer[4][512];
-    static int next;
-    char *p = buffer[next++ & 3];
-    snprintf(p, 512, "%s/%s", dir, name);
-    return p;
-}
 
 // Frame i of the test clip: a grey ramp moving with i, and four coloured quarters in its middle.
 static const uint8_t quarter[4][3] = {{200, 40, 40}, {40, 180, 60}, {50, 60, 200}, {200, 190, 60}};
@@ -373,18 +364,6 @@ static void vtest_has_every_frame(void **state) {
         skip();
     }
     known_clip(path, 795, 10, 79.4);
-}
-
-static int make_dir(void **state) {
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state) {
-    (void)state;
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
 }
 
 int main(void) {

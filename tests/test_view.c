@@ -4,7 +4,7 @@
 #include "formats/npz.h"
 #include "geometry/rotation.h"
 #include "pipeline/view.h"
-#include "test.h"
+#include "folder.h"
 #include "video/video.h"
 
 #include <dirent.h>
@@ -12,21 +12,7 @@
 #include <sys/stat.h>
 
 enum { L = 6, J = GV_MOTION_JOINTS };
-static char dir[] = "/tmp/gvhmr-view-XXXXXX";
 static gv_body *body;
-
-static const char *in_dir(const char *name) {
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ & 7];
-    snprintf(p, 256, "%s/%s", dir, name);
-    return p;
-}
-
-static void write_text(const char *name, const char *text) {
-    gv_error err = {0};
-    assert_int_equal(gv_file_write(in_dir(name), text, strlen(text), &err), GV_OK);
-}
 
 static void make_motion(gv_motion *m, int first, float beta) {
     gv_error err = {0};
@@ -303,20 +289,16 @@ static void without_the_built_viewer(void **state) {
 }
 
 static int set_up(void **state) {
-    (void)state;
     gv_error err = {0};
-    if (!mkdtemp(dir) || gv_body_open(&body, NULL, &err) != GV_OK) return -1;
+    if (make_dir(state) != 0 || gv_body_open(&body, NULL, &err) != GV_OK) return -1;
     setenv("GVHMR_DATA", dir, 1); // where the viewer is looked for first
     write_text("viewer-template.html", "<p>before</p><!--gvhmr-data--><p>after</p>");
     return 0;
 }
 
 static int tear_down(void **state) {
-    (void)state;
-    char command[300];
     gv_body_close(body);
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    return system(command);
+    return remove_dir(state);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 // YOLOv8 against what the reference gives (SPEC-perception 6 and 8), and files it must refuse.
-#include "test.h"
+#include "picture.h"
 
 #include "formats/npz.h"
 #include "formats/tensors.h"
@@ -7,17 +7,12 @@
 #include "perception/letterbox.h"
 #include "perception/yolo.h"
 #include "perception/yolo_net.h"
-#include "video/video.h"
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
 
 static const char *const RECORD = "reference/perception/yolov8n.npz";
 static const char *const WEIGHTS = "reference/perception/ckpt/yolov8n.pt";
-
-static void ok(gv_status s, const gv_error *err) {
-    if (s != GV_OK) fail_msg("%s", err->text);
-}
 
 static gv_npz *open_npz(const char *path) {
     gv_npz *z = NULL;
@@ -30,25 +25,6 @@ static float *read_f32(gv_npz *z, const char *name, int64_t *rows) {
     gv_error err = {0};
     float *p = gv_npz_read_f32(z, name, NULL, -1, rows, &err);
     if (!p) fail_msg("%s", err.text);
-    return p;
-}
-
-typedef struct picture {
-    gv_video *video;
-    gv_image image;
-} picture;
-
-static picture open_picture(const char *name) {
-    char path[128];
-    snprintf(path, sizeof path, "reference/perception/images/%s.png", name);
-    const char *file = shared_path(path);
-    picture p = {0};
-    gv_error err = {0};
-    gv_frame f;
-    if (!file) fail_msg("%s is missing", path);
-    ok(gv_video_open(&p.video, file, NULL, &err), &err);
-    ok(gv_video_next(p.video, &f, &err), &err);
-    p.image = (gv_image){f.rgb, f.width, f.height, f.stride};
     return p;
 }
 
