@@ -120,7 +120,12 @@ static gv_status measure(gv_network *net, const gv_body *body, int frames, const
     double network[MAX_RUNS], moving[MAX_RUNS], fixed[MAX_RUNS], cpu = 0;
     gv_status status = GV_OK;
     make_clip(&c, frames);
-    const gv_network_input in = {frames, frames, c.obs, c.cliff, c.angvel, c.images, NULL};
+    const gv_network_input in = {.frames = frames,
+                                 .length = frames,
+                                 .obs = c.obs,
+                                 .cliff = c.cliff,
+                                 .cam_angvel = c.angvel,
+                                 .f_imgseq = c.images};
     const gv_network_output out = {.pred_x = c.pred_x, .pred_cam = c.pred_cam, .static_conf_logits = c.logits};
     gv_arena *arena = gv_arena_create(0);
     for (int r = -1; r < s->runs && !status; r++) { // the first run warms up

@@ -121,7 +121,7 @@ static void run_row(sums *s, gv_network *net, const gv_body *body, const gv_batc
         double start = gv_now();
         gv_predict_options opt = {.refine = way > 0};
         gv_status status = gv_predict(&m, net, body, &o, &opt, NULL, &err);
-        if (status == GV_OK && way == 2) status = gv_settle(&m, body, &err);
+        if (status == GV_OK && way == 2) status = gv_settle(&m, body, NULL, &err);
         if (status != GV_OK) exit((fprintf(stderr, "%s\n", err.text), 1));
         s[way].seconds += gv_now() - start;
         score(&s[way], &m, b, row);

@@ -138,7 +138,7 @@ static gv_status follow_camera(gv_scene_observations *scene, gv_video *video, gv
     int cursor[PEOPLE_MAX] = {0};
     long capacity = 0;
     float boxes[PEOPLE_MAX][4];
-    gv_progress_begin(&progress, "camera", gv_video_get_info(video)->frames, opt->quiet);
+    gv_progress_begin(&progress, "camera", gv_video_get_info(video)->frames, opt->quiet, NULL);
     while ((s = gv_video_next(video, &f, err)) == GV_OK && f.rgb) {
         int n = boxes_at(people, opt->npeople, f.index, cursor, boxes);
         if ((s = keep_time(scene, &capacity, f.time_sec, err)) != GV_OK) break;

@@ -254,7 +254,7 @@ static gv_status render(const options *o, gv_error *err) {
                       status    ? 0
                       : s.video ? gv_video_get_info(s.video)->frames
                                 : s.motions[0].frames,
-                      o->quiet);
+                      o->quiet, NULL);
     if (!status) status = s.video ? play_video(&s, &progress, err) : play_motions(&s, &progress, err);
     gv_progress_end(&progress);
     if (!status) {

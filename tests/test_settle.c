@@ -77,7 +77,7 @@ static double jitter(const gv_motion *m) {
 
 static void settle(gv_motion *m) {
     gv_error err = {0};
-    if (gv_settle(m, body, &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_settle(m, body, NULL, &err) != GV_OK) fail_msg("%s", err.text);
 }
 
 static void planted_feet_stay(void **state) {

@@ -13,13 +13,14 @@
 
 typedef enum gv_status {
     GV_OK = 0,
-    GV_ERR_ARGUMENT, // an option or parameter that makes no sense
-    GV_ERR_IO,       // file missing, unreadable, unwritable, disk full
-    GV_ERR_FORMAT,   // the bytes are not what they claim to be
-    GV_ERR_MEMORY,   // allocation failed or a size is beyond the limits
-    GV_ERR_MISSING,  // a model, tensor or key that is needed is not there
-    GV_ERR_EMPTY,    // nothing to work on: no frames, no person
-    GV_ERR_INTERNAL, // a library underneath failed unexpectedly
+    GV_ERR_ARGUMENT,  // an option or parameter that makes no sense
+    GV_ERR_IO,        // file missing, unreadable, unwritable, disk full
+    GV_ERR_FORMAT,    // the bytes are not what they claim to be
+    GV_ERR_MEMORY,    // allocation failed or a size is beyond the limits
+    GV_ERR_MISSING,   // a model, tensor or key that is needed is not there
+    GV_ERR_EMPTY,     // nothing to work on: no frames, no person
+    GV_ERR_INTERNAL,  // a library underneath failed unexpectedly
+    GV_ERR_CANCELLED, // whoever asked for the work has ended it
 } gv_status;
 
 typedef struct gv_error {

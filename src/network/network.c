@@ -543,6 +543,7 @@ gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_net
     run_embedders(&r);
     if (out->x_embed) memcpy(out->x_embed, r.x, tokens * sizeof *r.x);
     for (int i = 0; i < n->layers; i++) {
+        if ((s = gv_go_on(in->listener, err)) != GV_OK) return s;
         run_layer(&r, &n->layer[i]);
         if (out->x_blocks) memcpy(out->x_blocks + (size_t)i * tokens, r.x, tokens * sizeof *r.x);
     }

@@ -5,6 +5,7 @@
 // Time and memory are linear in L. The result is bit for bit the same on any number of threads.
 #pragma once
 #include "base/error.h"
+#include "base/progress.h"
 #include "formats/tensors.h"
 #include "nn/linear.h"
 
@@ -19,11 +20,12 @@ gv_status gv_network_create(gv_network **out, const float *const *weights, int w
 void gv_network_close(gv_network *n); // accepts NULL
 
 typedef struct gv_network_input {
-    int frames, length;      // L; valid frames (<= L; less than L only where L <= 120, SPEC.md 16.8)
-    const float *obs;        // [L, 17, 3] SPEC.md 4.1
-    const float *cliff;      // [L, 3] SPEC.md 4.2
-    const float *cam_angvel; // [L, 6] raw 6D; normalised inside
-    const float *f_imgseq;   // [L, 1024] or NULL (= zeros); ignored by a network without image embedder
+    int frames, length;          // L; valid frames (<= L; less than L only where L <= 120, SPEC.md 16.8)
+    const float *obs;            // [L, 17, 3] SPEC.md 4.1
+    const float *cliff;          // [L, 3] SPEC.md 4.2
+    const float *cam_angvel;     // [L, 6] raw 6D; normalised inside
+    const float *f_imgseq;       // [L, 1024] or NULL (= zeros); ignored by a network without image embedder
+    const gv_listener *listener; // asked before every block; may be NULL
     const float *kp3d; // [L, 17, 3] or NULL; only for weights trained with points in space in the image features' place
 } gv_network_input;
 

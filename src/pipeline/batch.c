@@ -198,7 +198,7 @@ static gv_status process(batch *b, int i, gv_error *err) {
 static gv_status process_all(batch *b, gv_error *err) {
     gv_progress progress;
     gv_status status = GV_OK;
-    gv_progress_begin(&progress, "batch", b->list.count, b->opt->quiet);
+    gv_progress_begin(&progress, "batch", b->list.count, b->opt->quiet, NULL);
     for (int i = 0; i < b->list.count && status == GV_OK && !stopped(b); i++) {
         gv_progress_set(&progress, i);
         bool open = b->record[i].state == GV_BATCH_OPEN || (b->opt->retry && b->record[i].state == GV_BATCH_FAILED);

@@ -168,7 +168,7 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
     gv_scene_observations *s = j->s;
     const gv_observe_options *o = j->opt;
     gv_watch_times times;
-    gv_watch_options watch = {.video = j->video, .fps = o->fps, .quiet = o->quiet};
+    gv_watch_options watch = {.video = j->video, .fps = o->fps, .quiet = o->quiet, .listener = o->listener};
     gv_finder_options finder = {.models = o->models,
                                 .precision = o->precision,
                                 .fast = o->fast,
@@ -237,6 +237,7 @@ static gv_status second_pass(job *j, gv_error *err) {
                               .fast = o->fast,
                               .low_memory = o->low_memory,
                               .quiet = o->quiet,
+                              .listener = o->listener,
                               .cache = j->cache,
                               .tracks = &j->tracks};
     if (o->max_people > 0 && o->max_people < study.people) study.people = o->max_people;

@@ -1,6 +1,7 @@
 // observe.h - a video to observations: everybody in it, and the camera's rotation.
 #pragma once
 #include "base/error.h"
+#include "base/progress.h"
 #include "camera/choose_optics.h"
 #include "camera/odometry.h"
 #include "camera/outside.h"
@@ -26,6 +27,7 @@ typedef struct gv_observe_options {
     const char *gyro;         // file with the camera's rotation (camera/outside.h); NULL: none
     bool static_camera;       // known not to move: no visual odometry
     bool quiet;
+    const gv_listener *listener; // of this stage and, in gv_run, of all that follow; may be NULL
 } gv_observe_options;
 
 typedef struct gv_timing {

@@ -99,7 +99,7 @@ gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_bo
     studio s = {0};
     gv_feed *feed = NULL;
     gv_progress progress;
-    gv_progress_begin(&progress, "draw", scene->frames, opt->quiet);
+    gv_progress_begin(&progress, "draw", scene->frames, opt->quiet, opt->listener);
     gv_status status =
         gv_feed_open(&feed, video, &(gv_video_options){.fps = opt->fps, .max_side = MAX_SIDE}, BUFFERS, err);
     if (status == GV_OK) status = gv_stage_create(&s.stage, scene->motion, scene->people, body, err);
@@ -109,6 +109,7 @@ gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_bo
         status = draw_frame(&s, p, err);
         gv_progress_set(&progress, p->index + 1);
         gv_feed_release(feed, p);
+        if (status == GV_OK) status = gv_go_on(opt->listener, err);
     }
     if (status == GV_OK) status = finish_film(&s.overlay, err);
     if (status == GV_OK) status = finish_film(&s.world, err);

@@ -1,5 +1,6 @@
 // pictures.h - a scene as videos: the bodies over the original picture, and the world from a fixed outside view.
 #pragma once
+#include "base/progress.h"
 #include "body/body.h"
 #include "pipeline/scene.h"
 
@@ -7,6 +8,7 @@ typedef struct gv_pictures_options {
     const char *overlay, *world, *side_by_side; // files to write; NULL = not this one
     double fps;                                 // as for observing: > 0 overrides the container's
     bool quiet;
+    const gv_listener *listener; // may be NULL
 } gv_pictures_options;
 
 // Reads the video once more and writes the pictures asked for; times and frame count are the video's own.

@@ -75,13 +75,16 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
                                  .cliff = s->cliff,
                                  .cam_angvel = s->angvel,
                                  .f_imgseq = o->f_imgseq,
-                                 .kp3d = o->kp3d};
+                                 .kp3d = o->kp3d,
+                                 .listener = opt->listener};
     double start = gv_now();
     gv_status status = gv_network_run(net, &in, &s->net, err);
     if (!status) status = check_finite(s, err);
     if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
+    if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
     if (!status && opt->refine) status = gv_steady_gravity(s->net.pred_x, o, err);
+    if (!status) status = gv_go_on(opt->listener, err);
     double middle = gv_now();
     const gv_solver_input solve = {.frames = o->frames,
                                    .length = o->length,

@@ -1,5 +1,6 @@
 // predict.h - observations of one person to motion: the reference's method exactly, plus the time base.
 #pragma once
+#include "base/progress.h"
 #include "body/body.h"
 #include "formats/motion_file.h"
 #include "formats/observations.h"
@@ -7,9 +8,10 @@
 #include <stdbool.h>
 
 typedef struct gv_predict_options {
-    bool static_camera; // post-processing for a static camera (SPEC.md 9.2), else 9.1
-    bool refine;        // draw the prediction towards the keypoints (refine.h); off = the reference's method
-    bool verbose;       // store every stage as extra arrays "net/...", at the network's rate
+    bool static_camera;          // post-processing for a static camera (SPEC.md 9.2), else 9.1
+    bool refine;                 // draw the prediction towards the keypoints (refine.h); off = the reference's method
+    const gv_listener *listener; // asked whether to go on; may be NULL
+    bool verbose;                // store every stage as extra arrays "net/...", at the network's rate
 } gv_predict_options;
 
 typedef struct gv_predict_times { // seconds spent

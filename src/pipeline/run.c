@@ -93,14 +93,17 @@ static gv_status predict_all(job *j, gv_error *err) {
     gv_refinement wish = j->opt->refinement;
     bool refine =
         wish == GV_REFINE_ON || (wish == GV_REFINE_AUTO && !j->runner->models.role[GV_ROLE_NETWORK].from_folder);
-    gv_predict_options popt = {.static_camera = s->camera.is_static, .refine = refine, .verbose = j->opt->verbose};
+    const gv_listener *listener = j->opt->observe.listener;
+    gv_predict_options popt = {
+        .static_camera = s->camera.is_static, .refine = refine, .verbose = j->opt->verbose, .listener = listener};
     gv_progress progress;
-    gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet);
+    gv_progress_begin(&progress, "predict", s->people, j->opt->observe.quiet, listener);
     long frames = 0;
     for (int k = 0; k < s->people; k++) {
         gv_status status =
             gv_predict(&j->motions[k], j->runner->network, j->runner->body, &s->person[k], &popt, NULL, err);
-        if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, err);
+        if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, listener, err);
+        if (status == GV_OK) status = gv_go_on(listener, err);
         if (status != GV_OK) return status;
         frames += s->person[k].frames;
         gv_progress_set(&progress, k + 1);
@@ -154,7 +157,8 @@ static gv_status draw(job *j, gv_error *err) {
                                 .world = o->pictures ? world : NULL,
                                 .side_by_side = o->side_by_side ? side : NULL,
                                 .fps = o->observe.fps,
-                                .quiet = o->observe.quiet};
+                                .quiet = o->observe.quiet,
+                                .listener = o->observe.listener};
     double seconds;
     gv_status status = gv_draw_pictures(&j->scene, j->video, j->runner->body, &popt, &seconds, err);
     gv_timing_add(&j->observations, "draw", seconds, j->observations.frames);
@@ -189,6 +193,7 @@ static void start_page(page_job *p, const job *j, const char *scene) {
                         .body = j->runner->body,
                         .video = j->video,
                         .fps = j->opt->observe.fps,
+                        .listener = j->opt->observe.listener,
                         .quiet = true}; // one progress line at a time
     p->running = pthread_create(&p->thread, NULL, make_page, p) == 0;
     if (!p->running) make_page(p);
@@ -220,12 +225,20 @@ static gv_status show(job *j, const char *scene, gv_error *err) {
 
 static gv_status write_scene(job *j, char **text, gv_error *err) {
     char path[MAX_PATH];
-    snprintf(path, sizeof path, "%s/scene.json", j->folder);
+    snprintf(path, sizeof path, "%s/scene.json", j->folder ? j->folder : "");
     free(*text);
     *text = NULL;
     gv_status status =
         gv_scene_json(text, &j->scene, &j->observations, j->quality, j->video, j->used, j->used_count, err);
-    return status == GV_OK ? gv_file_write(path, *text, strlen(*text), err) : status;
+    return status == GV_OK && j->folder ? gv_file_write(path, *text, strlen(*text), err) : status;
+}
+
+static gv_status write_all(job *j, char **text, gv_error *err) {
+    gv_status status = save_motions(j, err);
+    if (status == GV_OK) status = write_scene(j, text, err); // the results are safe before the pictures are drawn
+    if (status == GV_OK)
+        status = gv_scene_export(&j->scene, &j->observations, j->runner->body, j->opt->exports, j->folder, err);
+    return status == GV_OK ? show(j, *text, err) : status;
 }
 
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
@@ -249,13 +262,13 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     gv_video *probe = NULL;
     gv_status status = gv_video_open(&probe, video, NULL, err);
     gv_video_close(probe);
-    if (status == GV_OK) status = gv_folder_prepare(folder, err);
+    if (status == GV_OK && folder) status = gv_folder_prepare(folder, err);
     gv_observe_options observe = opt->observe;
     observe.models = &r->models;
     observe.precision = opt->precision;
     char cache[MAX_PATH + 8];
-    snprintf(cache, sizeof cache, "%s/cache", folder);
-    if (!observe.cache) observe.cache = cache;
+    snprintf(cache, sizeof cache, "%s/cache", folder ? folder : "");
+    if (!observe.cache && folder) observe.cache = cache;
     if (status == GV_OK) status = gv_observe(&j.observations, video, &observe, err);
     if (status == GV_OK && j.observations.people == 0)
         status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
@@ -263,15 +276,16 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     if (status == GV_OK) status = list_models(&j, err);
     if (status == GV_OK) status = gv_scene_compose(&j.scene, j.motions, j.observations.people, &j.observations, err);
     if (status == GV_OK) status = judge_all(&j, err);
-    if (status == GV_OK) status = save_motions(&j, err);
-    if (status == GV_OK) status = write_scene(&j, &text, err); // the results are safe before the pictures are drawn
-    if (status == GV_OK) status = gv_scene_export(&j.scene, &j.observations, j.runner->body, opt->exports, folder, err);
-    if (status == GV_OK) status = show(&j, text, err);
+    if (status == GV_OK) status = gv_go_on(observe.listener, err);
+    if (status == GV_OK && folder) status = write_all(&j, &text, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
     if (status == GV_OK && result) {
         *result = (gv_run_result){.scene = text, .report = report(&j), .note = j.note};
+        result->motion = j.motions;
+        result->people = j.observations.people;
         text = j.note = NULL;
+        j.motions = NULL;
     }
     free(text);
     free(j.note);
@@ -288,5 +302,7 @@ void gv_run_result_free(gv_run_result *r) {
     free(r->scene);
     free(r->report);
     free(r->note);
+    for (int k = 0; r->motion && k < r->people; k++) gv_motion_free(&r->motion[k]);
+    free(r->motion);
     *r = (gv_run_result){0};
 }

@@ -199,11 +199,11 @@ done:
     return status;
 }
 
-gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err) {
+gv_status gv_settle(gv_motion *m, const gv_body *body, const gv_listener *listener, gv_error *err) {
     double sole[GV_FEET];
     doubt_contacts(m);
     gv_status status = gv_settle_height(m, body, err);
     if (status != GV_OK || m->frames < 3) return status;
     gv_sole_heights(sole, body, m->betas);
-    return gv_settle_solve(m, body, sole, err);
+    return gv_settle_solve(m, body, sole, listener, err);
 }

@@ -5,13 +5,15 @@
 // planted feet say where the ground is, drift between them is taken out (a staircase, three or more steps of 10 to 25
 // cm in one direction, is kept). Then Gauss-Newton over all frames (settle_solve.c says what on).
 #pragma once
+#include "base/progress.h"
 #include "body/body.h"
 #include "formats/motion_file.h"
 
 // Lowers static_prob where the picture shows a foot moving. Changes body_pose, global_orient, transl,
 // global_orient_incam, transl_incam and both sets of joints. The ground is at y = 0, under the soles of `body`, whose
 // joints m has. Memory: 40 MB and half a kilobyte a frame.
-gv_status gv_settle(gv_motion *m, const gv_body *body, gv_error *err);
+// The listener (may be NULL) is asked between pieces; where it ends the work the motion is of no use.
+gv_status gv_settle(gv_motion *m, const gv_body *body, const gv_listener *listener, gv_error *err);
 
 // The first part alone: heights (transl, joints_world). Somebody whose feet are never planted stands on the lowest
 // joint.

@@ -10,4 +10,5 @@ extern const double gv_contact_probability; // from where on a foot is taken to 
 void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]);
 
 // The sequence's Gauss-Newton. m: heights settled.
-gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], gv_error *err);
+gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], const gv_listener *listener,
+                          gv_error *err);

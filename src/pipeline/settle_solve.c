@@ -394,7 +394,8 @@ static bool step(piece *s) {
     return true;
 }
 
-gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], gv_error *err) {
+gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], const gv_listener *listener,
+                          gv_error *err) {
     int most = m->frames < PIECE + AHEAD ? m->frames : PIECE + AHEAD;
     piece s = {.m = m, .sole = sole};
     float S[3 * J];
@@ -414,6 +415,7 @@ gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[G
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < m->frames; t++) smooth_targets(targets + (size_t)CALM * t, m, t);
     for (s.first = 0; s.first < m->frames; s.first += PIECE) {
+        if ((status = gv_go_on(listener, err)) != GV_OK) break;
         s.frames = m->frames - s.first < most ? m->frames - s.first : most;
         bool whole = s.first + s.frames == m->frames;
         double last[N] = {0}; // shifts go on from the piece before

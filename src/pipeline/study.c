@@ -256,7 +256,7 @@ static long first_missing(const pass *p) {
 static gv_status look(pass *p, gv_feed *feed, gv_error *err) {
     gv_progress progress;
     gv_progress_begin(&progress, p->workers > 1 ? "keypoints, features" : gv_role_name(p->worker[0]->role),
-                      p->opt->frames, p->opt->quiet);
+                      p->opt->frames, p->opt->quiet, p->opt->listener);
     gv_status status;
     gv_feed_frame *f;
     plan_chunk(p, first_missing(p));
@@ -270,6 +270,7 @@ static gv_status look(pass *p, gv_feed *feed, gv_error *err) {
         }
         if (status != GV_OK || p->first >= p->opt->frames) break;
         gv_progress_set(&progress, index + 1);
+        if ((status = gv_go_on(p->opt->listener, err)) != GV_OK) break;
     }
     gv_progress_end(&progress);
     if (status == GV_OK && first_missing(p) < p->opt->frames)

@@ -8,6 +8,7 @@
 // fast: ViTPose without the mirrored copy; the networks see every third frame, and those between them only where
 // somebody's keypoints move much; the rest is interpolated linearly.
 #pragma once
+#include "base/progress.h"
 #include "nn/linear.h"
 #include "perception/people.h"
 #include "pipeline/cache.h"
@@ -22,6 +23,7 @@ typedef struct gv_study_options {
     gv_precision precision;
     bool fast, low_memory; // low_memory: one network at a time, each in a pass of its own
     bool quiet;
+    const gv_listener *listener; // may be NULL
     gv_cache *cache;
     const gv_key *tracks; // what the tracks depend on
 } gv_study_options;

@@ -222,7 +222,7 @@ static gv_status copy_video(work *w, gv_error *err) {
     gv_status status = gv_feed_open(&feed, p->video, &options, BUFFERS, err);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_feed_info(feed);
-    gv_progress_begin(&progress, "viewer", info->frames, p->quiet);
+    gv_progress_begin(&progress, "viewer", info->frames, p->quiet, NULL);
     double fps = p->fps > 0 ? p->fps : info->fps;
     w->frames = 0;
     while (status == GV_OK && (status = gv_feed_next(feed, &f, err)) == GV_OK && f) {
@@ -234,6 +234,7 @@ static gv_status copy_video(work *w, gv_error *err) {
         }
         gv_progress_set(&progress, f->index + 1);
         gv_feed_release(feed, f);
+        if (status == GV_OK) status = gv_go_on(p->listener, err);
     }
     if (status == GV_OK && writer) {
         status = gv_video_finish(writer, err);

@@ -16,6 +16,7 @@
 //
 // Pose correctives of a body model that has them are left out of the surface.
 #pragma once
+#include "base/progress.h"
 #include "body/body.h"
 #include "formats/motion_file.h"
 #include <stdbool.h>
@@ -29,7 +30,8 @@ typedef struct gv_page {
     const char *video; // source of the copy; NULL: a page without video
     double fps;        // > 0: overrides the container's frame rate, as for observing
     bool quiet;
-    size_t embed_bytes; // a larger copy of the video lies beside the page; 0 = 24 MiB
+    const gv_listener *listener; // asked whether to go on; may be NULL
+    size_t embed_bytes;          // a larger copy of the video lies beside the page; 0 = 24 MiB
 } gv_page;
 
 // Writes the page, whole or not at all. A copy of the video that is too large to be put in lies beside the

@@ -133,7 +133,8 @@ static gv_status hand_to_camera(camera_stage *c, gv_feed_frame *p, const boxes *
 static gv_status watch(notes *n, gv_feed *feed, camera_stage *camera, const gv_watch_options *opt,
                        gv_watch_times *times, gv_error *err) {
     gv_progress progress;
-    gv_progress_begin(&progress, opt->finder ? "observe" : "camera", gv_feed_info(feed)->frames, opt->quiet);
+    gv_progress_begin(&progress, opt->finder ? "observe" : "camera", gv_feed_info(feed)->frames, opt->quiet,
+                      opt->listener);
     gv_status status;
     gv_feed_frame *p;
     boxes b;
@@ -148,6 +149,7 @@ static gv_status watch(notes *n, gv_feed *feed, camera_stage *camera, const gv_w
             gv_feed_release(feed, p);
         if (status != GV_OK) break;
         gv_progress_set(&progress, n->frame);
+        if ((status = gv_go_on(opt->listener, err)) != GV_OK) break;
     }
     join_camera(camera);
     times->whole = gv_progress_end(&progress);

@@ -3,6 +3,7 @@
 // Three threads work on consecutive frames: decoding, people, camera. Memory holds a fixed number of
 // frames; what grows with the video are the results themselves.
 #pragma once
+#include "base/progress.h"
 #include "camera/odometry.h"
 #include "perception/people.h"
 #include "pipeline/finder.h"
@@ -19,8 +20,9 @@ void gv_sightings_free(gv_sightings *s); // leaves a zeroed struct
 
 typedef struct gv_watch_options {
     const char *video;
-    double fps;            // > 0: overrides the container's frame rate
-    bool quiet;            // no progress line
+    double fps; // > 0: overrides the container's frame rate
+    bool quiet; // no progress line
+    const gv_listener *listener;
     gv_finder *finder;     // NULL: *s is given, and only the camera is followed
     gv_odometry *odometry; // NULL: the camera is not followed; its frames are not finished here
 } gv_watch_options;
