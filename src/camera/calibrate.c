@@ -22,6 +22,7 @@ enum {
 static const double LEAST_MOVED = 25;  // reduced px, median displacement of a pair that can tell anything
 static const double SURE = 0.035;      // largest standard deviation with which a focal length is found
 static const double TURNED = 0.08;     // rad, least rotation in the pair that turned most
+static const double SETTLED = 2e-4;    // change of log_ratio after which pairs are not adjusted again
 static const double CONVERGED = 0.002; // change of log_ratio after which windows are not adjusted again
 // Reduced px, error of a track: up to the first, rotation alone explains the pairs; up to the second, about.
 static const double ROTATION_EXPLAINS = 0.2, ROTATION_FITS = 0.6;
@@ -40,7 +41,10 @@ typedef struct job {
     double unit;
     int pairs;
     pair pair[PAIRS];
-    gv_match scaled[GV_CORNERS_MAX];
+    struct {
+        gv_window *window; // NULL: not looked at yet
+        bool ok;
+    } view[WINDOWS];
     double errors[GV_CORNERS_MAX * PAIRS];
 } job;
 
@@ -158,23 +162,27 @@ static step turn_pair(pair *p, double k, double c, bool move) {
 }
 
 static double cost_at(job *j, double log_ratio, double c, int iterations) {
-    double sum = 0, k = exp(-log_ratio);
+    double sum = 0, k = exp(-log_ratio), cost[PAIRS];
+#pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i < j->pairs; i++) {
         pair *p = &j->pair[i];
         for (int it = 0; it < iterations; it++) turn_pair(p, k, c, true);
-        sum += turn_pair(p, k, c, false).cost / p->n;
+        cost[i] = turn_pair(p, k, c, false).cost / p->n;
     }
+    for (int i = 0; i < j->pairs; i++) sum += cost[i];
     return sum;
 }
 
 static void first_rotations(job *j, double log_ratio) {
     double k = exp(-log_ratio);
+#pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i < j->pairs; i++) {
         pair *p = &j->pair[i];
+        gv_match scaled[GV_CORNERS_MAX];
         for (int q = 0; q < p->n; q++)
-            for (int a = 0; a < 2; a++) j->scaled[q].a[a] = k * p->m[q].a[a], j->scaled[q].b[a] = k * p->m[q].b[a];
+            for (int a = 0; a < 2; a++) scaled[q].a[a] = k * p->m[q].a[a], scaled[q].b[a] = k * p->m[q].b[a];
         gv_so3_identity(p->R);
-        gv_relative_rotation(p->R, j->scaled, p->n, 4 * j->unit * k, 60, (uint32_t)p->from + 1);
+        gv_relative_rotation(p->R, scaled, p->n, 4 * j->unit * k, 60, (uint32_t)p->from + 1);
     }
 }
 
@@ -224,6 +232,7 @@ static double refine(job *j, double *log_ratio, double *sd) {
     for (int it = 0; it < 14; it++) {
         double k = exp(-*log_ratio), move;
         if (it >= 4) sigma = fmax(0.05 * j->unit, measured_error(j, *log_ratio));
+#pragma omp parallel for schedule(dynamic, 1)
         for (int i = 0; i < j->pairs; i++) {
             turn_pair(&j->pair[i], k, 3 * sigma, true);
             step s = turn_pair(&j->pair[i], k, 3 * sigma, false);
@@ -232,6 +241,7 @@ static double refine(job *j, double *log_ratio, double *sd) {
         }
         combine(value, information, j->pairs, &move, sd);
         *log_ratio += fmax(-0.1, fmin(0.1, move));
+        if (it > 5 && fabs(move) < SETTLED) break;
     }
     return sigma / j->unit;
 }
@@ -245,57 +255,83 @@ static double largest_turn(const job *j) {
 
 // --- windows -------------------------------------------------------------------------------------------
 
-static bool fill_window(const job *j, gv_window *w, const pair *p, double k) {
+static void observe(gv_window_pose *o, const gv_track_frame *a, const gv_track_frame *b, double k) {
+    for (int i = 0; i < GV_WINDOW_POINTS; i++) o->obs[0][i] = o->obs[1][i] = NAN;
+    for (int i = 0, r = 0; i < a->count && r < b->count;)
+        if (a->id[i] == b->id[r])
+            o->obs[0][i] = k * b->x[r], o->obs[1][i++] = k * b->y[r++];
+        else if (a->id[i] < b->id[r])
+            i++;
+        else
+            r++;
+}
+
+// The views of a pair and between them; `again`: what an earlier round found is expected.
+static bool fill_window(const job *j, gv_window *w, const pair *p, double k, bool again) {
     const gv_track_frame *a = gv_tracks_store_at(j->tracks, p->from);
-    w->points = a->count, w->poses = 0, w->calibrate = true;
-    for (int i = 0; i < a->count; i++) w->a[i][0] = k * a->x[i], w->a[i][1] = k * a->y[i];
+    w->points = a->count, w->poses = 0, w->calibrate = true, w->warm = again && w->moved;
+    for (int i = 0; i < a->count; i++) w->a[0][i] = k * a->x[i], w->a[1][i] = k * a->y[i];
     double I[9];
     gv_so3_identity(I);
     for (int q = 1; q <= WINDOW_POSES; q++) {
         const gv_track_frame *b = gv_tracks_store_at(j->tracks, p->from + (p->to - p->from) * q / WINDOW_POSES);
         if (!b || gv_tracks_shared(a, b) < LEAST_SHARED) continue;
         gv_window_pose *o = &w->pose[w->poses++];
-        *o = (gv_window_pose){0};
-        gv_so3_interpolate(o->R, I, p->R, (double)q / WINDOW_POSES);
-        for (int i = 0; i < GV_WINDOW_POINTS; i++) o->obs[i][0] = o->obs[i][1] = NAN;
-        for (int i = 0, r = 0; i < a->count && r < b->count;)
-            if (a->id[i] == b->id[r])
-                o->obs[i][0] = k * b->x[r], o->obs[i++][1] = k * b->y[r++];
-            else if (a->id[i] < b->id[r])
-                i++;
-            else
-                r++;
+        o->predicted = w->warm;
+        if (w->warm) memcpy(o->expected_R, o->R, sizeof o->R), memcpy(o->expected_t, o->t, sizeof o->t);
+        if (!again) gv_so3_interpolate(o->R, I, p->R, (double)q / WINDOW_POSES);
+        observe(o, a, b, k);
     }
     return w->poses > 1;
+}
+
+// Window i at today's focal length.
+static gv_status adjust_window(job *j, int i, int at, double k, gv_error *err) {
+    bool again = j->view[i].window;
+    if (!again) j->view[i].window = gv_calloc2(1, sizeof(gv_window));
+    if (!j->view[i].window) return gv_fail(err, GV_ERR_MEMORY, "no memory to measure the focal length");
+    j->view[i].ok = fill_window(j, j->view[i].window, &j->pair[at], k, again);
+    if (!j->view[i].ok) return GV_OK;
+    return gv_window_solve(j->view[i].window, 0.05 * j->unit * k, (unsigned)at + 1, err);
+}
+
+// All windows once: what each says, n of them.
+static gv_status adjust_round(job *j, double k, double *value, double *information, int *n, double *turn,
+                              gv_error *err) {
+    gv_error errors[WINDOWS] = {{0}};
+    gv_status status[WINDOWS] = {GV_OK};
+    int stride = 1 + (j->pairs - 1) / WINDOWS, windows = (j->pairs + stride - 1) / stride;
+    double I[9];
+    gv_so3_identity(I);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int i = 0; i < windows; i++) status[i] = adjust_window(j, i, i * stride, k, &errors[i]);
+    *n = 0;
+    for (int i = 0; i < windows; i++) {
+        if (status[i] != GV_OK) return *err = errors[i], status[i];
+        const gv_window *w = j->view[i].window;
+        if (!j->view[i].ok) continue;
+        value[*n] = w->focal_step, information[(*n)++] = w->focal_information;
+        *turn = fmax(*turn, gv_so3_angle(I, w->pose[w->poses - 1].R));
+    }
+    return GV_OK;
 }
 
 // From windows with translation, starting at *log_ratio. Returns how far the camera turns in *turn.
 static gv_status adjust_windows(job *j, double *log_ratio, double *sd, double *turn, double lo, double hi,
                                 gv_error *err) {
-    gv_window *w = gv_calloc2(1, sizeof *w);
-    if (!w) return gv_fail(err, GV_ERR_MEMORY, "no memory to measure the focal length");
-    gv_status s = GV_OK;
-    int stride = 1 + (j->pairs - 1) / WINDOWS;
-    double I[9];
-    gv_so3_identity(I);
     *sd = INFINITY, *turn = 0;
-    for (int round = 0; s == GV_OK && round < ROUNDS; round++) {
-        double value[WINDOWS], information[WINDOWS], k = exp(-*log_ratio), move;
-        int n = 0;
-        for (int i = 0; i < j->pairs && n < WINDOWS; i += stride) {
-            if (!fill_window(j, w, &j->pair[i], k)) continue;
-            if ((s = gv_window_solve(w, 0.05 * j->unit * k, (unsigned)i + 1, err)) != GV_OK) break;
-            value[n] = w->focal_step, information[n++] = w->focal_information;
-            *turn = fmax(*turn, gv_so3_angle(I, w->pose[w->poses - 1].R));
-        }
+    for (int round = 0; round < ROUNDS; round++) {
+        double value[WINDOWS], information[WINDOWS], move;
+        int n;
+        gv_status s = adjust_round(j, exp(-*log_ratio), value, information, &n, turn, err);
+        if (s != GV_OK) return s;
         combine(value, information, n, &move, sd);
         *log_ratio = fmax(lo, fmin(hi, *log_ratio + fmax(-0.25, fmin(0.25, move))));
         if (n < LEAST_WINDOWS) *sd = INFINITY;
         if (n < LEAST_WINDOWS || fabs(move) < CONVERGED) break;
         if (round == ROUNDS - 1) *sd += fabs(move); // still on its way
     }
-    free(w);
-    return s;
+    return GV_OK;
 }
 
 gv_status gv_calibrate(gv_calibration *out, const gv_tracks_store *tracks, const long *frames, long n, double unit,
@@ -320,6 +356,7 @@ gv_status gv_calibrate(gv_calibration *out, const gv_tracks_store *tracks, const
     out->found = s == GV_OK && out->sd < SURE && out->turn > TURNED && l > lo + 0.01 && l < hi - 0.01;
 done:
     for (int i = 0; i < j->pairs; i++) free(j->pair[i].m);
+    for (int i = 0; i < WINDOWS; i++) free(j->view[i].window);
     free(j);
     return s;
 }

@@ -26,6 +26,8 @@ enum {
     CHAIN_DRAWS = 50,
     HOLD = 8, // frames that a lost picture is kept to link over a flash or an occlusion
     LARGEST_SIDE = 32768,
+    CHUNK = 8,  // keyframes whose windows know each other
+    BATCH = 64, // keyframes that are solved side by side at most
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
@@ -61,10 +63,13 @@ typedef struct window_plan {                            // what the poses of a w
     bool key[GV_WINDOW_POSES];
 } window_plan;
 
-typedef struct solution { // poses that a window found, from its anchor, up to scale
-    int poses;
-    long frame[GV_WINDOW_POSES];
-    double R[GV_WINDOW_POSES][9], t[GV_WINDOW_POSES][3];
+typedef struct solution { // what the window of one keyframe found: poses from its anchor, up to scale
+    int poses;            // 0: nothing
+    window_plan plan;
+    struct {
+        double R[9], t[3], info[9];
+        int seen, inliers;
+    } pose[GV_WINDOW_POSES];
 } solution;
 
 struct gv_odometry {
@@ -82,8 +87,8 @@ struct gv_odometry {
     long frames;
     gv_tracks_store tracks;
     gv_stillness stillness;
-    gv_window *window;
-    solution last; // of the window before
+    solution *solved; // [BATCH]
+    solution last;    // of the window before
     keyframe *keyframes;
     frame_result *results;
     gv_graph_edge *edges;
@@ -128,8 +133,8 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
     if (s == GV_OK) s = gv_tracks_store_alloc(&o->tracks, o->measuring ? DEFER : REACH, err);
     believe(o, 0.5 * (optics->lens[0].fx + optics->lens[0].fy), optics->sd, optics->origin);
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
-    o->window = gv_calloc2(1, sizeof *o->window);
-    if (s == GV_OK && !o->window) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    o->solved = gv_calloc2(BATCH, sizeof *o->solved);
+    if (s == GV_OK && !o->solved) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
     if (s != GV_OK) {
         gv_odometry_destroy(o);
         return s;
@@ -144,7 +149,7 @@ void gv_odometry_destroy(gv_odometry *o) {
     gv_reducer_free(&o->reducer);
     gv_stillness_free(&o->stillness);
     gv_tracks_store_free(&o->tracks);
-    free(o->window), free(o->keyframes), free(o->results), free(o->edges);
+    free(o->solved), free(o->keyframes), free(o->results), free(o->edges);
     free(o);
 }
 
@@ -177,10 +182,10 @@ static bool grow(void **items, size_t *capacity, size_t count, size_t size) {
 // --- one keyframe's window -----------------------------------------------------------------------------
 
 static void observe(const gv_odometry *o, const gv_track_frame *anchor, const gv_track_frame *r, gv_window_pose *pose) {
-    for (int i = 0; i < GV_WINDOW_POINTS; i++) pose->obs[i][0] = pose->obs[i][1] = NAN;
+    for (int i = 0; i < GV_WINDOW_POINTS; i++) pose->obs[0][i] = pose->obs[1][i] = NAN;
     for (int i = 0, j = 0; i < anchor->count && j < r->count;)
         if (anchor->id[i] == r->id[j]) {
-            pose->obs[i][0] = r->x[j] * o->tracks.scale, pose->obs[i][1] = r->y[j] * o->tracks.scale;
+            pose->obs[0][i] = r->x[j] * o->tracks.scale, pose->obs[1][i] = r->y[j] * o->tracks.scale;
             i++, j++;
         } else if (anchor->id[i] < r->id[j]) {
             i++;
@@ -191,7 +196,7 @@ static void observe(const gv_odometry *o, const gv_track_frame *anchor, const gv
 
 static int found(const solution *s, long frame) {
     for (int i = 0; i < s->poses; i++)
-        if (s->frame[i] == frame) return i;
+        if (s->plan.frame[i] == frame) return i;
     return -1;
 }
 
@@ -201,16 +206,18 @@ static void expect(const solution *s, long from, long to, gv_window_pose *p) {
     p->predicted = a >= 0 && b >= 0;
     if (!p->predicted) return;
     double moved[3];
-    gv_so3_mul_nt(p->expected_R, s->R[b], s->R[a]);
-    gv_so3_apply(moved, p->expected_R, s->t[a]);
-    for (int i = 0; i < 3; i++) p->expected_t[i] = s->t[b][i] - moved[i];
+    gv_so3_mul_nt(p->expected_R, s->pose[b].R, s->pose[a].R);
+    gv_so3_apply(moved, p->expected_R, s->pose[a].t);
+    for (int i = 0; i < 3; i++) p->expected_t[i] = s->pose[b].t[i] - moved[i];
 }
 
 static void keep_solution(solution *s, const gv_window *w, const window_plan *plan) {
-    s->poses = w->poses;
+    s->poses = w->poses, s->plan = *plan;
     for (int j = 0; j < w->poses; j++) {
-        s->frame[j] = plan->frame[j];
-        memcpy(s->R[j], w->pose[j].R, sizeof s->R[j]), memcpy(s->t[j], w->pose[j].t, sizeof s->t[j]);
+        const gv_window_pose *p = &w->pose[j];
+        memcpy(s->pose[j].R, p->R, sizeof p->R), memcpy(s->pose[j].t, p->t, sizeof p->t);
+        memcpy(s->pose[j].info, p->info, sizeof p->info);
+        s->pose[j].seen = p->seen, s->pose[j].inliers = p->inliers;
     }
 }
 
@@ -223,12 +230,11 @@ static long shot_end(const gv_odometry *o, long k) {
 
 // The frames up to the next keyframe one by one, then keyframes at growing distance. Near the end of a shot
 // the last window that is long enough takes every frame that is left, so that these see a baseline.
-static void fill_window(gv_odometry *o, long k, window_plan *plan) {
-    gv_window *w = o->window;
+static void fill_window(const gv_odometry *o, long k, const solution *before, gv_window *w, window_plan *plan) {
     const gv_track_frame *anchor = gv_tracks_store_at(&o->tracks, o->keyframes[k].frame);
     w->poses = 0, w->points = anchor->count;
     for (int i = 0; i < anchor->count; i++)
-        w->a[i][0] = anchor->x[i] * o->tracks.scale, w->a[i][1] = anchor->y[i] * o->tracks.scale;
+        w->a[0][i] = anchor->x[i] * o->tracks.scale, w->a[1][i] = anchor->y[i] * o->tracks.scale;
     bool tail = shot_end(o, k) - anchor->frame <= TAIL;
     int first_shared = 0;
     size_t next_lag = 0;
@@ -251,7 +257,7 @@ static void fill_window(gv_odometry *o, long k, window_plan *plan) {
             continue;
         observe(o, anchor, r, &w->pose[w->poses]);
         memcpy(w->pose[w->poses].R, R, sizeof R);
-        expect(&o->last, anchor->frame, f, &w->pose[w->poses]);
+        expect(before, anchor->frame, f, &w->pose[w->poses]);
         plan->frame[w->poses] = f, plan->span[w->poses] = node, plan->key[w->poses++] = key;
     }
 }
@@ -265,32 +271,32 @@ static void temper(double out[9], const double info[9]) {
     gv_inverse_sym3(out, C);
 }
 
-static double pose_confidence(const gv_window_pose *p) {
+static double pose_confidence(const solution *s, int j) {
     double C[9];
-    if (p->seen < LEAST_TRACKS || !gv_inverse_sym3(C, p->info)) return 0;
-    double sd_deg = sqrt((C[0] + C[4] + C[8]) / 3) * 57.29578, share = (double)p->inliers / p->seen;
-    return fmin(1, p->inliers / 40.) * fmin(1, 1.5 * share) / (1 + sd_deg * sd_deg / (0.1 * 0.1));
+    int seen = s->pose[j].seen, inliers = s->pose[j].inliers;
+    if (seen < LEAST_TRACKS || !gv_inverse_sym3(C, s->pose[j].info)) return 0;
+    double sd_deg = sqrt((C[0] + C[4] + C[8]) / 3) * 57.29578, share = (double)inliers / seen;
+    return fmin(1, inliers / 40.) * fmin(1, 1.5 * share) / (1 + sd_deg * sd_deg / (0.1 * 0.1));
 }
 
 // Hands the window's rotations to the frames between keyframes, each relative to its own keyframe, unless an
 // earlier window was as sure; and to the keyframes the step to the next one.
-static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
-    const gv_window *w = o->window;
+static void keep_frames(gv_odometry *o, long k, const solution *s) {
+    const window_plan *plan = &s->plan;
     double at[9]; // from the anchor to the keyframe of the span
     long at_node = k;
     gv_so3_identity(at);
-    for (int j = 0; j < w->poses; j++) {
-        const gv_window_pose *p = &w->pose[j];
-        double confidence = pose_confidence(p), R[9];
+    for (int j = 0; j < s->poses; j++) {
+        double confidence = pose_confidence(s, j), R[9];
         frame_result *r = &o->results[plan->frame[j]];
-        gv_so3_mul_nt(R, p->R, at);
+        gv_so3_mul_nt(R, s->pose[j].R, at);
         if (plan->key[j]) {
             keyframe *from = &o->keyframes[at_node];
             if (plan->span[j] == at_node + 1 && confidence > from->next_confidence + SURER * from->has_next) {
                 memcpy(from->next, R, sizeof R);
                 from->has_next = true, from->next_confidence = confidence, r->confidence = (float)confidence;
             }
-            memcpy(at, p->R, sizeof at), at_node = plan->span[j];
+            memcpy(at, s->pose[j].R, sizeof at), at_node = plan->span[j];
         } else if (plan->span[j] == at_node && confidence > r->confidence + SURER * r->solved) {
             for (int i = 0; i < 9; i++) r->R[i] = (float)R[i];
             r->solved = true, r->confidence = (float)confidence;
@@ -298,25 +304,65 @@ static void keep_frames(gv_odometry *o, long k, const window_plan *plan) {
     }
 }
 
-static gv_status solve_keyframe(gv_odometry *o, long k, gv_error *err) {
+// Keyframe k's window, knowing the one before.
+static gv_status solve_keyframe(const gv_odometry *o, long k, const solution *before, gv_window *w, solution *out,
+                                gv_error *err) {
     window_plan plan;
+    out->poses = 0;
     if (!gv_tracks_store_at(&o->tracks, o->keyframes[k].frame)) return GV_OK;
-    fill_window(o, k, &plan);
-    gv_window *w = o->window;
-    if (!w->poses) return GV_OK;
-    gv_status s = gv_window_solve(w, NOISE_PX * o->unit, (unsigned)k + 1, err);
-    if (s != GV_OK) return s;
-    keep_frames(o, k, &plan);
-    keep_solution(&o->last, w, &plan);
-    for (int j = 0; j < w->poses; j++) {
-        const gv_window_pose *p = &w->pose[j];
-        if (!plan.key[j] || pose_confidence(p) <= 0) continue;
+    fill_window(o, k, before, w, &plan);
+    gv_status s = w->poses ? gv_window_solve(w, NOISE_PX * o->unit, (unsigned)k + 1, err) : GV_OK;
+    if (s == GV_OK) keep_solution(out, w, &plan);
+    return s;
+}
+
+// Keyframes from .. to - 1, one after the other; a chunk starts without a window before.
+static gv_status solve_chunk(gv_odometry *o, long from, long to, gv_error *err) {
+    static const solution nothing;
+    gv_window *w = gv_calloc2(1, sizeof *w);
+    if (!w) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    gv_status s = GV_OK;
+    for (long k = from; s == GV_OK && k < to; k++) {
+        const solution *before = k % CHUNK == 0 ? &nothing : k == o->done ? &o->last : &o->solved[k - 1 - o->done];
+        s = solve_keyframe(o, k, before, w, &o->solved[k - o->done], err);
+    }
+    free(w);
+    return s;
+}
+
+static gv_status keep_window(gv_odometry *o, long k, const solution *s, gv_error *err) {
+    keep_frames(o, k, s);
+    for (int j = 0; j < s->poses; j++) {
+        if (!s->plan.key[j] || pose_confidence(s, j) <= 0) continue;
         if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->nedges);
         gv_graph_edge *e = &o->edges[o->nedges++];
-        *e = (gv_graph_edge){.from = (int)k, .to = (int)plan.span[j]};
-        memcpy(e->R, p->R, sizeof e->R);
-        temper(e->info, p->info);
+        *e = (gv_graph_edge){.from = (int)k, .to = (int)s->plan.span[j]};
+        memcpy(e->R, s->pose[j].R, sizeof e->R);
+        temper(e->info, s->pose[j].info);
+    }
+    return GV_OK;
+}
+
+// Solves keyframes o->done .. end - 1; chunks of them side by side, with the same result in any case.
+static gv_status solve_windows(gv_odometry *o, long end, gv_error *err) {
+    while (o->done < end) {
+        long first = o->done / CHUNK, stop = end < o->done + BATCH ? end : o->done + BATCH, chunks;
+        chunks = (stop + CHUNK - 1) / CHUNK - first;
+        gv_status status[BATCH / CHUNK + 1] = {GV_OK};
+        gv_error errors[BATCH / CHUNK + 1] = {{0}};
+#pragma omp parallel for schedule(dynamic, 1) if (chunks > 1)
+        for (long c = 0; c < chunks; c++) {
+            long from = (first + c) * CHUNK, to = from + CHUNK;
+            status[c] = solve_chunk(o, from > o->done ? from : o->done, to < stop ? to : stop, &errors[c]);
+        }
+        for (long c = 0; c < chunks; c++)
+            if (status[c] != GV_OK) return *err = errors[c], status[c];
+        for (long k = o->done; k < stop; k++) {
+            gv_status s = keep_window(o, k, &o->solved[k - o->done], err);
+            if (s != GV_OK) return s;
+        }
+        o->last = o->solved[stop - 1 - o->done], o->done = stop;
     }
     return GV_OK;
 }
@@ -361,9 +407,9 @@ static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
     bool full = o->frames >= DEFER - 1;
     if (o->measuring && (all || full || o->frames >= o->next_try)) s = measure_focal(o, all || full, err);
     if (s != GV_OK || o->measuring) return s;
-    while (s == GV_OK && o->done < o->nkeyframes && (all || o->frames - o->keyframes[o->done].frame >= REACH - 1))
-        s = solve_keyframe(o, o->done++, err);
-    return s;
+    long end = all ? o->nkeyframes : o->done;
+    while (end < o->nkeyframes && o->frames - o->keyframes[end].frame >= REACH - 1) end++;
+    return solve_windows(o, end, err);
 }
 
 // --- frames --------------------------------------------------------------------------------------------

@@ -16,12 +16,28 @@ gv_status gv_reducer_init(gv_reducer *r, int width, int height, gv_error *err) {
     r->reduced_height = (int)fmax(1, floor(height / s + 0.5));
     r->scale_x = (double)width / r->reduced_width;
     r->scale_y = (double)height / r->reduced_height;
+    r->taps = (int)ceil(r->scale_x) + 1;
     r->columns = gv_calloc2((size_t)width * 3, sizeof(float));
-    return r->columns ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for a row of %d pixels", width);
+    r->luma = gv_calloc2((size_t)width + (size_t)r->taps, sizeof(float));
+    r->weights = gv_calloc2((size_t)r->reduced_width * (size_t)r->taps, sizeof(float));
+    r->first = gv_calloc2((size_t)r->reduced_width, sizeof(int));
+    if (!r->columns || !r->luma || !r->weights || !r->first) {
+        gv_reducer_free(r);
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for a row of %d pixels", width);
+    }
+    for (int x = 0; x < r->reduced_width; x++) {
+        double from = x * r->scale_x, to = from + r->scale_x;
+        r->first[x] = (int)from;
+        for (int k = 0; k < r->taps && r->first[x] + k < width; k++) {
+            int c = r->first[x] + k;
+            r->weights[x * r->taps + k] = (float)fmax(0, fmin(to, c + 1) - fmax(from, c));
+        }
+    }
+    return GV_OK;
 }
 
 void gv_reducer_free(gv_reducer *r) {
-    free(r->columns);
+    free(r->columns), free(r->luma), free(r->weights), free(r->first);
     *r = (gv_reducer){0};
 }
 
@@ -64,15 +80,16 @@ static void add_row(float *restrict acc, const uint8_t *restrict rgb, float weig
     for (int i = 0; i < n; i++) acc[i] += weight * (float)rgb[i];
 }
 
-// Luma of the weighted columns x0 .. x1 (fractions at both ends).
-static float column_sum(const float *acc, double from, double to, int width) {
-    float sum = 0;
-    for (int x = (int)from; x < width && x < to; x++) {
-        float w = (float)(fmin(to, x + 1) - fmax(from, x));
-        const float *c = acc + 3 * (long)x;
-        sum += w * (0.299f * c[0] + 0.587f * c[1] + 0.114f * c[2]);
+static void fill_row(const gv_reducer *r, float *restrict out) {
+    const float *restrict c = r->columns;
+    float *restrict luma = r->luma;
+    for (int x = 0; x < r->width; x++) luma[x] = 0.299f * c[3 * x] + 0.587f * c[3 * x + 1] + 0.114f * c[3 * x + 2];
+    for (int x = 0; x < r->reduced_width; x++) {
+        const float *w = r->weights + (long)x * r->taps, *l = luma + r->first[x];
+        float sum = 0;
+        for (int k = 0; k < r->taps; k++) sum += w[k] * l[k];
+        out[x] = sum;
     }
-    return sum;
 }
 
 static void fill_base(const gv_plane *l, const gv_reducer *r, const uint8_t *rgb, int stride) {
@@ -82,9 +99,7 @@ static void fill_base(const gv_plane *l, const gv_reducer *r, const uint8_t *rgb
         for (int s = (int)from; s < r->height && s < to; s++)
             add_row(r->columns, rgb + (long)s * stride,
                     (float)((fmin(to, s + 1) - fmax(from, s)) / (r->scale_x * r->scale_y)), 3 * r->width);
-        float *out = l->data + (long)y * l->stride;
-        for (int x = 0; x < l->width; x++)
-            out[x] = column_sum(r->columns, x * r->scale_x, (x + 1) * r->scale_x, r->width);
+        fill_row(r, l->data + (long)y * l->stride);
     }
     replicate_border(l);
 }

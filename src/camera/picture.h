@@ -26,6 +26,9 @@ typedef struct gv_reducer { // how a frame becomes level 0
     int reduced_width, reduced_height;
     double scale_x, scale_y; // frame px per reduced px, >= 1
     float *columns;          // [3 width] one output row's vertical sums
+    float *luma;             // [width + taps] the same, grey
+    float *weights;          // [reduced_width, taps] share of each column from `first` on
+    int *first, taps;        // [reduced_width]
 } gv_reducer;
 
 gv_status gv_reducer_init(gv_reducer *r, int width, int height, gv_error *err);

@@ -7,12 +7,19 @@
 #include <string.h>
 
 enum { MOTION_DRAWS = 800, MOTION_LEAST_DRAWS = 100, MOTION_POINTS = 5, MOTION_STEPS = 6 };
+static const double SETTLED = 1e-8; // rad, a step after which a rotation is not refined any more
 
 static uint32_t draw(uint32_t *state, uint32_t n) { // xorshift32
     uint32_t x = *state;
     x ^= x << 13, x ^= x >> 17, x ^= x << 5;
     *state = x;
     return (uint32_t)(((uint64_t)x * n) >> 32);
+}
+
+static const double AGREED = 0.25; // share of the worst cost at which a start needs no competition
+
+static inline double smaller(double a, double b) { // fmin is a call
+    return a < b ? a : b;
 }
 
 static void direction(double v[3], const double a[2]) {
@@ -32,7 +39,7 @@ static double rotation_error2(const double R[9], const gv_match *m) {
 
 static double rotation_cost(const double R[9], const gv_match *m, int n, double limit2, double best) {
     double cost = 0;
-    for (int i = 0; i < n && cost < best; i++) cost += fmin(rotation_error2(R, m + i), limit2);
+    for (int i = 0; i < n && cost < best; i++) cost += smaller(rotation_error2(R, m + i), limit2);
     return cost;
 }
 
@@ -70,7 +77,7 @@ static void refine_rotation(double R[9], const gv_match *m, int n, double scale)
         if (!gv_cholesky(H, 3)) return;
         gv_cholesky_solve(H, 3, g);
         gv_so3_update(R, g);
-        if (gv_dot3(g, g) < 1e-18) return;
+        if (gv_dot3(g, g) < SETTLED * SETTLED) return;
     }
 }
 
@@ -82,6 +89,7 @@ int gv_relative_rotation(double R[9], const gv_match *m, int n, double sigma, in
     gv_so3_identity(identity);
     double c = rotation_cost(identity, m, n, limit2, best);
     if (c < best) best = c, memcpy(R, identity, sizeof identity);
+    if (best < AGREED * n * limit2) draws = 0;
     for (int d = 0; n >= 2 && d < draws; d++) {
         int i = (int)draw(&state, n), j = (int)draw(&state, n);
         double A[9], B[9], C[9];
@@ -176,8 +184,8 @@ static double motion_cost(const double R[9], const double t[3], const gv_match *
                           double *sign) {
     double plus = 0, minus = 0;
     for (int i = 0; i < n && (plus < best || minus < best); i++) {
-        double e = epipolar_of(R, t, m + i).r, near = fmin(e * e, limit2), far = near;
-        if (near < limit2) far = fmin(fmax(near, rotation_error2(R, m + i)), limit2);
+        double e = epipolar_of(R, t, m + i).r, near = smaller(e * e, limit2), far = near, turned;
+        if (near < limit2 && (turned = rotation_error2(R, m + i)) > near) far = smaller(turned, limit2);
         bool front = gv_inverse_depth(R, t, m + i) >= 0;
         plus += front ? near : far, minus += front ? far : near;
     }

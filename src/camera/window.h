@@ -18,17 +18,18 @@ typedef struct gv_window_pose {
     bool predicted; // an earlier window found this pose, up to scale:
     double expected_R[9], expected_t[3];
     int seen, inliers;               // points observed, and those that agree
-    double obs[GV_WINDOW_POINTS][2]; // NaN where the point is not seen
+    double obs[2][GV_WINDOW_POINTS]; // x, y; NaN where the point is not seen, and beyond the last point
 } gv_window_pose;
 
 typedef struct gv_window {
     int points, poses;
-    double a[GV_WINDOW_POINTS][2];
-    double rho[GV_WINDOW_POINTS]; // 0 under the rotation model
+    double a[2][GV_WINDOW_POINTS]; // x, y
+    double rho[GV_WINDOW_POINTS];  // 0 under the rotation model
     gv_window_pose pose[GV_WINDOW_POSES];
     bool moved;                        // chosen: the motion model
     double sigma;                      // error of one coordinate as found, normalised units
     double cost_rotation, cost_motion; // robust costs in units of sigma^2, for the record
+    bool warm;                         // in: what is expected is nearly right, no other start is looked at
     bool calibrate;                    // in: also say what the window thinks of the focal length:
     double focal_step;                 // change of its logarithm that would fit better,
     double focal_information;          // and how much the window knows about it, 1 / variance
