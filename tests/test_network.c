@@ -5,6 +5,8 @@
 #include "network/network.h"
 
 #include <jansson.h>
+#include <math.h>
+#include <omp.h>
 #include <string.h>
 
 static void weight_table_is_the_released_one(void **s) {
@@ -43,7 +45,7 @@ static void check_rope(json_t *constants, const char *key, int head_dim) {
     assert_int_equal(json_array_size(frequency), half);
     float *cosine = malloc(sizeof(float) * FRAMES * (size_t)half),
           *sine = malloc(sizeof(float) * FRAMES * (size_t)half);
-    gv_rope_table(cosine, sine, FRAMES, head_dim);
+    gv_rope_table(cosine, sine, 0, FRAMES, head_dim);
     for (int t = 0; t < FRAMES; t += 7)
         for (int i = 0; i < half; i++) {
             float angle = (float)t * (float)json_real_value(json_array_get(frequency, (size_t)i));
@@ -91,7 +93,7 @@ static void attention_is_softmax_of_products(void **s) {
         for (int i = 0; i < L * 3 * D; i++) qkv[i] = (float)sin(i * 0.7 + i % 13);
         for (int first = 0; first < L; first += 32) {
             int last = first + 32 < L ? first + 32 : L;
-            gv_attention_block(out, &(gv_attention_input){q, k, v, L, L, HEADS, d}, first, last, scratch);
+            gv_attention_block(out, &(gv_attention_input){q, k, v, 0, L, L, HEADS, d}, first, last, scratch);
             for (int i = first; i < last; i++)
                 for (int h = 0; h < HEADS; h++) {
                     int lo, count;
@@ -137,6 +139,95 @@ static void camera_motion_of_short_clips(void **s) {
     assert_true(max_abs_diff(A, still, 6) == 0);
 }
 
+// A small network of random weights, as after initialisation.
+static gv_network *random_network(int width, int layers, int threads) {
+    gv_weight_spec table[256];
+    float *weights[256];
+    int n = gv_network_weight_table(table, 256, width, layers, 0);
+    unsigned state = 12345;
+    for (int i = 0; i < n; i++) {
+        size_t count = 1;
+        for (int k = 0; k < table[i].ndim; k++) count *= (size_t)table[i].shape[k];
+        double scale = table[i].ndim == 2 ? 1 / sqrt((double)table[i].shape[1]) : 0.1;
+        weights[i] = malloc(count * sizeof *weights[i]);
+        for (size_t k = 0; k < count; k++) {
+            state = state * 1664525u + 1013904223u;
+            weights[i][k] = (float)(scale * ((double)(state >> 8) / (1 << 23) - 1));
+        }
+    }
+    gv_network *net = NULL;
+    gv_error err = {0};
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    if (gv_network_create(&net, (const float *const *)weights, width, layers, 0, 4, GV_PRECISION_F32, &err))
+        fail_msg("%s", err.text);
+    omp_set_num_threads(before);
+    for (int i = 0; i < n; i++) free(weights[i]);
+    return net;
+}
+
+typedef struct whole_output {
+    float *pred_x, *pred_cam, *logits, *embed, *blocks, *context;
+} whole_output;
+
+static whole_output run_in_chunks(gv_network *net, int frames, int chunk) {
+    size_t L = (size_t)frames, D = (size_t)gv_network_width(net), N = (size_t)gv_network_layers(net);
+    float *obs = malloc(L * 51 * sizeof *obs), *cliff = malloc(L * 3 * sizeof *cliff),
+          *angvel = malloc(L * 6 * sizeof *angvel);
+    for (size_t i = 0; i < L * 51; i++)
+        obs[i] = i % 3 == 2 ? 0.9f : (float)sin(0.37 * (double)i + 1e-5 * (double)(i * i % 997));
+    for (size_t i = 0; i < L * 3; i++) cliff[i] = (float)(0.3 * sin(0.011 * (double)i));
+    for (size_t t = 0; t < L; t++)
+        memcpy(angvel + 6 * t, (float[6]){1, 0, (float)(0.01 * sin(0.02 * (double)t)), 0, 1, 0}, 6 * sizeof *angvel);
+    whole_output o = {malloc(L * GV_PRED_X * 4), malloc(L * 12),        malloc(L * 24),
+                      malloc(L * D * 4),         malloc(N * L * D * 4), malloc(L * D * 4)};
+    gv_error err = {0};
+    if (gv_network_set_chunk(net, chunk, &err) ||
+        gv_network_run(
+            net,
+            &(gv_network_input){.frames = frames, .length = frames, .obs = obs, .cliff = cliff, .cam_angvel = angvel},
+            &(gv_network_output){o.context, o.pred_x, o.pred_cam, o.logits, o.embed, o.blocks}, &err))
+        fail_msg("%s", err.text);
+    free(obs);
+    free(cliff);
+    free(angvel);
+    return o;
+}
+
+static void free_output(whole_output *o) {
+    float *all[] = {o->pred_x, o->pred_cam, o->logits, o->embed, o->blocks, o->context};
+    for (int i = 0; i < 6; i++) free(all[i]);
+}
+
+// Three minutes (5400 frames): whatever the chunks, every stage is that of the whole, to float32 rounding.
+static void chunks_give_the_whole(void **s) {
+    (void)s;
+    enum { WIDTH = 64, LAYERS = 3, LEAST = 60 * (LAYERS + 2) };
+    const int lengths[] = {5400, 5400, 5400, 5401, 700, 481}, chunks[] = {0, LEAST, 1000, 5400 / 2, LEAST + 1, LEAST};
+    gv_network *net = random_network(WIDTH, LAYERS, 2), *three = random_network(WIDTH, LAYERS, 3);
+    for (int n = 0; n < 6; n++) {
+        size_t L = (size_t)lengths[n];
+        whole_output a = run_in_chunks(net, lengths[n], 10000), b = run_in_chunks(net, lengths[n], chunks[n]),
+                     c = run_in_chunks(three, lengths[n], chunks[n]);
+        assert_true(max_abs_diff(a.embed, b.embed, L * WIDTH) < 1e-5);
+        assert_true(max_abs_diff(a.blocks, b.blocks, L * WIDTH * LAYERS) < 1e-5);
+        assert_true(max_abs_diff(a.context, b.context, L * WIDTH) < 1e-5);
+        assert_true(max_abs_diff(a.pred_x, b.pred_x, L * GV_PRED_X) < 1e-5);
+        assert_true(max_abs_diff(a.pred_cam, b.pred_cam, L * 3) < 1e-5);
+        assert_true(max_abs_diff(a.logits, b.logits, L * 6) < 1e-5);
+        assert_memory_equal(b.pred_x, c.pred_x, L * GV_PRED_X * 4); // and on any number of threads the same bits
+        assert_memory_equal(b.logits, c.logits, L * 24);
+        free_output(&a);
+        free_output(&b);
+        free_output(&c);
+    }
+    gv_error err = {0};
+    assert_int_equal(gv_network_set_chunk(net, LEAST - 1, &err), GV_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "too short"));
+    gv_network_close(net);
+    gv_network_close(three);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rotary_angles_are_rounded_as_in_the_reference),
@@ -144,6 +235,7 @@ int main(void) {
         cmocka_unit_test(attention_is_softmax_of_products),
         cmocka_unit_test(observation_borders_are_inside),
         cmocka_unit_test(camera_motion_of_short_clips),
+        cmocka_unit_test(chunks_give_the_whole),
         cmocka_unit_test(weight_table_is_the_released_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,16 +14,17 @@ void gv_attention_window(int i, int frames, int length, int *lo, int *count) {
     *count = GV_WINDOW;
 }
 
-void gv_rope_table(float *cosine, float *sine, int frames, int head_dim) {
+void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim) {
     int half = head_dim / 2;
 #pragma omp parallel for schedule(static)
-    for (int t = 0; t < frames; t++)
+    for (int row = 0; row < frames; row++)
         for (int i = 0; i < half; i++) {
+            int t = first + row;
             float exponent = 2.0f * (float)i / (float)head_dim;
             float power = (float)pow(10000.0, exponent), w = 1.0f / power; // rounded twice, SPEC.md 5.2
-            float angle = (float)t * w;
-            cosine[(size_t)t * half + i] = (float)cos((double)angle);
-            sine[(size_t)t * half + i] = (float)sin((double)angle);
+            double angle = t < GV_ROPE_ROUNDED ? (double)((float)t * w) : (double)t * (double)w;
+            cosine[(size_t)row * half + i] = (float)cos(angle);
+            sine[(size_t)row * half + i] = (float)sin(angle);
         }
 }
 
@@ -99,7 +100,8 @@ static float softmax(float s[REACH], int lo, int count, float scale) {
 static void gather_head(float *keys, float *values, const gv_attention_input *in, int head, int from, int to,
                         int stride, int channels) {
     int width = in->heads * in->head_dim, d = in->head_dim, count = to - from;
-    const float *k = in->k + (size_t)from * width + head * d, *v = in->v + (size_t)from * width + head * d;
+    size_t row0 = (size_t)(from - in->first);
+    const float *k = in->k + row0 * width + head * d, *v = in->v + row0 * width + head * d;
     for (int j = 0; j < stride; j += 8) {
         const float *row[8]; // eight keys become eight neighbours in each channel's row
         v8i there;
@@ -130,7 +132,7 @@ static void attend_group(float *out, const gv_attention_input *in, int head, int
     for (int r = 0; r < GROUP; r += TILE_ROWS) {
         const float *q[TILE_ROWS];
         for (int i = 0; i < TILE_ROWS; i++) // rows beyond the last repeat it and are not stored
-            q[i] = in->q + (size_t)(first + r + i < last ? first + r + i : last - 1) * width + head * d;
+            q[i] = in->q + (size_t)((first + r + i < last ? first + r + i : last - 1) - in->first) * width + head * d;
         for (int j = 0; j < REACH; j += TILE)
             multiply_tile((float *[]){scores[r] + j, scores[r + 1] + j, scores[r + 2] + j}, q, keys + j, (size_t)stride,
                           d);

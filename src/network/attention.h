@@ -9,8 +9,11 @@ enum { GV_WINDOW = 120 };
 // L <= 120: all `length` valid frames. Longer: exactly 120 (then length must be L).
 void gv_attention_window(int i, int frames, int length, int *lo, int *count);
 
-// cos and sin [frames, d/2] of fl32(t / 10000^(2i/d)); the angle is rounded to float32 as in the reference.
-void gv_rope_table(float *cosine, float *sine, int frames, int head_dim);
+// cos and sin [frames, d/2] of the angles t / 10000^(2i/d), t = first, first + 1, ... Angles are rounded to float32 as
+// in the reference up to GV_ROPE_ROUNDED frames, beyond which that rounding would be an error of its own (1e-3 rad and
+// more).
+enum { GV_ROPE_ROUNDED = 1 << 14 };
+void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim);
 
 // Rotates one row of queries or keys [heads, d] in place. Within each head the pair (2i, 2i+1) of the
 // reference lies at (i, d/2 + i): the network's rows of W_query and W_key are permuted so on loading.
@@ -20,8 +23,9 @@ void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads
 size_t gv_attention_scratch(int rows, int head_dim);
 
 typedef struct gv_attention_input {
-    const float *q, *k, *v; // [frames, heads, d] each, q and k rotated
-    int frames, length, heads, head_dim;
+    const float *q, *k,
+        *v; // rows of heads x d from frame `first` on, as many as the queries' windows reach; q, k rotated
+    int first, frames, length, heads, head_dim; // frames, length: of the whole sequence
 } gv_attention_input;
 
 // Queries first..last-1 of all heads: out [last - first, heads, d].

@@ -8,6 +8,11 @@
 // The gates are multiplied into W_proj and W_fc2 on loading. The hidden layer of the MLP is worked off in four
 // chunks of D, so that every matrix is [D, D]: at D = 512 its megabyte and the block stay in the second-level
 // cache, which is worth 15 percent over the plain [4D, D].
+//
+// Long sequences go through in chunks, and nothing is computed twice: what a layer cannot finish at the end of a chunk,
+// because the keys it needs have not come yet, waits for the next one, with the last queries, keys and values of every
+// layer. So each layer is REACH frames behind the one before it, memory does not grow with the sequence, and the result
+// is that of the whole up to the order of sums.
 #include "network/network.h"
 
 #include "base/memory.h"
@@ -19,10 +24,13 @@
 #include "nn/vec8.h"
 
 #include <omp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CHUNKS = 4, JOINTS = 17, JOINT_EMBEDDING = 32, TOKEN = JOINTS * JOINT_EMBEDDING, MAX_HEAD_DIM = 512 };
+// A query looks REACH frames back and ahead, KEEP at the ends of the sequence; frames of a chunk: 16 full blocks.
+enum { REACH = GV_WINDOW / 2, KEEP = GV_WINDOW, LONG_CHUNK = 16 * GV_NN_ROWS };
 
 typedef struct layer {
     float *norm1[2], *norm2[2]; // weight, bias [D]
@@ -35,6 +43,7 @@ typedef struct head { // fc2(gelu(fc1(x)))
 
 struct gv_network {
     int width, layers, heads, with_images, with_points;
+    int chunk; // frames; what is longer than one and a half of it goes through in chunks
     gv_precision precision;
     gv_nn *nn;
     gv_arena *arena;
@@ -234,6 +243,7 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     n->arena = gv_arena_create(0);
     n->layer = gv_calloc2((size_t)n->layers, sizeof *n->layer);
     if (!b.status && (!n->arena || !n->layer)) b.status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the network");
+    if (!b.status) b.status = gv_network_set_chunk(n, 0, err);
     if (!b.status) build_embedders(&b);
     for (int i = 0; i < n->layers && !b.status; i++) build_layer(&b, i);
     if (!b.status) {
@@ -306,20 +316,53 @@ void gv_network_close(gv_network *n) {
 
 typedef struct worker {   // scratch of one thread
     float *wide, *narrow; // [rows, max(2D, 544, 1024)] each
+    float *tokens;        // [rows, D]
     float *attention;
 } worker;
 
+typedef struct carry { // what a layer needs of the chunk before
+    float *q, *k, *v;  // [REACH, D], [KEEP, D], [KEEP, D]: its last frames
+} carry;
+
+// Frames [begin, end) come in at the embedders. Layer i cannot finish the last REACH frames that it sees, so what is
+// new to it lags by i REACH frames: see fresh_frames.
 typedef struct run {
     gv_network *n;
     const gv_network_input *in;
-    int rows, blocks;     // frames of a block, number of blocks
-    float *x;             // [blocks rows, D] tokens
-    float *q, *k, *v;     // [blocks rows, D] each
-    float *cosine, *sine; // [L, d/2]
-    float *angvel;        // [L, 6] normalised
+    int rows, chunk;      // frames of a block of rows, of a chunk
+    int begin, end;       // this chunk
+    int x_first;          // frame of the first row of x, cosine and sine
+    float *x;             // [kept + chunk, D] tokens
+    float *q, *k, *v;     // [KEEP + kept + chunk, D] of one layer
+    float *cosine, *sine; // [kept + chunk, d/2]
+    float *angvel;        // [chunk, 6] normalised
+    carry *carry;         // [layers]; NULL where everything is one chunk
     worker *workers;      // [threads]
-    int failed;           // of the last pass, set by any thread
+    int failed;           // set by any thread
 } run;
+
+typedef struct span {
+    int first, last; // frames, last not included
+} span;
+
+// The frames that this chunk brings to layer i (i = layers: to the heads).
+static span fresh_frames(const run *r, int i) {
+    int lag = i * REACH;
+    return (span){r->begin > 0 ? r->begin - lag : 0, r->end == r->in->frames ? r->end : r->end - lag};
+}
+
+static int blocks_in(const run *r, span s) {
+    return (s.last - s.first + r->rows - 1) / r->rows;
+}
+
+static span block_of(const run *r, span s, int block) {
+    int first = s.first + block * r->rows;
+    return (span){first, first + r->rows < s.last ? first + r->rows : s.last};
+}
+
+static float *tokens_of(const run *r, int frame) {
+    return r->x + (size_t)(frame - r->x_first) * r->n->width;
+}
 
 // y = norm(x) over D values: (x - mean) / sqrt(var + eps) * weight + bias
 static void layer_norm(float *y, const float *x, float *const affine[2], int D, float eps) {
@@ -364,19 +407,18 @@ static int two_layers(gv_linear *const l[2], int thread, const float *in, float 
     return gv_linear_run(l[0], thread, in, hidden) || gv_linear_run(l[1], thread, hidden, out);
 }
 
-static int embed_block(const run *r, int block, int thread) {
+static int embed_block(const run *r, span s, int thread) {
     const gv_network *n = r->n;
     const worker *w = &r->workers[thread];
-    int D = n->width, first = block * r->rows,
-        count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
-    float *x = r->x + (size_t)first * D;
+    int first = s.first, count = s.last - s.first;
+    float *x = tokens_of(r, first);
     memset(w->narrow, 0, (size_t)r->rows * TOKEN * sizeof *w->narrow);
     for (int t = 0; t < count; t++)
         embed_joints(w->narrow + t * TOKEN, r->in->obs + (size_t)(first + t) * JOINTS * 3, n);
     int bad = two_layers(n->obs, thread, w->narrow, w->wide, x);
     fill_rows(w->narrow, r->rows, r->in->cliff + 3 * (size_t)first, count, 3);
     bad |= two_layers(n->cliff, thread, w->narrow, w->wide, x);
-    fill_rows(w->narrow, r->rows, r->angvel + 6 * (size_t)first, count, 6);
+    fill_rows(w->narrow, r->rows, r->angvel + 6 * (size_t)(first - r->begin), count, 6);
     bad |= two_layers(n->angvel, thread, w->narrow, w->wide, x);
     if (!n->with_images) return bad;
     memset(w->narrow, 0, (size_t)r->rows * GV_IMAGE_FEATURE * sizeof *w->narrow);
@@ -398,76 +440,112 @@ static void norm_rows(const gv_network *n, int rows, float *out, const float *x,
     to_input_precision(n, out, (size_t)rows * n->width);
 }
 
-static int qkv_block(const run *r, const layer *y, int block, int thread) {
+// Row of q, k and v in which the fresh frames of a layer begin: those before are of the last chunk.
+static int kept_rows(const run *r) {
+    return r->begin > 0 ? KEEP : 0;
+}
+
+static int qkv_block(const run *r, const layer *y, span fresh, span s, int thread) {
     const gv_network *n = r->n;
-    int D = n->width, d = D / n->heads, first = block * r->rows, bad = 0;
-    float *normed = r->workers[thread].narrow,
-          *out[3] = {r->q + (size_t)first * D, r->k + (size_t)first * D, r->v + (size_t)first * D};
-    norm_rows(n, r->rows, normed, r->x + (size_t)first * D, y->norm1);
+    int D = n->width, d = D / n->heads, bad = 0;
+    size_t row = (size_t)(s.first - fresh.first + kept_rows(r)), angle = (size_t)(s.first - r->x_first) * (d / 2);
+    float *normed = r->workers[thread].narrow, *out[3] = {r->q + row * D, r->k + row * D, r->v + row * D};
+    norm_rows(n, r->rows, normed, tokens_of(r, s.first), y->norm1);
     for (int k = 0; k < 3; k++) bad |= gv_linear_run(y->qkv[k], thread, normed, out[k]);
-    for (int t = 0; t < r->rows && first + t < r->in->frames; t++) {
-        const float *cosine = r->cosine + (size_t)(first + t) * (d / 2),
-                    *sine = r->sine + (size_t)(first + t) * (d / 2);
-        for (int k = 0; k < 2; k++) gv_rope_apply(out[k] + (size_t)t * D, cosine, sine, n->heads, d);
-    }
+    for (int t = 0; t < s.last - s.first; t++, angle += (size_t)d / 2)
+        for (int k = 0; k < 2; k++)
+            gv_rope_apply(out[k] + (size_t)t * D, r->cosine + angle, r->sine + angle, n->heads, d);
     return bad;
 }
 
-static int mix_block(const run *r, const layer *y, int block, int thread) {
+// A block that is not full works on a copy: the rows behind it are frames that have come less far.
+static int mix_block(const run *r, const layer *y, span fresh, span s, int thread) {
     const gv_network *n = r->n;
     const worker *w = &r->workers[thread];
-    int D = n->width, first = block * r->rows, last = first + r->rows < r->in->frames ? first + r->rows : r->in->frames;
-    float *x = r->x + (size_t)first * D;
-    const gv_attention_input in = {r->q, r->k, r->v, r->in->frames, r->in->length, n->heads, D / n->heads};
-    gv_attention_block(w->narrow, &in, first, last, w->attention);
-    memset(w->narrow + (size_t)(last - first) * D, 0, (size_t)(r->rows - (last - first)) * D * sizeof *w->narrow);
+    int D = n->width, count = s.last - s.first;
+    size_t used = (size_t)count * D;
+    float *tokens = tokens_of(r, s.first), *x = tokens;
+    if (count < r->rows) fill_rows(x = w->tokens, r->rows, tokens, count, D);
+    const gv_attention_input in = {r->q,          r->k,          r->v,     fresh.first - kept_rows(r),
+                                   r->in->frames, r->in->length, n->heads, D / n->heads};
+    gv_attention_block(w->narrow, &in, s.first, s.last, w->attention);
+    memset(w->narrow + used, 0, ((size_t)r->rows * D - used) * sizeof *w->narrow);
     to_input_precision(n, w->narrow, (size_t)r->rows * D);
     int bad = gv_linear_run(y->proj, thread, w->narrow, x);
     norm_rows(n, r->rows, w->narrow, x, y->norm2);
     for (int c = 0; c < CHUNKS; c++)
         bad |= gv_linear_run(y->fc1[c], thread, w->narrow, w->wide) | gv_linear_run(y->fc2[c], thread, w->wide, x);
+    if (x != tokens) memcpy(tokens, x, used * sizeof *x);
     return bad;
 }
 
 // fc2(gelu(fc1(x))) of one block into out [L, width]; nothing where out is NULL
-static int head_block(const run *r, const head *h, float *out, int width, int block, int thread) {
+static int head_block(const run *r, const head *h, float *out, int width, span s, int thread) {
     if (!out) return 0;
     const worker *w = &r->workers[thread];
-    int D = r->n->width, first = block * r->rows,
-        count = r->in->frames - first < r->rows ? r->in->frames - first : r->rows;
-    int bad = gv_linear_run(h->fc1, thread, r->x + (size_t)first * D, w->wide) ||
+    int bad = gv_linear_run(h->fc1, thread, tokens_of(r, s.first), w->wide) ||
               gv_linear_run(h->fc2, thread, w->wide, w->narrow);
-    memcpy(out + (size_t)first * width, w->narrow, (size_t)count * width * sizeof *out);
+    memcpy(out + (size_t)s.first * width, w->narrow, (size_t)(s.last - s.first) * width * sizeof *out);
     return bad;
 }
 
 static void run_embedders(run *r) {
-    int failed = 0;
+    span fresh = fresh_frames(r, 0);
+    int failed = 0, blocks = blocks_in(r, fresh);
 #pragma omp parallel for schedule(dynamic, 1) reduction(| : failed) num_threads(gv_nn_threads(r->n->nn))
-    for (int b = 0; b < r->blocks; b++) failed |= embed_block(r, b, omp_get_thread_num());
+    for (int b = 0; b < blocks; b++) failed |= embed_block(r, block_of(r, fresh, b), omp_get_thread_num());
     r->failed |= failed;
 }
 
-static void run_layer(run *r, const layer *y) {
-    int failed = 0;
+static void copy_rows(float *to, const float *from, int count, int width) {
+    memcpy(to, from, (size_t)count * width * sizeof *to);
+}
+
+// Before a layer's turn: its queries, keys and values of the last chunk's end come back to the first rows.
+static void recall_layer(run *r, int i) {
+    const carry *c = &r->carry[i];
+    int D = r->n->width;
+    copy_rows(r->q + (size_t)(KEEP - REACH) * D, c->q, REACH, D);
+    copy_rows(r->k, c->k, KEEP, D);
+    copy_rows(r->v, c->v, KEEP, D);
+}
+
+static void keep_layer(run *r, int i) {
+    const carry *c = &r->carry[i];
+    span fresh = fresh_frames(r, i);
+    size_t D = (size_t)r->n->width, end = (size_t)(fresh.last - fresh.first + kept_rows(r));
+    copy_rows(c->q, r->q + (end - REACH) * D, REACH, (int)D);
+    copy_rows(c->k, r->k + (end - KEEP) * D, KEEP, (int)D);
+    copy_rows(c->v, r->v + (end - KEEP) * D, KEEP, (int)D);
+}
+
+static void run_layer(run *r, int i) {
+    const layer *y = &r->n->layer[i];
+    span fresh = fresh_frames(r, i), done = fresh_frames(r, i + 1);
+    int failed = 0, blocks = blocks_in(r, fresh), done_blocks = blocks_in(r, done);
+    if (r->begin > 0) recall_layer(r, i);
 #pragma omp parallel reduction(| : failed) num_threads(gv_nn_threads(r->n->nn))
     {
 #pragma omp for schedule(dynamic, 1)
-        for (int b = 0; b < r->blocks; b++) failed |= qkv_block(r, y, b, omp_get_thread_num());
+        for (int b = 0; b < blocks; b++) failed |= qkv_block(r, y, fresh, block_of(r, fresh, b), omp_get_thread_num());
 #pragma omp for schedule(dynamic, 1)
-        for (int b = 0; b < r->blocks; b++) failed |= mix_block(r, y, b, omp_get_thread_num());
+        for (int b = 0; b < done_blocks; b++)
+            failed |= mix_block(r, y, fresh, block_of(r, done, b), omp_get_thread_num());
     }
+    if (r->end < r->in->frames) keep_layer(r, i);
     r->failed |= failed;
 }
 
 static void run_heads(run *r, const gv_network_output *out) {
-    int failed = 0;
+    span fresh = fresh_frames(r, r->n->layers);
+    int failed = 0, blocks = blocks_in(r, fresh);
 #pragma omp parallel for schedule(dynamic, 1) reduction(| : failed) num_threads(gv_nn_threads(r->n->nn))
-    for (int b = 0; b < r->blocks; b++) {
+    for (int b = 0; b < blocks; b++) {
         int thread = omp_get_thread_num();
-        failed |= head_block(r, &r->n->pred_x, out->pred_x, GV_PRED_X, b, thread);
-        failed |= head_block(r, &r->n->pred_cam, out->pred_cam, 3, b, thread);
-        failed |= head_block(r, &r->n->static_conf, out->static_conf_logits, 6, b, thread);
+        span s = block_of(r, fresh, b);
+        failed |= head_block(r, &r->n->pred_x, out->pred_x, GV_PRED_X, s, thread);
+        failed |= head_block(r, &r->n->pred_cam, out->pred_cam, 3, s, thread);
+        failed |= head_block(r, &r->n->static_conf, out->static_conf_logits, 6, s, thread);
     }
     r->failed |= failed;
 }
@@ -489,39 +567,104 @@ static void scale_camera(float *pred_cam, int frames) {
     }
 }
 
+// Frames by which the heads lag behind the embedders.
+static int lag_of(const gv_network *n) {
+    return n->layers * REACH;
+}
+
 // An even number of blocks of nearly the same size, at most GV_NN_ROWS: two threads finish together. At least
 // four where that leaves 48 rows, for machines with more cores. Nothing depends on the number of threads.
+// What is longer than `whole` frames goes through in chunks.
 static void choose_blocks(run *r) {
-    int frames = r->in->frames;
-    r->blocks = 2 * ((frames + 2 * GV_NN_ROWS - 1) / (2 * GV_NN_ROWS));
-    if (r->blocks < 4 && frames >= 4 * 48) r->blocks = 4;
-    r->rows = (frames + r->blocks - 1) / r->blocks;
-    r->blocks = (frames + r->rows - 1) / r->rows;
+    int frames = r->in->frames, whole = r->n->chunk + r->n->chunk / 2;
+    if (frames > whole) {
+        r->rows = GV_NN_ROWS;
+        r->chunk = r->n->chunk;
+        return;
+    }
+    int blocks = 2 * ((frames + 2 * GV_NN_ROWS - 1) / (2 * GV_NN_ROWS));
+    if (blocks < 4 && frames >= 4 * 48) blocks = 4;
+    r->rows = (frames + blocks - 1) / blocks;
+    r->chunk = frames;
 }
 
 static gv_status allocate(run *r, gv_error *err) {
     gv_network *n = r->n;
+    gv_arena *a = n->arena;
+    bool chunked = r->chunk < r->in->frames;
     int D = n->width, d = D / n->heads, threads = gv_nn_threads(n->nn);
-    size_t L = (size_t)r->in->frames, rows = (size_t)r->blocks * r->rows;
-    size_t wide = (size_t)2 * D > GV_IMAGE_FEATURE ? (size_t)2 * D : GV_IMAGE_FEATURE; // holds TOKEN values too
-    gv_arena_reset(n->arena);
-    r->x = gv_arena_alloc(n->arena, rows, (size_t)D * sizeof(float));
-    r->q = gv_arena_alloc(n->arena, rows, (size_t)D * sizeof(float));
-    r->k = gv_arena_alloc(n->arena, rows, (size_t)D * sizeof(float));
-    r->v = gv_arena_alloc(n->arena, rows, (size_t)D * sizeof(float));
-    r->cosine = gv_arena_alloc(n->arena, L, (size_t)d / 2 * sizeof(float));
-    r->sine = gv_arena_alloc(n->arena, L, (size_t)d / 2 * sizeof(float));
-    r->angvel = gv_arena_alloc(n->arena, L, 6 * sizeof(float));
-    r->workers = gv_arena_alloc(n->arena, (size_t)threads, sizeof *r->workers);
-    int ok = r->x && r->q && r->k && r->v && r->cosine && r->sine && r->angvel && r->workers;
+    size_t row = (size_t)D * sizeof(float), wide = (size_t)2 * D > GV_IMAGE_FEATURE ? (size_t)2 * D : GV_IMAGE_FEATURE;
+    size_t rows = (size_t)r->chunk + (size_t)r->rows + (chunked ? (size_t)lag_of(n) : 0); // blocks may reach beyond
+    gv_arena_reset(a);
+    r->x = gv_arena_alloc(a, rows, row);
+    r->q = gv_arena_alloc(a, rows + KEEP, row);
+    r->k = gv_arena_alloc(a, rows + KEEP, row);
+    r->v = gv_arena_alloc(a, rows + KEEP, row);
+    r->cosine = gv_arena_alloc(a, rows, (size_t)d / 2 * sizeof(float));
+    r->sine = gv_arena_alloc(a, rows, (size_t)d / 2 * sizeof(float));
+    r->angvel = gv_arena_alloc(a, (size_t)r->chunk, 6 * sizeof(float));
+    r->workers = gv_arena_alloc(a, (size_t)threads, sizeof *r->workers);
+    bool ok = r->x && r->q && r->k && r->v && r->cosine && r->sine && r->angvel && r->workers;
     for (int i = 0; i < threads && ok; i++) {
         worker *w = &r->workers[i];
-        w->wide = gv_arena_alloc(n->arena, (size_t)r->rows, wide * sizeof(float));
-        w->narrow = gv_arena_alloc(n->arena, (size_t)r->rows, wide * sizeof(float));
-        w->attention = gv_arena_alloc(n->arena, gv_attention_scratch(r->rows, d), sizeof(float));
-        ok = w->wide && w->narrow && w->attention;
+        w->wide = gv_arena_alloc(a, (size_t)r->rows, wide * sizeof(float)); // holds TOKEN values too
+        w->narrow = gv_arena_alloc(a, (size_t)r->rows, wide * sizeof(float));
+        w->tokens = gv_arena_alloc(a, (size_t)r->rows, row);
+        w->attention = gv_arena_alloc(a, gv_attention_scratch(r->rows, d), sizeof(float));
+        ok = w->wide && w->narrow && w->tokens && w->attention;
+    }
+    if (ok && chunked) r->carry = gv_arena_alloc(a, (size_t)n->layers, sizeof *r->carry);
+    ok = ok && (!chunked || r->carry);
+    for (int i = 0; i < n->layers && ok && chunked; i++) {
+        carry *c = &r->carry[i];
+        c->q = gv_arena_alloc(a, REACH, row);
+        c->k = gv_arena_alloc(a, KEEP, row);
+        c->v = gv_arena_alloc(a, KEEP, row);
+        ok = c->q && c->k && c->v;
     }
     return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the network at %d frames", r->in->frames);
+}
+
+// Makes room in x for frames begin .. end-1 behind those that have not reached the heads, and their angles.
+static void begin_chunk(run *r, int begin) {
+    const gv_network *n = r->n;
+    int D = n->width, kept = begin > 0 ? lag_of(n) : 0;
+    if (kept) memmove(r->x, tokens_of(r, begin - kept), (size_t)kept * D * sizeof *r->x);
+    r->x_first = begin - kept;
+    r->begin = begin;
+    r->end = begin + r->chunk < r->in->frames ? begin + r->chunk : r->in->frames;
+    gv_rope_table(r->cosine, r->sine, r->x_first, r->end - r->x_first, D / n->heads);
+    gv_angvel_normalise(r->angvel, r->in->cam_angvel + 6 * (size_t)begin, r->end - begin);
+}
+
+static void copy_tokens(const run *r, float *out, int i) {
+    span s = fresh_frames(r, i);
+    if (out) copy_rows(out + (size_t)s.first * r->n->width, tokens_of(r, s.first), s.last - s.first, r->n->width);
+}
+
+static gv_status run_chunk(run *r, const gv_network_output *out, gv_error *err) {
+    gv_status s;
+    size_t tokens = (size_t)r->in->frames * r->n->width;
+    run_embedders(r);
+    copy_tokens(r, out->x_embed, 0);
+    for (int i = 0; i < r->n->layers; i++) {
+        if ((s = gv_go_on(r->in->listener, err)) != GV_OK) return s;
+        run_layer(r, i);
+        if (out->x_blocks) copy_tokens(r, out->x_blocks + (size_t)i * tokens, i + 1);
+    }
+    run_heads(r, out);
+    copy_tokens(r, out->pred_context, r->n->layers);
+    return GV_OK;
+}
+
+gv_status gv_network_set_chunk(gv_network *n, int frames, gv_error *err) {
+    int least = lag_of(n) + KEEP;
+    if (frames < 1) frames = LONG_CHUNK > least ? LONG_CHUNK : least;
+    if (frames < least)
+        return gv_fail(err, GV_ERR_ARGUMENT, "chunks of %d frames are too short for %d layers: %d at least", frames,
+                       n->layers, least);
+    n->chunk = frames;
+    return GV_OK;
 }
 
 gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
@@ -537,19 +680,11 @@ gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_net
     gv_status s = gv_nn_set_rows(n->nn, r.rows, err);
     if (!s) s = allocate(&r, err);
     if (s) return s;
-    size_t tokens = (size_t)in->frames * n->width;
-    gv_rope_table(r.cosine, r.sine, in->frames, n->width / n->heads);
-    gv_angvel_normalise(r.angvel, in->cam_angvel, in->frames);
-    run_embedders(&r);
-    if (out->x_embed) memcpy(out->x_embed, r.x, tokens * sizeof *r.x);
-    for (int i = 0; i < n->layers; i++) {
-        if ((s = gv_go_on(in->listener, err)) != GV_OK) return s;
-        run_layer(&r, &n->layer[i]);
-        if (out->x_blocks) memcpy(out->x_blocks + (size_t)i * tokens, r.x, tokens * sizeof *r.x);
+    for (int begin = 0; begin < in->frames; begin += r.chunk) {
+        begin_chunk(&r, begin);
+        if ((s = run_chunk(&r, out, err)) != GV_OK) return s;
     }
-    run_heads(&r, out);
     if (r.failed) return gv_fail(err, GV_ERR_INTERNAL, "oneDNN failed to run a layer of the network");
-    if (out->pred_context) memcpy(out->pred_context, r.x, tokens * sizeof *r.x);
     if (out->pred_x) average_shape(out->pred_x, in->frames, in->length);
     if (out->pred_cam) scale_camera(out->pred_cam, in->frames);
     return GV_OK;

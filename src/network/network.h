@@ -2,7 +2,8 @@
 //
 // B = 1, L frames at 30 fps. Sizes (D, N) come from the tensors' shapes; the number of heads is in no
 // checkpoint (8 in the release; our own safetensors state it as metadata "num_heads").
-// Time and memory are linear in L. The result is bit for bit the same on any number of threads.
+// Time is linear in L; memory is not: beyond some thousand frames the sequence goes through in chunks, with the result
+// of the whole to float32 rounding. The result is bit for bit the same on any number of threads.
 #pragma once
 #include "base/error.h"
 #include "base/progress.h"
@@ -42,6 +43,9 @@ int gv_network_width(const gv_network *n);  // D
 int gv_network_layers(const gv_network *n); // N
 int gv_network_heads(const gv_network *n);
 int gv_network_has_images(const gv_network *n); // whether image features help it: an embedder, and not for kp3d
+// Frames of a chunk, 0 = default (3072, more where there are many layers); sequences up to one and a half of it are run
+// whole. At least 60 (layers + 2).
+gv_status gv_network_set_chunk(gv_network *n, int frames, gv_error *err);
 gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err);
 
 // The names and shapes of all weights for given sizes, in the order of the released file: one table that
