@@ -59,7 +59,7 @@ static gv_network *random_network(gv_precision precision, double *parameters, gv
 
 typedef struct clip { // one person walking about in front of a camera that turns
     int frames;
-    float *obs, *cliff, *angvel, *images, *boxes, *K, *pred_x, *pred_cam, *logits;
+    float *obs, *cliff, *angvel, *images, *boxes, *K, *pred_x, *pred_cam, *logits, *pose;
 } clip;
 
 static float *floats(int frames, int width) {
@@ -77,7 +77,8 @@ static void make_clip(clip *c, int frames) {
                 floats(frames, 9),
                 floats(frames, GV_PRED_X),
                 floats(frames, 3),
-                floats(frames, 6)};
+                floats(frames, 6),
+                floats(frames, 63)};
     for (int t = 0; t < frames; t++) {
         for (int i = 0; i < 51; i++) c->obs[51 * t + i] = i % 3 == 2 ? 0.9f : noise(&state);
         for (int i = 0; i < 3; i++) c->cliff[3 * t + i] = 0.3f * noise(&state);
@@ -90,7 +91,7 @@ static void make_clip(clip *c, int frames) {
 }
 
 static void free_clip(clip *c) {
-    float *all[] = {c->obs, c->cliff, c->angvel, c->images, c->boxes, c->K, c->pred_x, c->pred_cam, c->logits};
+    float *all[] = {c->obs, c->cliff, c->angvel, c->images, c->boxes, c->K, c->pred_x, c->pred_cam, c->logits, c->pose};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -146,7 +147,8 @@ static gv_status measure(gv_network *net, const gv_body *body, int frames, const
                                                  .K = c.K,
                                                  .cam_angvel = c.angvel,
                                                  .body = body,
-                                                 .static_camera = mode},
+                                                 .static_camera = mode,
+                                                 .final_pose = c.pose},
                               err);
             elapsed[mode] = gv_now() - start;
         }

@@ -54,15 +54,40 @@ static size_t row_size(const field *f) {
     return (size_t)f->shape[0] * (size_t)(f->ndim > 1 ? f->shape[1] : 1);
 }
 
+gv_status gv_motion_complete(gv_motion *m, gv_error *err) {
+    size_t L = (size_t)m->frames;
+    bool ok = true;
+    for (int i = 0; i < FIELDS; i++)
+        if (!*slot(m, &fields[i]))
+            ok = (*slot(m, &fields[i]) = gv_calloc2(L * row_size(&fields[i]), sizeof(float))) && ok;
+    if (!m->frame_index) m->frame_index = gv_calloc2(L, sizeof *m->frame_index);
+    if (!m->time_sec) m->time_sec = gv_calloc2(L, sizeof *m->time_sec);
+    if (ok && m->frame_index && m->time_sec) return GV_OK;
+    gv_status status = gv_fail(err, GV_ERR_MEMORY, "no memory for a motion of %d frames", m->frames);
+    gv_motion_free(m);
+    return status;
+}
+
 gv_status gv_motion_alloc(gv_motion *m, int frames, gv_error *err) {
     assert(frames >= 1);
     *m = (gv_motion){.frames = frames};
-    bool ok = true;
-    for (int i = 0; i < FIELDS; i++)
-        ok = (*slot(m, &fields[i]) = gv_calloc2((size_t)frames * row_size(&fields[i]), sizeof(float))) && ok;
-    m->frame_index = gv_calloc2((size_t)frames, sizeof *m->frame_index);
-    m->time_sec = gv_calloc2((size_t)frames, sizeof *m->time_sec);
-    if (ok && m->frame_index && m->time_sec) return GV_OK;
+    return gv_motion_complete(m, err);
+}
+
+gv_status gv_motion_alloc_parameters(gv_motion *m, int frames, gv_error *err) {
+    assert(frames >= 1);
+    size_t L = (size_t)frames;
+    *m = (gv_motion){.frames = frames,
+                     .body_pose = gv_calloc2(L, 63 * sizeof(float)),
+                     .global_orient = gv_calloc2(L, 3 * sizeof(float)),
+                     .transl = gv_calloc2(L, 3 * sizeof(float)),
+                     .global_orient_incam = gv_calloc2(L, 3 * sizeof(float)),
+                     .transl_incam = gv_calloc2(L, 3 * sizeof(float)),
+                     .static_prob = gv_calloc2(L, GV_STATIC_JOINTS * sizeof(float)),
+                     .time_sec = gv_calloc2(L, sizeof(double))};
+    if (m->body_pose && m->global_orient && m->transl && m->global_orient_incam && m->transl_incam && m->static_prob &&
+        m->time_sec)
+        return GV_OK;
     gv_motion_free(m);
     return gv_fail(err, GV_ERR_MEMORY, "no memory for a motion of %d frames", frames);
 }
@@ -228,6 +253,7 @@ gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err) {
     gv_npz_writer *w = NULL;
     gv_status status = gv_npz_create(&w, path, err);
     if (status != GV_OK) return status;
+    gv_npz_borrow(w, true);
     gv_npz_add_f32(w, "betas", m->betas, 1, 10);
     for (int i = 0; i < FIELDS; i++) {
         const field *f = &fields[i];

@@ -35,6 +35,10 @@ typedef struct gv_motion {
 } gv_motion;
 
 gv_status gv_motion_alloc(gv_motion *m, int frames, gv_error *err); // all arrays, zeroed
+// The parameters only: body_pose, both orientations and translations, static_prob, time_sec; the others stay NULL until
+// gv_motion_complete allocates them.
+gv_status gv_motion_alloc_parameters(gv_motion *m, int frames, gv_error *err);
+gv_status gv_motion_complete(gv_motion *m, gv_error *err);
 void gv_motion_free(gv_motion *m);
 gv_status gv_motion_load(gv_motion *m, const char *path, gv_error *err);
 gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err);

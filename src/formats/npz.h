@@ -75,6 +75,9 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
 typedef struct gv_npz_writer gv_npz_writer;
 gv_status gv_npz_create(gv_npz_writer **out, const char *path, gv_error *err);
 void gv_npz_add(gv_npz_writer *w, const char *name, gv_dtype dtype, const void *data, const int64_t *shape, int ndim);
+// Whether arrays added from now on are taken as they are instead of copied: then they must stay until the writer is
+// finished or abandoned. Strings and scalars are always copied.
+void gv_npz_borrow(gv_npz_writer *w, bool borrow);
 void gv_npz_add_f32(gv_npz_writer *w, const char *name, const float *data, int ndim, ...);   // extents as int
 void gv_npz_add_i32(gv_npz_writer *w, const char *name, const int32_t *data, int ndim, ...); // extents as int
 void gv_npz_add_f64_scalar(gv_npz_writer *w, const char *name, double value);

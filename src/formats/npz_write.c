@@ -21,10 +21,18 @@ void gv_npz_shape_text(char *text, size_t capacity, const int64_t *shape, int nd
     if (n < capacity) snprintf(text + n, capacity - n, ndim == 1 ? ",)" : ")");
 }
 
+enum { HEADER = 512 };
+typedef struct held { // the header of a member whose elements are the caller's
+    struct held *next;
+    unsigned char header[HEADER];
+} held;
+
 struct gv_npz_writer {
     gv_outfile file;
     zip_t *zip;
     int members;
+    bool borrow;
+    held *held;   // what borrowed members need until the end
     gv_error err; // the first failure
 };
 
@@ -74,31 +82,58 @@ static size_t make_header(unsigned char *out, size_t capacity, gv_dtype t, size_
     return total;
 }
 
+void gv_npz_borrow(gv_npz_writer *w, bool borrow) {
+    w->borrow = borrow;
+}
+
 // Elements are copied: the caller's array may go as soon as this returns.
+static zip_source_t *copied(gv_npz_writer *w, const unsigned char *header, size_t head, const void *data,
+                            size_t bytes) {
+    unsigned char *buffer = head + bytes < bytes ? NULL : malloc(head + bytes);
+    if (!buffer) return NULL;
+    memcpy(buffer, header, head);
+    if (bytes) memcpy(buffer + head, data, bytes);
+    zip_source_t *source = zip_source_buffer(w->zip, buffer, head + bytes, 1);
+    if (!source) free(buffer);
+    return source;
+}
+
+// libzip keeps a copy of the list of parts, not of what they point to.
+static zip_source_t *borrowed(gv_npz_writer *w, const unsigned char *header, size_t head, const void *data,
+                              size_t bytes) {
+    held *h = malloc(sizeof *h);
+    if (!h) return NULL;
+    memcpy(h->header, header, head);
+    h->next = w->held;
+    w->held = h;
+    const zip_buffer_fragment_t parts[2] = {{h->header, head}, {(zip_uint8_t *)(uintptr_t)data, bytes}};
+    return zip_source_buffer_fragment(w->zip, parts, bytes ? 2 : 1, 0);
+}
+
 static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, const void *data, const int64_t *shape,
-                int ndim) {
-    unsigned char header[512];
+                int ndim, bool borrow) {
+    unsigned char header[HEADER];
     char member_name[GV_NPZ_MAX_NAME + 8];
     size_t count = 1, bytes = 0;
     assert(ndim >= 0 && ndim <= GV_MAX_DIMS && strlen(name) <= GV_NPZ_MAX_NAME);
     if (w->err.status != GV_OK) return;
     for (int i = 0; i < ndim; i++) count *= (size_t)shape[i];
     size_t head = make_header(header, sizeof header, t, width, shape, ndim);
-    unsigned char *buffer = __builtin_mul_overflow(count, width, &bytes) ? NULL : malloc(head + bytes);
-    if (!buffer) {
+    if (__builtin_mul_overflow(count, width, &bytes)) {
         gv_fail(&w->err, GV_ERR_MEMORY, "%s: no memory for \"%s\"", w->file.path, name);
         return;
     }
-    memcpy(buffer, header, head);
-    if (bytes) memcpy(buffer + head, data, bytes);
     snprintf(member_name, sizeof member_name, "%s.npy", name);
-    zip_source_t *source = zip_source_buffer(w->zip, buffer, head + bytes, 1);
-    zip_int64_t index = source ? zip_file_add(w->zip, member_name, source, ZIP_FL_ENC_UTF_8) : -1;
+    zip_source_t *source = (borrow ? borrowed : copied)(w, header, head, data, bytes);
+    if (!source) {
+        gv_fail(&w->err, GV_ERR_MEMORY, "%s: no memory for \"%s\"", w->file.path, name);
+        return;
+    }
+    zip_int64_t index = zip_file_add(w->zip, member_name, source, ZIP_FL_ENC_UTF_8);
     if (index < 0 || zip_set_file_compression(w->zip, (zip_uint64_t)index, ZIP_CM_DEFLATE, 1) != 0 ||
         zip_file_set_dostime(w->zip, (zip_uint64_t)index, 0, 0x21, 0) != 0) { // 1980-01-01: same input, same bytes
         gv_fail(&w->err, GV_ERR_INTERNAL, "%s: cannot add \"%s\": %s", w->file.path, name, zip_strerror(w->zip));
-        if (source && index < 0) zip_source_free(source);
-        if (!source) free(buffer);
+        if (index < 0) zip_source_free(source);
         return;
     }
     w->members++;
@@ -106,7 +141,7 @@ static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, co
 
 void gv_npz_add(gv_npz_writer *w, const char *name, gv_dtype dtype, const void *data, const int64_t *shape, int ndim) {
     assert(gv_dtype_size(dtype) && dtype != GV_BF16); // NumPy has no bfloat16
-    add(w, name, dtype, gv_dtype_size(dtype), data, shape, ndim);
+    add(w, name, dtype, gv_dtype_size(dtype), data, shape, ndim, w->borrow && ndim > 0);
 }
 
 static void take_extents(int64_t *shape, int ndim, va_list ap) {
@@ -166,7 +201,7 @@ static void add_strings(gv_npz_writer *w, const char *name, const char *const *s
         const unsigned char *s = (const unsigned char *)strings[i];
         for (uint32_t *c = text + (size_t)i * longest; *s;) *c++ = decode_utf8(&s);
     }
-    add(w, name, GV_UNICODE, longest * 4, text, (int64_t[]){n}, ndim);
+    add(w, name, GV_UNICODE, longest * 4, text, (int64_t[]){n}, ndim, false);
     free(text);
 }
 
@@ -201,5 +236,9 @@ void gv_npz_abandon(gv_npz_writer *w) {
     if (!w) return;
     if (w->zip) zip_discard(w->zip);
     gv_outfile_abandon(&w->file);
+    for (held *h = w->held, *next; h; h = next) {
+        next = h->next;
+        free(h);
+    }
     free(w);
 }

@@ -198,6 +198,7 @@ gv_status gv_observations_save(const gv_observations *o, const char *path, gv_er
     gv_npz_writer *w = NULL;
     gv_status s = gv_npz_create(&w, path, err);
     if (s != GV_OK) return s;
+    gv_npz_borrow(w, true);
     int n = o->frames;
     gv_npz_add_f32(w, "bbx_xys", o->bbx_xys, 2, n, 3);
     gv_npz_add_f32(w, "kp2d", o->kp2d, 3, n, 17, 3);

@@ -6,20 +6,20 @@
 #include <math.h>
 #include <string.h>
 
-enum { JOINTS = 22, STATIC = 6 };
+enum { STATIC = GV_STILL_JOINTS };
 
 static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
-static const double *joint(const double *joints, int t, int j) {
-    return joints + 3 * ((size_t)JOINTS * t + j);
+static const double *still(const gv_solution *s, int t, int k) {
+    return s->still + 3 * ((size_t)STATIC * t + k);
 }
 
 // Adds to `drift` the weighted mean of the six joints' movements from frame t to t+1.
-static void add_movement(double drift[3], const double *joints, int t, const double weight[STATIC]) {
+static void add_movement(double drift[3], const gv_solution *s, int t, const double weight[STATIC]) {
     for (int k = 0; k < STATIC; k++) {
-        const double *p = joint(joints, t, gv_static_joint_ids[k]), *q = joint(joints, t + 1, gv_static_joint_ids[k]);
+        const double *p = still(s, t, k), *q = still(s, t + 1, k);
         for (int i = 0; i < 3; i++) drift[i] += weight[k] * (q[i] - p[i]);
     }
 }
@@ -43,11 +43,8 @@ static void static_weights(double weight[STATIC], const float logits[STATIC]) {
 static double lowest(const gv_solution *s) {
     double low = INFINITY;
     for (int t = 0; t < s->frames; t++) {
-        double up = s->transl[3 * (size_t)t + 1] - s->transl_w[3 * (size_t)t + 1];
-        for (int j = 0; j < JOINTS; j++) {
-            double y = joint(s->joints_w, t, j)[1] + up;
-            if (y < low) low = y;
-        }
+        double y = s->low[t] + s->transl[3 * (size_t)t + 1] - s->transl_w[3 * (size_t)t + 1];
+        if (y < low) low = y;
     }
     return low;
 }
@@ -64,7 +61,7 @@ void gv_correct_moving_camera(gv_solution *s, const float *logits, double *scrat
         if (t + 1 == s->frames) break;
         double weight[STATIC];
         moving_weights(weight, logits + STATIC * (size_t)t);
-        add_movement(slip, s->joints_w, t, weight);
+        add_movement(slip, s, t, weight);
     }
     gv_gaussian_smooth(s->transl, s->frames, 3, 0, 1, 3, scratch);
     gv_gaussian_smooth(s->transl, s->frames, 3, 2, 1, 3, scratch);
@@ -84,11 +81,11 @@ static void roots_seen_by_camera(double *roots, const gv_solution *s, double *sc
     for (int t = 0; t < L; t++) {
         double p[3];
         for (int i = 0; i < 3; i++)
-            p[i] = joint(s->joints_c, t, 0)[i] - s->transl_c[3 * (size_t)t + i] + smooth[3 * (size_t)t + i];
+            p[i] = s->root_c[3 * (size_t)t + i] - s->transl_c[3 * (size_t)t + i] + smooth[3 * (size_t)t + i];
         gv_mat3d_apply(roots + 3 * (size_t)t, R, p);
     }
     double shift[3];
-    for (int i = 0; i < 3; i++) shift[i] = joint(s->joints_w, 0, 0)[i] - roots[i];
+    for (int i = 0; i < 3; i++) shift[i] = s->root_w[i] - roots[i];
     for (int t = 0; t < L; t++)
         for (int i = 0; i < 3; i++) roots[3 * (size_t)t + i] += shift[i];
 }
@@ -100,7 +97,7 @@ static void follow_camera(double *moved, const gv_solution *s, const double *roo
     memset(moved, 0, 3 * sizeof *moved);
     for (int t = 1; t < s->frames; t++)
         for (int i = 0; i < 3; i++) {
-            double e = joint(s->joints_w, t, 0)[i] - pulled[i] - roots[3 * (size_t)t + i];
+            double e = s->root_w[3 * (size_t)t + i] - pulled[i] - roots[3 * (size_t)t + i];
             if (e > -0.25 && e < 0.25) e = 0;
             pulled[i] += fmin(fmax(e, -0.02), 0.02);
             moved[3 * (size_t)t + i] = -pulled[i];
@@ -117,7 +114,7 @@ void gv_correct_static_camera(gv_solution *s, const float *logits, double *scrat
         if (t + 1 == L) break;
         double weight[STATIC], drift[3] = {0}, total = 0;
         static_weights(weight, logits + STATIC * t);
-        add_movement(drift, s->joints_w, (int)t, weight);
+        add_movement(drift, s, (int)t, weight);
         for (int k = 0; k < STATIC; k++) total += weight[k];
         // the joints have also followed the camera; the height is not corrected
         for (int i = 0; i < 3; i += 2) slip[i] += drift[i] + total * (moved[3 * t + 3 + i] - moved[3 * t + i]);
@@ -125,15 +122,16 @@ void gv_correct_static_camera(gv_solution *s, const float *logits, double *scrat
     put_on_ground(s);
 }
 
-void gv_lock_targets(gv_solution *s, const float *logits) {
-    for (int t = 0; t < s->frames; t++)
+void gv_lock_targets(double *targets, double before[3 * STATIC], const gv_solution *s, const float *logits, int first,
+                     int last) {
+    for (int t = first; t < last; t++)
         for (int k = 0; k < STATIC; k++) {
-            double *q = s->ik_target + 3 * ((size_t)STATIC * t + k);
-            const double *p = joint(s->joints_w, t, gv_static_joint_ids[k]);
+            double *q = targets + 3 * ((size_t)STATIC * (t - first) + k), *b = before + 3 * k;
+            const double *p = still(s, t, k);
             double c = t ? sigmoid(logits[STATIC * (size_t)(t - 1) + k]) : 0;
             for (int i = 0; i < 3; i++) {
                 double here = p[i] - s->transl_w[3 * (size_t)t + i] + s->transl[3 * (size_t)t + i];
-                q[i] = t ? c * q[i - 3 * STATIC] + (1 - c) * here : here;
+                b[i] = q[i] = t ? c * b[i] + (1 - c) * here : here;
             }
         }
 }

@@ -14,37 +14,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Everything between observations at 30 fps and the motion; arrays live in the arena.
+// Everything between observations at 30 fps and the motion; arrays live in the arenas. Unless every stage is wanted the
+// network's inputs go when it has run.
 typedef struct stages {
-    gv_arena *arena;
+    gv_arena *arena, *inputs;
+    bool verbose;
     int frames, width, layers;
     float *obs, *cliff, *angvel; // network input
     gv_network_output net;
     gv_solution solution;
 } stages;
 
-static float *take(stages *s, size_t per_frame) {
-    return gv_arena_alloc(s->arena, (size_t)s->frames, per_frame * sizeof(float));
+static float *take(const stages *s, gv_arena *arena, size_t per_frame) {
+    return gv_arena_alloc(arena, (size_t)s->frames, per_frame * sizeof(float));
+}
+
+static void free_stages(stages *s) {
+    gv_arena_destroy(s->arena);
+    gv_arena_destroy(s->inputs);
+    s->arena = s->inputs = NULL;
 }
 
 static gv_status allocate(stages *s, const gv_network *net, int frames, bool verbose, gv_error *err) {
     *s = (stages){.arena = gv_arena_create(0),
+                  .inputs = gv_arena_create(0),
+                  .verbose = verbose,
                   .frames = frames,
                   .width = gv_network_width(net),
                   .layers = gv_network_layers(net)};
-    if (!s->arena) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
+    if (!s->arena || !s->inputs)
+        return gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
     size_t D = (size_t)s->width;
-    s->obs = take(s, 51);
-    s->cliff = take(s, 3);
-    s->angvel = take(s, 6);
-    s->net.pred_x = take(s, GV_PRED_X);
-    s->net.pred_cam = take(s, 3);
-    s->net.static_conf_logits = take(s, 6);
+    s->obs = take(s, s->inputs, 51);
+    s->cliff = take(s, s->inputs, 3);
+    s->angvel = take(s, s->arena, 6);
+    s->net.pred_x = take(s, s->arena, GV_PRED_X);
+    s->net.pred_cam = take(s, s->arena, 3);
+    s->net.static_conf_logits = take(s, s->arena, 6);
     bool ok = s->obs && s->cliff && s->angvel && s->net.pred_x && s->net.pred_cam && s->net.static_conf_logits;
     if (ok && verbose) {
-        s->net.pred_context = take(s, D);
-        s->net.x_embed = take(s, D);
-        s->net.x_blocks = take(s, D * (size_t)s->layers);
+        s->net.pred_context = take(s, s->arena, D);
+        s->net.x_embed = take(s, s->arena, D);
+        s->net.x_blocks = take(s, s->arena, D * (size_t)s->layers);
         ok = s->net.pred_context && s->net.x_embed && s->net.x_blocks;
     }
     return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
@@ -59,8 +70,24 @@ static gv_status check_finite(const stages *s, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
-                            const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
+static void narrow(float *out, const double *in, size_t count) {
+    for (size_t i = 0; i < count; i++) out[i] = (float)in[i];
+}
+
+static void store_parameters(gv_motion *m, const stages *s) {
+    const gv_solution *r = &s->solution;
+    size_t L = (size_t)s->frames;
+    narrow(m->betas, r->betas, 10);
+    narrow(m->global_orient, r->orient_w, 3 * L);
+    narrow(m->transl, r->transl, 3 * L);
+    narrow(m->global_orient_incam, r->orient_c, 3 * L);
+    narrow(m->transl_incam, r->transl_c, 3 * L);
+    for (size_t i = 0; i < 6 * L; i++)
+        m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
+}
+
+static gv_status run_network(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
+                             gv_error *err) {
     gv_obs_from_keypoints(s->obs, o->kp2d, o->bbx_xys, o->frames);
     gv_cliff_from_boxes(s->cliff, o->bbx_xys, o->K, o->frames);
     if (o->frames > 1 && o->cam_angvel)
@@ -76,10 +103,19 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
                                  .cam_angvel = s->angvel,
                                  .f_imgseq = o->f_imgseq,
                                  .kp3d = o->kp3d,
-                                 .listener = opt->listener};
-    double start = gv_now();
+                                 .listener = listener};
     gv_status status = gv_network_run(net, &in, &s->net, err);
-    if (!status) status = check_finite(s, err);
+    if (s->verbose) return status ? status : check_finite(s, err);
+    gv_arena_destroy(s->inputs);
+    s->inputs = NULL;
+    return status ? status : check_finite(s, err);
+}
+
+// The motion's parameters, in `out` [L frames].
+static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
+                            const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
+    double start = gv_now();
+    gv_status status = run_network(s, net, o, opt->listener, err);
     if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
     if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
@@ -95,27 +131,13 @@ static gv_status run_stages(stages *s, gv_network *net, const gv_body *body, con
                                    .K = o->K,
                                    .cam_angvel = s->angvel,
                                    .body = body,
-                                   .static_camera = opt->static_camera};
+                                   .static_camera = opt->static_camera,
+                                   .keep_stages = opt->verbose,
+                                   .final_pose = out->body_pose};
     if (!status) status = gv_solve(&s->solution, s->arena, &solve, err);
+    if (!status) store_parameters(out, s);
     if (times) *times = (gv_predict_times){middle - start, gv_now() - middle};
     return status;
-}
-
-static void narrow(float *out, const double *in, size_t count) {
-    for (size_t i = 0; i < count; i++) out[i] = (float)in[i];
-}
-
-static void store_parameters(gv_motion *m, const stages *s) {
-    const gv_solution *r = &s->solution;
-    size_t L = (size_t)s->frames;
-    narrow(m->betas, r->betas, 10);
-    narrow(m->body_pose, r->final_pose, 63 * L);
-    narrow(m->global_orient, r->orient_w, 3 * L);
-    narrow(m->transl, r->transl, 3 * L);
-    narrow(m->global_orient_incam, r->orient_c, 3 * L);
-    narrow(m->transl_incam, r->transl_c, 3 * L);
-    for (size_t i = 0; i < 6 * L; i++)
-        m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
 }
 
 static void copy_observed(gv_motion *m, const gv_observations *o) {
@@ -133,21 +155,24 @@ static void copy_observed(gv_motion *m, const gv_observations *o) {
 
 // Joints of the stored parameters, in the world and in the camera.
 static gv_status fill_joints(gv_motion *m, const gv_body *body, gv_error *err) {
-    size_t L = (size_t)m->frames;
+    enum { PIECE = 512 };
     float rest_f[66];
-    double rest[66], *work = gv_calloc2(L, (63 + 3 + 3 + 66) * sizeof *work);
-    if (!work) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the joints of %d frames", m->frames);
-    double *pose = work, *orient = pose + 63 * L, *transl = orient + 3 * L, *joints = transl + 3 * L;
+    double rest[66], *pose = gv_calloc2(PIECE, (63 + 3 + 3 + 66) * sizeof *pose);
+    if (!pose) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the joints of %d frames", m->frames);
+    double *orient = pose + 63 * PIECE, *transl = orient + 3 * PIECE, *joints = transl + 3 * PIECE;
     gv_body_rest_joints(rest_f, body, m->betas, 22);
     for (int i = 0; i < 66; i++) rest[i] = rest_f[i];
-    for (size_t i = 0; i < 63 * L; i++) pose[i] = m->body_pose[i];
     for (int camera = 0; camera < 2; camera++) {
         const float *o = camera ? m->global_orient_incam : m->global_orient, *t = camera ? m->transl_incam : m->transl;
-        for (size_t i = 0; i < 3 * L; i++) orient[i] = o[i], transl[i] = t[i];
-        gv_fk_joints(joints, rest, pose, orient, transl, m->frames);
-        narrow(camera ? m->joints_incam : m->joints_world, joints, 66 * L);
+        for (int first = 0; first < m->frames; first += PIECE) {
+            size_t at = (size_t)first, n = m->frames - first < PIECE ? (size_t)(m->frames - first) : PIECE;
+            for (size_t i = 0; i < 63 * n; i++) pose[i] = m->body_pose[63 * at + i];
+            for (size_t i = 0; i < 3 * n; i++) orient[i] = o[3 * at + i], transl[i] = t[3 * at + i];
+            gv_fk_joints(joints, rest, pose, orient, transl, (int)n);
+            narrow((camera ? m->joints_incam : m->joints_world) + 66 * at, joints, 66 * n);
+        }
     }
-    free(work);
+    free(pose);
     return GV_OK;
 }
 
@@ -212,14 +237,24 @@ static bool add_solution(gv_motion *m, const stages *s) {
 
 // ---- the whole ---------------------------------------------------------------------------------------------
 
-static gv_status store_at_own_times(gv_motion *out, const stages *s, const gv_observations *at30, gv_error *err) {
-    gv_motion solved;
-    gv_status status = gv_motion_alloc(&solved, s->frames, err);
+// The motion as solved at 30 fps, at the observations' own times; takes `solved`.
+static gv_status at_own_times(gv_motion *out, gv_motion *solved, const gv_observations *obs, gv_observations *at30,
+                              gv_error *err) {
+    gv_status status = GV_OK;
+    if (!at30->frames) {
+        *out = *solved;
+        *solved = (gv_motion){0};
+        status = gv_motion_complete(out, err);
+        if (!status) copy_observed(out, obs);
+        return status;
+    }
+    memcpy(solved->time_sec, at30->time_sec, (size_t)solved->frames * sizeof *solved->time_sec);
+    gv_observations_free(at30);
+    status = gv_motion_alloc(out, obs->frames, err);
     if (status) return status;
-    store_parameters(&solved, s);
-    memcpy(solved.time_sec, at30->time_sec, (size_t)s->frames * sizeof *solved.time_sec);
-    gv_timebase_restore(out, &solved);
-    gv_motion_free(&solved);
+    copy_observed(out, obs);
+    gv_timebase_restore(out, solved);
+    gv_motion_free(solved);
     return GV_OK;
 }
 
@@ -227,25 +262,22 @@ gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const
                      const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
     bool as_is = gv_timebase_is_30fps(obs);
     gv_observations resampled = {0};
+    gv_motion solved = {0};
     stages s = {0};
     *out = (gv_motion){0};
     gv_status status = as_is ? GV_OK : gv_timebase_resample(&resampled, obs, err);
     const gv_observations *at30 = as_is ? obs : &resampled;
     if (!status) status = allocate(&s, net, at30->frames, opt->verbose, err);
-    if (!status) status = run_stages(&s, net, body, at30, opt, times, err);
-    if (!status) status = gv_motion_alloc(out, obs->frames, err);
-    if (!status) {
-        copy_observed(out, obs);
-        if (as_is)
-            store_parameters(out, &s);
-        else
-            status = store_at_own_times(out, &s, at30, err);
-    }
+    if (!status) status = gv_motion_alloc_parameters(&solved, at30->frames, err);
+    if (!status) status = run_stages(&solved, &s, net, body, at30, opt, times, err);
+    if (!opt->verbose) free_stages(&s);
+    if (!status) status = at_own_times(out, &solved, obs, &resampled, err);
     if (!status) status = fill_joints(out, body, err);
     if (!status && opt->verbose && !(add_inputs(out, &s) && add_network(out, &s) && add_solution(out, &s)))
         status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the network's stages of %d frames", s.frames);
     if (status) gv_motion_free(out);
-    gv_arena_destroy(s.arena);
+    gv_motion_free(&solved);
+    free_stages(&s);
     gv_observations_free(&resampled);
     return status;
 }

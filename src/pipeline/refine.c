@@ -159,7 +159,7 @@ static bool fit(double *d, const gv_points *regressor, const figure *f, const fl
 }
 
 // Frames without a fit: linear between the neighbours that have one, fading out over a second at the ends.
-static void bridge(double *d, const bool *fitted, int frames) {
+static void bridge(float *d, const bool *fitted, int frames) {
     int last = -1;
     for (int t = 0; t <= frames; t++) {
         if (t < frames && !fitted[t]) continue;
@@ -167,8 +167,9 @@ static void bridge(double *d, const bool *fitted, int frames) {
             double before = last < 0 ? 0 : t < frames ? (double)(t - g) / (t - last) : fmax(0, 1 - (g - last) / 30.0);
             double after = t == frames ? 0 : last < 0 ? fmax(0, 1 - (t - g) / 30.0) : 1 - before;
             for (int u = 0; u < UNKNOWNS; u++)
-                d[(size_t)g * UNKNOWNS + u] = (before > 0 ? before * d[(size_t)last * UNKNOWNS + u] : 0) +
-                                              (after > 0 ? after * d[(size_t)t * UNKNOWNS + u] : 0);
+                d[(size_t)g * UNKNOWNS + u] =
+                    (float)((before > 0 ? before * (double)d[(size_t)last * UNKNOWNS + u] : 0) +
+                            (after > 0 ? after * (double)d[(size_t)t * UNKNOWNS + u] : 0));
         }
         last = t;
     }
@@ -186,13 +187,12 @@ static void encode_rotation(float *pred_x, int first, const float R[9]) {
 
 // The turns d written back into the prediction. The gravity-view orientation turns with the one in the camera, and the
 // velocity in the root's frame turns against it, so that gravity and the path in the world stay.
-static void encode_turns(float *pred_x, const figure *f, const double *d) {
+static void encode_turns(float *pred_x, const figure *f, const float *d) {
     float y[GV_PRED_X], turn[9], R[9], gv[9], velocity[3];
     denormalise(y, pred_x);
     for (int k = 0; k < TURNS; k++) {
         int j = turns[k].joint;
-        float small[3] = {(float)d[3 * k], (float)d[3 * k + 1], (float)d[3 * k + 2]};
-        gv_rot_from_aa(turn, small);
+        gv_rot_from_aa(turn, d + 3 * k);
         gv_mat3_mul(R, f->R[j], turn);
         encode_rotation(pred_x, j == 0 ? GV_X_ORIENT_C : GV_X_POSE + 6 * (j - 1), R);
         if (j != 0) continue;
@@ -219,18 +219,27 @@ static void encode_ray(float *cam, const double ray[3], const float *box, const 
     cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
 }
 
+// One column of pred_x at a time.
 gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err) {
-    size_t count = (size_t)frames * GV_PRED_X;
-    double *x = gv_calloc2(count + (size_t)frames, sizeof *x), *scratch = x + count;
+    size_t L = (size_t)frames;
+    double *x = gv_calloc2(L, 2 * sizeof *x), *scratch = x + L;
     if (!x) return gv_fail(err, GV_ERR_MEMORY, "no memory to smooth %d frames", frames);
-    for (size_t i = 0; i < count; i++) x[i] = pred_x[i];
-    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_POSE, GV_X_BETAS - GV_X_POSE, prediction_smoothing, scratch);
-    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_ORIENT_C, GV_X_VELOCITY - GV_X_ORIENT_C, prediction_smoothing,
-                       scratch);
-    gv_gaussian_smooth(x, frames, GV_PRED_X, GV_X_VELOCITY, GV_PRED_X - GV_X_VELOCITY, velocity_smoothing, scratch);
-    for (size_t i = 0; i < count; i++) pred_x[i] = (float)x[i];
+    for (int c = 0; c < GV_PRED_X; c++) {
+        if (c >= GV_X_BETAS && c < GV_X_ORIENT_C) continue;
+        for (size_t t = 0; t < L; t++) x[t] = pred_x[t * GV_PRED_X + c];
+        gv_gaussian_smooth(x, frames, 1, 0, 1, c < GV_X_VELOCITY ? prediction_smoothing : velocity_smoothing, scratch);
+        for (size_t t = 0; t < L; t++) pred_x[t * GV_PRED_X + c] = (float)x[t];
+    }
     free(x);
     return GV_OK;
+}
+
+static void smooth_turns(float *d, int frames, double *x, double *scratch) {
+    for (int u = 0; u < 3 * TURNS; u++) {
+        for (size_t t = 0; t < (size_t)frames; t++) x[t] = d[t * UNKNOWNS + u];
+        gv_gaussian_smooth(x, frames, 1, 0, 1, pose_smoothing, scratch);
+        for (size_t t = 0; t < (size_t)frames; t++) d[t * UNKNOWNS + u] = (float)x[t];
+    }
 }
 
 gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
@@ -238,35 +247,38 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
     if (!body->coco17) return GV_OK;
     size_t L = (size_t)o->frames;
     gv_points *regressor = gv_points_create(body, body->coco17, KEYPOINTS);
-    figure *f = gv_calloc2(L, sizeof *f);
-    double *d = gv_calloc2(L, UNKNOWNS * sizeof *d), *rays = gv_calloc2(L, 3 * sizeof *rays),
-           *scratch = gv_calloc2(L, sizeof *scratch);
+    float *d = gv_calloc2(L, UNKNOWNS * sizeof *d);
+    double *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, 2 * sizeof *scratch);
     bool *fitted = gv_calloc2(L, sizeof *fitted);
     gv_status status = GV_OK;
-    if (!regressor || !f || !d || !rays || !scratch || !fitted) {
+    if (!regressor || !d || !rays || !scratch || !fitted) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to refine %d frames", o->frames);
         goto done;
     }
 #pragma omp parallel for schedule(dynamic, 8)
-    for (int t = 0; t < o->frames; t++) {
-        const float *K = o->K + 9 * (size_t)t, *box = o->bbx_xys + 3 * (size_t)t;
-        decode(&f[t], pred_x + (size_t)GV_PRED_X * t, pred_cam + 3 * (size_t)t, box, K);
-        fitted[t] = fit(d + (size_t)UNKNOWNS * t, regressor, &f[t], o->kp2d + 51 * (size_t)t, K, (double)box[2]);
+    for (size_t t = 0; t < L; t++) {
+        figure f;
+        double turn[UNKNOWNS];
+        decode(&f, pred_x + GV_PRED_X * t, pred_cam + 3 * t, o->bbx_xys + 3 * t, o->K + 9 * t);
+        fitted[t] = fit(turn, regressor, &f, o->kp2d + 51 * t, o->K + 9 * t, (double)o->bbx_xys[3 * t + 2]);
+        for (int u = 0; u < UNKNOWNS; u++) d[UNKNOWNS * t + (size_t)u] = (float)turn[u];
+        for (int i = 0; i < 3; i++) rays[3 * t + (size_t)i] = f.ray[i];
     }
     bridge(d, fitted, o->frames);
-    gv_gaussian_smooth(d, o->frames, UNKNOWNS, 0, 3 * TURNS, pose_smoothing, scratch);
+    smooth_turns(d, o->frames, scratch, scratch + L);
     for (size_t t = 0; t < L; t++)
-        for (int i = 0; i < 3; i++) rays[3 * t + i] = f[t].ray[i] + d[t * UNKNOWNS + 3 * TURNS + i];
+        for (size_t i = 0; i < 3; i++) rays[3 * t + i] += (double)d[t * UNKNOWNS + 3 * TURNS + i];
     gv_gaussian_smooth(rays, o->frames, 3, 0, 2, ray_smoothing, scratch);
     gv_gaussian_smooth(rays, o->frames, 3, 2, 1, depth_smoothing, scratch);
     for (size_t t = 0; t < L; t++) {
-        encode_turns(pred_x + GV_PRED_X * t, &f[t], d + UNKNOWNS * t);
-        encode_betas(pred_x + GV_PRED_X * t, &f[t]);
+        figure f;
+        decode(&f, pred_x + GV_PRED_X * t, pred_cam + 3 * t, o->bbx_xys + 3 * t, o->K + 9 * t);
+        encode_turns(pred_x + GV_PRED_X * t, &f, d + UNKNOWNS * t);
+        encode_betas(pred_x + GV_PRED_X * t, &f);
         encode_ray(pred_cam + 3 * t, rays + 3 * t, o->bbx_xys + 3 * t, o->K + 9 * t);
     }
 done:
     gv_points_destroy(regressor);
-    free(f);
     free(d);
     free(rays);
     free(scratch);

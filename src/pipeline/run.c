@@ -102,10 +102,11 @@ static gv_status predict_all(job *j, gv_error *err) {
     for (int k = 0; k < s->people; k++) {
         gv_status status =
             gv_predict(&j->motions[k], j->runner->network, j->runner->body, &s->person[k], &popt, NULL, err);
+        frames += s->person[k].frames;
+        gv_observations_free(&s->person[k]); // all that is needed of it is in the motion
         if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, listener, err);
         if (status == GV_OK) status = gv_go_on(listener, err);
         if (status != GV_OK) return status;
-        frames += s->person[k].frames;
         gv_progress_set(&progress, k + 1);
     }
     gv_timing_add(s, "predict", gv_progress_end(&progress), frames);

@@ -129,6 +129,7 @@ static gv_status add_motion(gv_npz_writer *z, int person, const gv_motion *m, co
                   {"R_w2c", m->R_w2c, 9},
                   {"kp2d", m->kp2d, 51}};
     char name[48];
+    gv_npz_borrow(z, true);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         int c = arrays[i].columns;
         snprintf(name, sizeof name, "%d/%s", person, arrays[i].name);
@@ -149,6 +150,7 @@ static gv_status add_motion(gv_npz_writer *z, int person, const gv_motion *m, co
     gv_npz_add_i32_scalar(z, name, m->width);
     snprintf(name, sizeof name, "%d/height", person);
     gv_npz_add_i32_scalar(z, name, m->height);
+    gv_npz_borrow(z, false);
     float *px = gv_calloc2((size_t)L, sizeof *px);
     if (!px) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames", L);
     gv_status status = gv_reprojection_px(px, m, b, err);
