@@ -120,7 +120,7 @@ static figure person(const gv_body *body, int i) {
     for (int k = 0; k < body->vertices; k++) lowest = fminf(lowest, f.position[3 * k + 1]);
     for (int k = 0; k < body->vertices; k++) f.position[3 * k + 1] -= lowest;
     memcpy(f.face, body->faces, (size_t)body->triangles * 12);
-    f.mesh = (gv_mesh){body->vertices, body->triangles, f.position, f.normal, f.face, {0}};
+    f.mesh = (gv_mesh){body->vertices, body->triangles, f.position, f.normal, f.face, {0}, NULL};
     memcpy(f.mesh.colour, gv_palette(i), sizeof f.mesh.colour);
     return f;
 }

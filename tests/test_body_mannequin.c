@@ -1,4 +1,5 @@
 #include "body/body.h"
+#include "body/simplify.h"
 #include "base/memory.h"
 #include "test.h"
 
@@ -266,12 +267,70 @@ static void skin_stays_near_its_bones(void **state) {
     free(fast);
 }
 
+// Volume that the surface encloses, in the pose given.
+static double volume(const gv_body *b, const float *x) {
+    double sum = 0;
+    for (int t = 0; t < b->triangles; t++) {
+        const float *p = x + 3 * b->faces[3 * t], *q = x + 3 * b->faces[3 * t + 1], *r = x + 3 * b->faces[3 * t + 2];
+        sum +=
+            (p[0] * ((double)q[1] * r[2] - (double)q[2] * r[1]) + p[1] * ((double)q[2] * r[0] - (double)q[0] * r[2]) +
+             p[2] * ((double)q[0] * r[1] - (double)q[1] * r[0])) /
+            6;
+    }
+    return sum;
+}
+
+// Fewer triangles, still closed, as large, and near the fine surface in a bent pose, too.
+static void a_simpler_surface_is_the_same_body(void **state) {
+    (void)state;
+    gv_body *simple = gv_body_simplify(body, 5200);
+    assert_non_null(simple);
+    assert_in_range(simple->triangles, 5000, 5202);
+    assert_int_equal(simple->triangles, 2 * simple->vertices - 4); // a closed surface without handles
+    float pose[63], betas[GV_BETAS] = {0.7f, -1}, root[3] = {0.3f, 0.2f, 0};
+    unsigned seed = 5;
+    for (int i = 0; i < 63; i++) pose[i] = (float)uniform(&seed, -0.5, 0.5);
+    float *fine = gv_calloc2((size_t)body->vertices, 12), *coarse = gv_calloc2((size_t)simple->vertices, 12);
+    float joints[2][GV_SMPLX_JOINTS * 3];
+    gv_body_evaluate(body, betas, pose, root, NULL, fine, joints[0]);
+    gv_body_evaluate(simple, betas, pose, root, NULL, coarse, joints[1]);
+    assert_memory_equal(joints[0], joints[1], sizeof joints[0]);
+    const double share = volume(simple, coarse) / volume(body, fine);
+    double worst = 0, mean = 0;
+    for (int v = 0; v < simple->vertices; v++) { // its vertices are some of the fine surface's
+        double nearest = 1;
+        for (int w = 0; w < body->vertices && nearest > 1e-6; w++)
+            nearest = fmin(nearest, length(coarse + 3 * v, fine + 3 * w));
+        assert_true(nearest < 1e-6);
+    }
+    for (int w = 0; w < body->vertices; w += 7) { // and every fine vertex has one of them near
+        double nearest = 1;
+        for (int v = 0; v < simple->vertices; v++) nearest = fmin(nearest, length(coarse + 3 * v, fine + 3 * w));
+        worst = fmax(worst, nearest);
+        mean += nearest / ((body->vertices + 6) / 7);
+    }
+    printf("%d of %d triangles: %.4f of the volume, nearest vertex %.1f mm away, %.1f mm at most\n", simple->triangles,
+           body->triangles, share, 1e3 * mean, 1e3 * worst);
+    assert_true(fabs(share - 1) < 0.02);
+    assert_true(worst < 0.06);
+    free(fine), free(coarse);
+    gv_body_close(simple);
+    simple = gv_body_simplify(body, body->triangles);
+    assert_true(simple && simple->vertices == body->vertices && simple->triangles == body->triangles);
+    gv_body_close(simple);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(skeleton_is_a_person),        cmocka_unit_test(joints_and_keypoints_come_from_the_surface),
-        cmocka_unit_test(keypoints_follow_the_joints), cmocka_unit_test(surface_is_closed),
-        cmocka_unit_test(left_is_right_mirrored),      cmocka_unit_test(weights_are_smooth_and_local),
-        cmocka_unit_test(shapes_mean_what_they_say),   cmocka_unit_test(skin_stays_near_its_bones),
+        cmocka_unit_test(a_simpler_surface_is_the_same_body),
+        cmocka_unit_test(skeleton_is_a_person),
+        cmocka_unit_test(joints_and_keypoints_come_from_the_surface),
+        cmocka_unit_test(keypoints_follow_the_joints),
+        cmocka_unit_test(surface_is_closed),
+        cmocka_unit_test(left_is_right_mirrored),
+        cmocka_unit_test(weights_are_smooth_and_local),
+        cmocka_unit_test(shapes_mean_what_they_say),
+        cmocka_unit_test(skin_stays_near_its_bones),
     };
     return cmocka_run_group_tests(tests, open_mannequin, close_mannequin);
 }

@@ -32,7 +32,7 @@ static gv_mesh sheet(float position[12], float x0, float x1, float y0, float y1,
     static const int32_t face[6] = {0, 1, 2, 0, 2, 3};
     const float p[12] = {x0, y0, z, x1, y0, z, x1, y1, z, x0, y1, z};
     memcpy(position, p, sizeof p);
-    gv_mesh m = {4, 2, position, normal, face, {0}};
+    gv_mesh m = {4, 2, position, normal, face, {0}, NULL};
     memcpy(m.colour, colour, sizeof m.colour);
     return m;
 }
@@ -119,7 +119,7 @@ static void what_is_behind_the_camera_is_cut_off(void **state) {
     const float p[12] = {-500, -1, 50, 500, -1, 50, 500, -1, -500, -500, -1, -500},
                 n[12] = {0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0};
     const int32_t face[6] = {0, 1, 2, 0, 2, 3};
-    gv_mesh m = {4, 2, p, n, face, {0.6f, 0.05f, 0.05f}};
+    gv_mesh m = {4, 2, p, n, face, {0.6f, 0.05f, 0.05f}, NULL};
     assert_true(gv_render_over(c, rgb, 3 * W, &v, &m, 1, 1));
     for (int x = 0; x < W; x++) {
         assert_int_equal(rgb[3 * (74 * W + x)], 100);
@@ -141,7 +141,7 @@ static void broken_meshes_do_no_harm(void **state) {
     gv_view v = camera(2);
     const float p[9] = {NAN, 0, 0, 1, INFINITY, 0, 0, 1e30f, 0}, n[9] = {0};
     const int32_t face[9] = {0, 1, 2, -1, 0, 1, 0, 1, 3};
-    gv_mesh m = {3, 3, p, n, face, {1, 1, 1}};
+    gv_mesh m = {3, 3, p, n, face, {1, 1, 1}, NULL};
     assert_true(gv_render_over(c, rgb, 3 * W, &v, &m, 1, 1));
     assert_memory_equal(rgb, same, 3 * W * H);
     assert_true(gv_render_over(c, rgb, 3 * W, &v, NULL, 0, 1));

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "folder.h"
 #include "video/video.h"
+#include "video/yuv.h"
 
 #include <signal.h>
 #include <string.h>
@@ -336,6 +337,38 @@ static void nothing_is_left_behind(void **state) {
     assert_int_equal(rmdir(in_dir("sub")), 0); // the folder is empty
 }
 
+// Of every pixel, against BT.709's formulas in double; odd sizes repeat the last column and row.
+static void colours_become_luma_and_chroma(void **state) {
+    (void)state;
+    enum { CW = 83, CH = 37, EW = 84, EH = 38 };
+    uint8_t rgb[CH * 3 * CW], y[EH * EW], cb[EH * EW / 4], cr[EH * EW / 4];
+    uint32_t seed = 3;
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    memset(rgb, 255, 300);
+    memset(rgb + 300, 0, 300);
+    uint8_t *const planes[3] = {y, cb, cr};
+    const int pitch[3] = {EW, EW / 2, EW / 2};
+    assert_true(gv_yuv420_from_rgb(planes, pitch, rgb, 3 * CW, CW, CH));
+    double worst = 0;
+    for (int j = 0; j < EH; j += 2)
+        for (int i = 0; i < EW; i += 2) {
+            double sum[3] = {0};
+            for (int k = 0; k < 4; k++) {
+                const int row = j + k / 2, column = i + k % 2;
+                const uint8_t *p = rgb + 3 * ((row < CH ? row : CH - 1) * CW + (column < CW ? column : CW - 1));
+                const double luma = 0.2126 * p[0] + 0.7152 * p[1] + 0.0722 * p[2];
+                worst = fmax(worst, fabs(16 + luma * 219 / 255 - y[row * EW + column]));
+                for (int c = 0; c < 3; c++) sum[c] += p[c] / 4.0;
+            }
+            const double luma = 0.2126 * sum[0] + 0.7152 * sum[1] + 0.0722 * sum[2];
+            const int at = j / 2 * (EW / 2) + i / 2;
+            worst = fmax(worst, fabs(128 + (sum[2] - luma) / 1.8556 * 224 / 255 - cb[at]));
+            worst = fmax(worst, fabs(128 + (sum[0] - luma) / 1.5748 * 224 / 255 - cr[at]));
+        }
+    assert_true(worst < 0.51);
+    assert_true(y[0] == 235);
+}
+
 static void known_clip(const char *path, long frames, double fps, double last_sec) {
     gv_error err = {0};
     double last = 0;
@@ -368,11 +401,17 @@ static void vtest_has_every_frame(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_comes_back),           cmocka_unit_test(odd_and_extreme_sizes),
-        cmocka_unit_test(max_side_reduces_and_keeps_the_shape), cmocka_unit_test(rotation_metadata_is_applied),
-        cmocka_unit_test(bad_files_are_one_clear_line),         cmocka_unit_test(a_picture_is_a_video_of_one_frame),
-        cmocka_unit_test(damaged_files_give_what_they_can),     cmocka_unit_test(nothing_is_left_behind),
-        cmocka_unit_test(shared_clips_have_every_frame),        cmocka_unit_test(vtest_has_every_frame),
+        cmocka_unit_test(what_is_written_comes_back),
+        cmocka_unit_test(odd_and_extreme_sizes),
+        cmocka_unit_test(max_side_reduces_and_keeps_the_shape),
+        cmocka_unit_test(rotation_metadata_is_applied),
+        cmocka_unit_test(bad_files_are_one_clear_line),
+        cmocka_unit_test(a_picture_is_a_video_of_one_frame),
+        cmocka_unit_test(damaged_files_give_what_they_can),
+        cmocka_unit_test(colours_become_luma_and_chroma),
+        cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(shared_clips_have_every_frame),
+        cmocka_unit_test(vtest_has_every_frame),
         cmocka_unit_test(half_size_is_the_mean_of_four),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

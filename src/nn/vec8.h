@@ -41,6 +41,33 @@ static inline v8 v8_max(v8 a, v8 b) {
     return (v8)((greater & (v8i)a) | (~greater & (v8i)b));
 }
 
+static inline v8 v8_min(v8 a, v8 b) {
+    v8i less = a < b;
+    return (v8)((less & (v8i)a) | (~less & (v8i)b));
+}
+
+static inline v8 v8_abs(v8 a) {
+    return (v8)((v8i)a & 0x7fffffff);
+}
+
+static inline v8 v8_floor(v8 x) {
+#ifdef __FMA__
+    return (v8)_mm256_floor_ps((__m256)x);
+#else
+    for (int i = 0; i < 8; i++) x[i] = floorf(x[i]);
+    return x;
+#endif
+}
+
+static inline v8 v8_sqrt(v8 x) {
+#ifdef __FMA__
+    return (v8)_mm256_sqrt_ps((__m256)x);
+#else
+    for (int i = 0; i < 8; i++) x[i] = sqrtf(x[i]);
+    return x;
+#endif
+}
+
 static inline float v8_sum(v8 v) { // fixed order
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }

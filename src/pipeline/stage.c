@@ -1,5 +1,6 @@
 #include "pipeline/stage.h"
 #include "base/memory.h"
+#include "body/simplify.h"
 #include "geometry/rotation.h"
 
 #include <math.h>
@@ -12,37 +13,53 @@ static const float ring_radius = 0.08f, contact = 0.5f; // m; probability
 #define FOLLOW_SIZE   1.1f  // m to each side of whom the view goes with
 #define FOLLOW_SEC    1.0   // half the time over which that way is smoothed
 
-typedef struct actor { // meshes of one person
-    const gv_motion *m;
+enum { FINE, COARSE, DETAILS }; // two surfaces of everybody
+#define COARSE_TRIANGLES 5200
+#define COARSE_PX        300.0f // px a metre, under which the coarse one is drawn: off the fine outline by half a pixel
+
+typedef struct surface { // of one person
     gv_skin *skin;
     float *world, *world_normal;   // [V, 3]
     float *camera, *camera_normal; // [V, 3]
-    float colour[3], rest[3];      // linear RGB; pelvis of the rest pose, m
-    int row;                       // of the frame posed last, -1: not there
+    int row;                       // of the motion, as which it is posed; -1: none yet
+} surface;
+
+typedef struct actor {
+    const gv_motion *m;
+    surface surface[DETAILS];
+    float colour[3], rest[3]; // linear RGB; pelvis of the rest pose, m
+    int row;                  // of the frame posed last, -1: not there
 } actor;
 
 struct gv_stage {
-    const gv_body *body;
+    const gv_body *body[DETAILS];
+    gv_body *simple; // the coarse one
     int people, there;
     actor *actor;
-    gv_mesh *mesh;         // [people]
+    gv_mesh *mesh;         // [2 people]: drawn, then what casts their shadows
     gv_path *path;         // [3 people]: ways, then rings
     float *points, *rings; // of the ways; [2 people, RING, 3]
 };
 
 static gv_status set_actor(gv_stage *s, int k, const gv_motion *m, gv_error *err) {
     actor *a = &s->actor[k];
-    size_t n = (size_t)s->body->vertices;
     a->m = m;
-    a->skin = gv_skin_create(s->body, m->betas);
-    a->world = gv_calloc2(n, 12);
-    a->world_normal = gv_calloc2(n, 12);
-    a->camera = gv_calloc2(n, 12);
-    a->camera_normal = gv_calloc2(n, 12);
-    gv_body_rest_joints(a->rest, s->body, m->betas, 1);
+    a->row = -1;
+    gv_body_rest_joints(a->rest, s->body[FINE], m->betas, 1);
     memcpy(a->colour, gv_palette(k), sizeof a->colour);
-    if (a->skin && a->world && a->world_normal && a->camera && a->camera_normal) return GV_OK;
-    return gv_fail(err, GV_ERR_MEMORY, "no memory for the body of person %d", k + 1);
+    for (int d = 0; d < DETAILS; d++) {
+        surface *f = &a->surface[d];
+        size_t n = (size_t)s->body[d]->vertices;
+        f->row = -1;
+        f->skin = gv_skin_create(s->body[d], m->betas);
+        f->world = gv_calloc2(n, 12);
+        f->world_normal = gv_calloc2(n, 12);
+        f->camera = gv_calloc2(n, 12);
+        f->camera_normal = gv_calloc2(n, 12);
+        if (!f->skin || !f->world || !f->world_normal || !f->camera || !f->camera_normal)
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for the body of person %d", k + 1);
+    }
+    return GV_OK;
 }
 
 // The pelvis' way over the ground.
@@ -64,16 +81,18 @@ gv_status gv_stage_create(gv_stage **out, const gv_motion *motions, int people, 
     size_t n = (size_t)people, points = 0;
     for (int k = 0; k < people; k++) points += (size_t)motions[k].frames;
     if (s) {
-        s->body = body;
+        s->simple = gv_body_simplify(body, COARSE_TRIANGLES);
+        s->body[FINE] = body;
+        s->body[COARSE] = s->simple;
         s->people = people;
         s->actor = gv_calloc2(n, sizeof *s->actor);
-        s->mesh = gv_calloc2(n, sizeof *s->mesh);
+        s->mesh = gv_calloc2(2 * n, sizeof *s->mesh);
         s->path = gv_calloc2(3 * n, sizeof *s->path);
         s->points = gv_calloc2(points, 12);
         s->rings = gv_calloc2(2 * n, RING * 12);
     }
     gv_status status = GV_OK;
-    if (!s || !s->actor || !s->mesh || !s->path || !s->points || !s->rings)
+    if (!s || !s->simple || !s->actor || !s->mesh || !s->path || !s->points || !s->rings)
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to draw %d people", people);
     for (int k = 0; k < people && status == GV_OK; k++) status = set_actor(s, k, &motions[k], err);
     if (status == GV_OK) {
@@ -88,13 +107,16 @@ gv_status gv_stage_create(gv_stage **out, const gv_motion *motions, int people, 
 void gv_stage_destroy(gv_stage *s) {
     if (!s) return;
     for (int k = 0; s->actor && k < s->people; k++) {
-        actor *a = &s->actor[k];
-        gv_skin_destroy(a->skin);
-        free(a->world);
-        free(a->world_normal);
-        free(a->camera);
-        free(a->camera_normal);
+        for (int d = 0; d < DETAILS; d++) {
+            surface *f = &s->actor[k].surface[d];
+            gv_skin_destroy(f->skin);
+            free(f->world);
+            free(f->world_normal);
+            free(f->camera);
+            free(f->camera_normal);
+        }
     }
+    gv_body_close(s->simple);
     free(s->actor);
     free(s->mesh);
     free(s->path);
@@ -123,16 +145,13 @@ int gv_stage_pose(gv_stage *s, long frame) {
         const gv_motion *m = a->m;
         int t = row_from(m, frame);
         a->row = t < m->frames && m->frame_index[t] == frame ? t : -1;
-        if (a->row < 0) continue;
-        gv_skin_pose(a->skin, m->body_pose + 63 * (size_t)t, m->global_orient + 3 * (size_t)t,
-                     m->transl + 3 * (size_t)t, a->world, a->world_normal);
-        s->there++;
+        s->there += a->row >= 0;
     }
     return s->there;
 }
 
 // The world mesh moved rigidly into the camera, pelvis to pelvis: x_cam = R (x - rest - transl) + rest + transl_incam.
-static void to_camera(const actor *a, int vertices) {
+static void to_camera(const actor *a, const surface *f, int vertices) {
     float Rw[9], Rc[9], R[9], pelvis[3], shift[3], turned[3];
     size_t t = (size_t)a->row;
     gv_rot_from_aa(Rw, a->m->global_orient + 3 * t);
@@ -143,25 +162,43 @@ static void to_camera(const actor *a, int vertices) {
     for (int i = 0; i < 3; i++) shift[i] = a->rest[i] + a->m->transl_incam[3 * t + i] - turned[i];
 #pragma omp parallel for schedule(static)
     for (int v = 0; v < vertices; v++) {
-        gv_mat3_apply(a->camera + 3 * v, R, a->world + 3 * v);
-        for (int i = 0; i < 3; i++) a->camera[3 * v + i] += shift[i];
-        gv_mat3_apply(a->camera_normal + 3 * v, R, a->world_normal + 3 * v);
+        gv_mat3_apply(f->camera + 3 * v, R, f->world + 3 * v);
+        for (int i = 0; i < 3; i++) f->camera[3 * v + i] += shift[i];
+        gv_mat3_apply(f->camera_normal + 3 * v, R, f->world_normal + 3 * v);
     }
 }
 
-static int fill_meshes(gv_stage *s, bool camera) {
+// One of a person's surfaces, posed.
+static gv_mesh mesh_of(gv_stage *s, actor *a, int detail, bool camera) {
+    surface *f = &a->surface[detail];
+    const gv_body *b = s->body[detail];
+    const size_t t = (size_t)a->row;
+    if (f->row != a->row)
+        gv_skin_pose(f->skin, a->m->body_pose + 63 * t, a->m->global_orient + 3 * t, a->m->transl + 3 * t, f->world,
+                     f->world_normal);
+    f->row = a->row;
+    if (camera) to_camera(a, f, b->vertices);
+    gv_mesh mesh = {.vertices = b->vertices,
+                    .triangles = b->triangles,
+                    .position = camera ? f->camera : f->world,
+                    .normal = camera ? f->camera_normal : f->world_normal,
+                    .face = b->faces};
+    memcpy(mesh.colour, a->colour, sizeof mesh.colour);
+    return mesh;
+}
+
+static int fill_meshes(gv_stage *s, bool camera, const gv_view *view) {
     int n = 0;
     for (int k = 0; k < s->people; k++) {
-        const actor *a = &s->actor[k];
+        actor *a = &s->actor[k];
         if (a->row < 0) continue;
-        gv_mesh *mesh = &s->mesh[n++];
-        *mesh = (gv_mesh){s->body->vertices,
-                          s->body->triangles,
-                          camera ? a->camera : a->world,
-                          camera ? a->camera_normal : a->world_normal,
-                          s->body->faces,
-                          {0}};
-        memcpy(mesh->colour, a->colour, sizeof mesh->colour);
+        const float *pelvis = (camera ? a->m->joints_incam : a->m->joints_world) + 3 * J * (size_t)a->row;
+        float depth = view->t[2];
+        for (int i = 0; i < 3; i++) depth += view->R[6 + i] * pelvis[i];
+        gv_mesh *caster = &s->mesh[s->people + n];
+        *caster = s->mesh[n] = mesh_of(s, a, COARSE, camera);
+        if (!(view->K[0] < COARSE_PX * depth)) s->mesh[n] = mesh_of(s, a, FINE, camera);
+        s->mesh[n++].caster = caster;
     }
     return n;
 }
@@ -169,15 +206,12 @@ static int fill_meshes(gv_stage *s, bool camera) {
 bool gv_stage_draw_over(gv_stage *s, gv_canvas *c, uint8_t *rgb, int width, int stride, float alpha) {
     const actor *seen = NULL; // whose intrinsics are used: all are of one camera
     for (int k = s->people - 1; k >= 0; k--)
-        if (s->actor[k].row >= 0) {
-            seen = &s->actor[k];
-            to_camera(seen, s->body->vertices);
-        }
+        if (s->actor[k].row >= 0) seen = &s->actor[k];
     if (!seen) return true;
     gv_view view = {.R = {1, 0, 0, 0, 1, 0, 0, 0, 1}};
     float scale = seen->m->width > 0 ? (float)width / (float)seen->m->width : 1;
     for (int i = 0; i < 9; i++) view.K[i] = seen->m->K[9 * (size_t)seen->row + i] * (i < 6 ? scale : 1);
-    int n = fill_meshes(s, true);
+    int n = fill_meshes(s, true, &view);
     return gv_render_over(c, rgb, stride, &view, s->mesh, n, alpha);
 }
 
@@ -205,7 +239,7 @@ static int add_rings(gv_stage *s) {
 }
 
 bool gv_stage_draw_world(gv_stage *s, gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view) {
-    int rings = add_rings(s), n = fill_meshes(s, false);
+    int rings = add_rings(s), n = fill_meshes(s, false, view);
     return gv_render_world(c, rgb, stride, view, s->mesh, n, s->path, s->people + rings);
 }
 

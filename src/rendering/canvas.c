@@ -41,8 +41,8 @@ gv_canvas *gv_canvas_create(int width, int height) {
 
 void gv_canvas_destroy(gv_canvas *c) {
     if (!c) return;
-    gv_buffer *all[] = {&c->point,      &c->normal, &c->triangle, &c->bin_start, &c->bin,
-                        &c->background, &c->mask,   &c->plane,    &c->body,      &c->shadow};
+    gv_buffer *all[] = {&c->point,  &c->shade, &c->triangle, &c->bin_start, &c->bin,   &c->background,
+                        &c->shades, &c->mask,  &c->plane,    &c->body,      &c->shadow};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->data);
     free(c);
 }

@@ -7,8 +7,8 @@
 // Conversion using 2D Homogeneous Coordinates", 1997).
 //
 // Each tile keeps for 4 samples a pixel the nearest 1 / z and its triangle; afterwards every triangle seen in
-// a pixel is shaded once, at the middle of its samples. An edge shared by two triangles is computed to
-// exactly opposite numbers, so there are no cracks.
+// a pixel is shaded once, at the middle of its samples, with its vertices' light (light.c). An edge shared by two
+// triangles is computed to exactly opposite numbers, so there are no cracks.
 #include "rendering/raster.h"
 
 #include <math.h>
@@ -21,12 +21,12 @@ static const float reach = 0.375f; // of the outermost sample from the pixel's c
 
 typedef float v8f __attribute__((vector_size(32)));
 typedef int32_t v8i __attribute__((vector_size(32)));
+typedef float v4f __attribute__((vector_size(16)));
+typedef int32_t v4i __attribute__((vector_size(16)));
 
 typedef struct pass { // one call
     gv_canvas *c;
-    const gv_mesh *meshes;
-    const gv_lights *lights;
-    float ray[9], eye[3], alpha;
+    float alpha;
     uint8_t *rgb;
     int stride, tiles_x, tiles_y;
     int left, top, first; // the tile: its corner, its first entry in the bins
@@ -62,14 +62,13 @@ static double edges(plane e[3], const float *p0, const float *p1, const float *p
     return p0[0] * e[0].a + p0[1] * e[0].b + p0[2] * e[0].c;
 }
 
-static void project(const gv_view *v, const gv_mesh *m, float *point, float *normal) {
+static void project(const gv_view *v, const gv_mesh *m, float *point) {
     float P[12];
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 3; j++)
             P[4 * i + j] = v->K[3 * i] * v->R[j] + v->K[3 * i + 1] * v->R[3 + j] + v->K[3 * i + 2] * v->R[6 + j];
         P[4 * i + 3] = v->K[3 * i] * v->t[0] + v->K[3 * i + 1] * v->t[1] + v->K[3 * i + 2] * v->t[2];
     }
-    memcpy(normal, m->normal, 3 * sizeof(float) * (size_t)m->vertices);
 #pragma omp parallel for schedule(static)
     for (int k = 0; k < m->vertices; k++) {
         const float *x = m->position + 3 * (ptrdiff_t)k;
@@ -194,153 +193,46 @@ static void raster(const pass *s, tile_samples *out, int entry) {
     }
 }
 
-static float dot(const float *a, const float *b) {
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-}
-
-static float positive(float x) {
-    return x > 0 ? x : 0;
-}
-
-// The pieces of triangles seen in one row of a tile, by field so that the lighting runs in vectors.
-enum { MOST = TILE * 4 };
-typedef struct fragments {
-    int count, entry[MOST], pixel[MOST]; // the pixel's column in the tile
-    _Alignas(32) float x[MOST], y[MOST],
-        weight[MOST]; // px in the tile, the middle of its samples; how many samples
-    float normal[3][MOST], view[3][MOST], at[3][MOST], depth[MOST], lit[MOST], colour[3][MOST];
-} fragments;
-
-static void collect(fragments *f, const int32_t *who, int columns, int y) {
-    f->count = 0;
-    for (int x = 0; x < columns; x++, who += 4) {
-        if (who[0] >= 0 && who[0] == who[1] && who[0] == who[2] && who[0] == who[3]) { // most pixels: one triangle
-            const int n = f->count++;
-            f->entry[n] = who[0], f->pixel[n] = x, f->weight[n] = 4;
-            f->x[n] = (float)x, f->y[n] = (float)y;
-            continue;
-        }
-        int left = (who[0] >= 0) | (who[1] >= 0) << 1 | (who[2] >= 0) << 2 | (who[3] >= 0) << 3;
-        for (int i = 0; left; i++) {
-            if (!(left >> i & 1)) continue;
-            float dx = 0, dy = 0, k = 0;
-            for (int j = i; j < 4; j++)
-                if (who[j] == who[i]) dx += sample_x[j], dy += sample_y[j], k += 1, left &= ~(1 << j);
-            const int n = f->count++;
-            f->entry[n] = who[i];
-            f->pixel[n] = x;
-            f->weight[n] = k;
-            f->x[n] = (float)x + dx / k;
-            f->y[n] = (float)y + dy / k;
-        }
-    }
-}
-
-// Normals, places, and what of the key light arrives.
-static void interpolate(const pass *s, fragments *f) {
+// The sum of colour x samples of a row's pixels, and how many samples of four are covered.
+static v4f shade(const pass *s, int entry, float x, float y) {
     const gv_canvas *c = s->c;
-    const gv_planes *planes = (const gv_planes *)c->plane.data + s->first;
-    const gv_triangle *triangles = c->triangle.data;
-    const int *bin = (const int *)c->bin.data + s->first;
-    const float *normals = c->normal.data;
-    for (int k = 0; k < f->count; k++) {
-        const gv_planes *e = &planes[f->entry[k]];
-        const gv_triangle *t = &triangles[bin[f->entry[k]]];
-        float w[3];
-        for (int i = 0; i < 3; i++) w[i] = positive(e->a[i] * f->x[k] + e->b[i] * f->y[k] + e->c[i]);
-        const float *p = normals + 3 * (ptrdiff_t)t->vertex[0], *q = normals + 3 * (ptrdiff_t)t->vertex[1];
-        const float *r = normals + 3 * (ptrdiff_t)t->vertex[2];
-        for (int i = 0; i < 3; i++)
-            f->normal[i][k] = w[0] * p[i] + w[1] * q[i] + w[2] * r[i]; // the scale goes out below
-        f->depth[k] = e->a[3] * f->x[k] + e->b[3] * f->y[k] + e->c[3];
-        for (int i = 0; i < 3; i++) f->colour[i][k] = s->meshes[t->mesh].colour[i];
-    }
-    for (int k = 0; k < f->count; k++) {
-        const float x = f->normal[0][k], y = f->normal[1][k], z = f->normal[2][k];
-        const float scale = 1 / sqrtf(x * x + y * y + z * z + 1e-30f);
-        f->normal[0][k] = x * scale, f->normal[1][k] = y * scale, f->normal[2][k] = z * scale;
-        f->depth[k] = 1 / f->depth[k];
-    }
-    const float *ray = s->ray;
-    for (int i = 0; i < 3; i++) {
-        const float base = ray[3 * i] * (float)s->left + ray[3 * i + 1] * (float)s->top + ray[3 * i + 2];
-        for (int k = 0; k < f->count; k++) {
-            float d = base + ray[3 * i] * f->x[k] + ray[3 * i + 1] * f->y[k];
-            f->view[i][k] = -d;
-            f->at[i][k] = s->eye[i] + f->depth[k] * d;
-        }
-    }
-    const gv_body_shadow *shadow = c->body.data;
-    for (int k = 0; k < f->count; k++) {
-        const float at[3] = {f->at[0][k], f->at[1][k], f->at[2][k]};
-        const float n[3] = {f->normal[0][k], f->normal[1][k], f->normal[2][k]};
-        f->lit[k] =
-            dot(n, s->lights->key) > -0.15f ? gv_map_lit(&shadow[triangles[bin[f->entry[k]]].mesh].depth, at, n) : 0;
-    }
+    const gv_planes *e = (const gv_planes *)c->plane.data + s->first + entry;
+    const gv_triangle *t = (const gv_triangle *)c->triangle.data + ((const int *)c->bin.data)[s->first + entry];
+    const v4f *colour = c->shade.data;
+    v4f w = *(const v4f *)e->a * x + *(const v4f *)e->b * y + *(const v4f *)e->c;
+    w = (v4f)((w > 0) & (v4i)w);
+    const float scale = 1 / (w[0] + w[1] + w[2] + 1e-30f);
+    return (w[0] * colour[t->vertex[0]] + w[1] * colour[t->vertex[1]] + w[2] * colour[t->vertex[2]]) * scale;
 }
 
-static v8f positive8(v8f x) {
-    return (v8f)((x > 0) & (v8i)x);
-}
-
-static v8f most1(v8f x) {
-    const v8f one = x * 0 + 1;
-    const v8i over = x > one;
-    return (v8f)((over & (v8i)one) | (~over & (v8i)x));
-}
-
-static v8f root8(v8f x) {
-    v8f out;
-    for (int i = 0; i < 8; i++) out[i] = sqrtf(x[i]);
-    return out;
-}
-
-// Light of a matt body with a soft highlight, linear, into f->colour; eight fragments at a time.
-static void light(const gv_lights *l, fragments *f) {
-    static const float sky[3] = {0.24f, 0.275f, 0.33f}, ground[3] = {0.12f, 0.105f, 0.10f};
-    static const float key[3] = {1.00f, 0.95f, 0.88f}, fill[3] = {0.12f, 0.145f, 0.19f}, rim[3] = {0.55f, 0.60f, 0.66f};
-    const float near_floor = l->floor > 0 ? 0.45f : 0, per_m = l->floor > 0 ? 1 / l->floor : 0;
-    for (int k = 0; k < f->count; k += 8) {
-#define EIGHT(field) (*(v8f *)&(field)[k])
-        const v8f n0 = EIGHT(f->normal[0]), n1 = EIGHT(f->normal[1]), n2 = EIGHT(f->normal[2]), lit = EIGHT(f->lit);
-        v8f v0 = EIGHT(f->view[0]), v1 = EIGHT(f->view[1]), v2 = EIGHT(f->view[2]);
-        const v8f lv = 1 / root8(v0 * v0 + v1 * v1 + v2 * v2);
-        v0 *= lv, v1 *= lv, v2 *= lv;
-        const v8f up = 0.5f + 0.5f * (n0 * l->up[0] + n1 * l->up[1] + n2 * l->up[2]);
-        // close to the floor the sky is half hidden and the floor lies in shadow
-        const v8f low = 1 - most1(positive8(EIGHT(f->at[1]) * per_m)), open = 1 - near_floor * low * low;
-        v8f d = positive8((n0 * l->key[0] + n1 * l->key[1] + n2 * l->key[2] + 0.15f) * (1 / 1.15f));
-        d *= (0.30f + 0.70f * d) * lit; // a soft edge between light and shade
-        const v8f e = positive8(n0 * l->fill[0] + n1 * l->fill[1] + n2 * l->fill[2]) * open;
-        const v8f grazing = 1 - positive8(n0 * v0 + n1 * v1 + n2 * v2);
-        const v8f back = positive8(n0 * l->rim[0] + n1 * l->rim[1] + n2 * l->rim[2] + 0.35f);
-        const v8f r = grazing * grazing * grazing * back * open;
-        const v8f h0 = l->key[0] + v0, h1 = l->key[1] + v1,
-                  h2 = l->key[2] + v2; // half way between eye and light
-        v8f s = positive8(n0 * h0 + n1 * h1 + n2 * h2) / root8(h0 * h0 + h1 * h1 + h2 * h2 + 1e-12f);
-        s *= s, s *= s, s *= s, s *= s; // exponent 16
-        s = 0.04f * (s + s * s) * lit;
-        for (int i = 0; i < 3; i++) {
-            const v8f c = EIGHT(f->colour[i]), ambient = (ground[i] + (sky[i] - ground[i]) * up) * open;
-            const v8f sum = c * (ambient + key[i] * d + fill[i] * e) + rim[i] * r * (0.35f + 0.65f * c) + key[i] * s;
-            EIGHT(f->colour[i]) = most1(sum);
-        }
-#undef EIGHT
+// A pixel of which `who` are the samples' triangles, each shaded at the middle of its samples.
+static v4f shade_edge(const pass *s, const int32_t *who, int x, int y, float *covered) {
+    v4f sum = {0};
+    int left = (who[0] >= 0) | (who[1] >= 0) << 1 | (who[2] >= 0) << 2 | (who[3] >= 0) << 3;
+    *covered = (float)__builtin_popcount((unsigned)left);
+    for (int i = 0; left; i++) {
+        if (!(left >> i & 1)) continue;
+        float dx = 0, dy = 0, k = 0;
+        for (int j = i; j < 4; j++)
+            if (who[j] == who[i]) dx += sample_x[j], dy += sample_y[j], k += 1, left &= ~(1 << j);
+        sum += k * shade(s, who[i], (float)x + dx / k, (float)y + dy / k);
     }
+    return sum;
 }
 
-// Blends the fragments into a row of pixels, each by its share of the four samples.
-static void blend(const pass *s, const fragments *f, uint8_t *row) {
-    for (int k = 0; k < f->count;) {
-        uint8_t *pixel = row + 3 * f->pixel[k];
-        float sum[3] = {0}, covered = 0;
-        const int here = f->pixel[k];
-        for (; k < f->count && f->pixel[k] == here; k++) {
-            for (int i = 0; i < 3; i++) sum[i] += f->colour[i][k] * f->weight[k];
-            covered += f->weight[k];
-        }
+static void blend_row(const pass *s, const int32_t *who, uint8_t *pixel, int columns, int y) {
+    const gv_canvas *c = s->c;
+    for (int x = 0; x < columns; x++, who += 4, pixel += 3) {
+        const v4i id = *(const v4i *)who;
+        v4f sum;
+        float covered = 4;
+        if ((id[0] & id[1] & id[2] & id[3]) == -1) continue;
+        if (id[0] == id[1] && id[0] == id[2] && id[0] == id[3]) // most pixels: one triangle
+            sum = 4 * shade(s, id[0], (float)x, (float)y);
+        else
+            sum = shade_edge(s, who, x, y, &covered);
         const float share = 0.25f * s->alpha, keep = 1 - share * covered;
-        for (int i = 0; i < 3; i++) pixel[i] = gv_encode(s->c, s->c->linear[pixel[i]] * keep + sum[i] * share);
+        for (int i = 0; i < 3; i++) pixel[i] = gv_encode(c, c->linear[pixel[i]] * keep + sum[i] * share);
     }
 }
 
@@ -356,14 +248,9 @@ static void draw_tile(const pass *all, int tile, tile_samples *samples) {
     for (int i = 0; i < entries; i++) raster(&s, samples, i);
     const int right = s.left + TILE < c->width ? s.left + TILE : c->width;
     const int bottom = s.top + TILE < c->height ? s.top + TILE : c->height;
-    fragments f = {0};
-    for (int y = s.top; y < bottom; y++) {
-        collect(&f, samples->entry + 4 * (y - s.top) * TILE, right - s.left, y - s.top);
-        if (!f.count) continue;
-        interpolate(&s, &f);
-        light(s.lights, &f);
-        blend(&s, &f, s.rgb + (ptrdiff_t)y * s.stride + 3 * (ptrdiff_t)s.left);
-    }
+    for (int y = s.top; y < bottom; y++)
+        blend_row(&s, samples->entry + 4 * (y - s.top) * TILE, s.rgb + (ptrdiff_t)y * s.stride + 3 * (ptrdiff_t)s.left,
+                  right - s.left, y - s.top);
 }
 
 bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,
@@ -372,17 +259,19 @@ bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view,
     for (int i = 0; i < n; i++) vertices += (size_t)meshes[i].vertices, triangles += (size_t)meshes[i].triangles;
     if (vertices > INT32_MAX / 3 || triangles > INT32_MAX / 3) return false;
     if (!gv_buffer_reserve(&c->point, vertices, 3 * sizeof(float)) ||
-        !gv_buffer_reserve(&c->normal, vertices, 3 * sizeof(float)) ||
+        !gv_buffer_reserve(&c->shade, vertices, 4 * sizeof(float)) ||
         !gv_buffer_reserve(&c->triangle, triangles, sizeof(gv_triangle)))
         return false;
-    pass s = {.c = c, .meshes = meshes, .lights = lights, .alpha = alpha, .rgb = rgb, .stride = stride};
+    pass s = {.c = c, .alpha = alpha, .rgb = rgb, .stride = stride};
+    float ray[9], eye[3];
     s.tiles_x = (c->width + TILE - 1) / TILE;
     s.tiles_y = (c->height + TILE - 1) / TILE;
-    gv_view_rays(view, s.ray, s.eye);
+    gv_view_rays(view, ray, eye);
     int v = 0, t = 0;
     for (int i = 0; i < n; i++) {
-        project(view, &meshes[i], (float *)c->point.data + 3 * (ptrdiff_t)v,
-                (float *)c->normal.data + 3 * (ptrdiff_t)v);
+        project(view, &meshes[i], (float *)c->point.data + 3 * (ptrdiff_t)v);
+        gv_light_vertices((float *)c->shade.data + 4 * (ptrdiff_t)v, &meshes[i],
+                          &((const gv_body_shadow *)c->body.data)[i].depth, lights, eye);
         set_up(c, &meshes[i], i, v, (gv_triangle *)c->triangle.data + t);
         v += meshes[i].vertices;
         t += meshes[i].triangles;

@@ -19,11 +19,12 @@ struct gv_canvas {
     float linear[256];    // sRGB code -> linear light
     uint8_t srgb[4097];   // linear light * 4096 -> sRGB code
     gv_buffer point;      // [vertices, 3] float: K (R x + t), that is pixel x depth, pixel y depth, depth
-    gv_buffer normal;     // [vertices, 3] float, world
+    gv_buffer shade;      // [vertices, 4] float: linear RGB that leaves a vertex towards the eye
     gv_buffer triangle;   // gv_triangle
     gv_buffer bin_start;  // [tiles + 1] int
     gv_buffer bin;        // int: triangles of tile 0, tile 1, ... in their order
     gv_buffer background; // [height, width, 3] the world without people, seen from background_view
+    gv_buffer shades;     // uint32: colours of the empty world, by what a pixel sees (ground.c)
     gv_buffer mask;       // [height, width] coverage of a path, zero between calls
     gv_buffer plane;      // gv_planes of each entry of bin
     gv_buffer body;       // gv_body_shadow of each mesh
@@ -34,7 +35,7 @@ struct gv_canvas {
 
 typedef struct gv_planes { // of a triangle in a tile: a x + b y + c from the tile's corner; 0..2 edges, 3: 1
                            // / depth
-    float a[4], b[4], c[4];
+    _Alignas(16) float a[4], b[4], c[4];
 } gv_planes;
 
 typedef struct gv_lights { // directions are unit, world, towards the light
@@ -63,10 +64,16 @@ bool gv_buffer_reserve(gv_buffer *b, size_t count, size_t size);
 // [3, 3]: pixel (x, y, 1) -> world direction with depth 1, that is R' K^-1; and the camera's place.
 void gv_view_rays(const gv_view *v, float ray[9], float eye[3]);
 
+// Fills canvas->background for the view, unless it has it.
+bool gv_prepare_background(gv_canvas *c, const gv_view *view, const float ray[9], const float eye[3]);
+
 // Linear light to an sRGB code; not a number is black.
 static inline uint8_t gv_encode(const gv_canvas *c, float light) {
     return c->srgb[(int)((light > 0 ? light < 1 ? light : 1 : 0) * 4096 + 0.5f)];
 }
+
+// Light that leaves each vertex towards the eye: shade [V, 4], linear RGB 0..1. depth: of the key light's shadow.
+void gv_light_vertices(float *shade, const gv_mesh *m, const gv_map *depth, const gv_lights *l, const float eye[3]);
 
 // Draws the meshes into the picture with opacity alpha.
 bool gv_draw_meshes(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view, const gv_mesh *meshes, int n,

@@ -1,7 +1,7 @@
 // render.h - a small software renderer for shaded bodies: over a video frame, or in a world with a ground grid.
 //
-// Triangles against a z-buffer of four samples per pixel, lit per pixel from interpolated normals (key, fill and rim
-// light, a sky-and-ground term, a soft highlight), blended in linear light. Cameras are pinholes, OpenCV axes (x right,
+// Triangles against a z-buffer of four samples per pixel, lit at their vertices (key, fill and rim light, a
+// sky-and-ground term, a soft highlight), blended in linear light. Cameras are pinholes, OpenCV axes (x right,
 // y down, z forward), K in px with pixel centres at integers. Parts nearer than 5 cm or behind the camera are cut off.
 // Pictures are RGB, 8 bits sRGB, rows of `stride` bytes. The same picture on any number of threads.
 #pragma once
@@ -15,10 +15,11 @@ typedef struct gv_view { // x_cam = R x_world + t
 
 typedef struct gv_mesh { // borrowed
     int vertices, triangles;
-    const float *position; // [V, 3] m, world
-    const float *normal;   // [V, 3] unit
-    const int32_t *face;   // [F, 3] counter-clockwise seen from outside; only front sides are drawn
-    float colour[3];       // linear RGB 0..1
+    const float *position;        // [V, 3] m, world
+    const float *normal;          // [V, 3] unit
+    const int32_t *face;          // [F, 3] counter-clockwise seen from outside; only front sides are drawn
+    float colour[3];              // linear RGB 0..1
+    const struct gv_mesh *caster; // a simpler surface of the same body that casts its shadows; NULL: it does so itself
 } gv_mesh;
 
 // Holds the picture's size and the buffers that are kept from frame to frame. One thread at a time.

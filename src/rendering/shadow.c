@@ -138,11 +138,16 @@ static void cast_one(gv_body_shadow *b, const gv_mesh *mesh, float *cells, float
     blur(&b->hidden, cells + 2 * most, 0.022f);
 }
 
+static const gv_mesh *caster(const gv_mesh *m) {
+    return m->caster ? m->caster : m;
+}
+
 bool gv_cast_shadows(gv_canvas *c, const gv_mesh *meshes, int n, const float light[3], bool on_ground) {
     static const float below[3] = {0, -1, 0};
     const size_t most = (size_t)MOST_CELLS * MOST_CELLS;
     size_t each = 0; // floats: three maps for the light, two for the contact, and scratch for the vertices of both
-    for (int i = 0; i < n; i++) each = (size_t)meshes[i].vertices > each ? (size_t)meshes[i].vertices : each;
+    for (int i = 0; i < n; i++)
+        each = (size_t)caster(&meshes[i])->vertices > each ? (size_t)caster(&meshes[i])->vertices : each;
     each = 5 * most + 6 * each;
     if (!gv_buffer_reserve(&c->body, (size_t)n, sizeof(gv_body_shadow)) ||
         !gv_buffer_reserve(&c->shadow, (size_t)n * each, sizeof(float)))
@@ -151,7 +156,7 @@ bool gv_cast_shadows(gv_canvas *c, const gv_mesh *meshes, int n, const float lig
     const int kinds = on_ground ? 2 : 1;
 #pragma omp parallel for schedule(dynamic, 1)
     for (int k = 0; k < kinds * n; k++) {
-        const gv_mesh *mesh = &meshes[k / kinds];
+        const gv_mesh *mesh = caster(&meshes[k / kinds]);
         gv_body_shadow *b = &body[k / kinds];
         float *cells = (float *)c->shadow.data + (size_t)(k / kinds) * each, *at = cells + 5 * most;
         if (k % kinds) {

@@ -1,9 +1,6 @@
-// world.c - the world around the bodies: sky, ground grid, soft shadows, paths.
+// world.c - the world around the bodies: soft shadows and paths on the ground of ground.c.
 //
-// Lines of the grid are filtered analytically: a pixel's footprint on the ground is an interval in x and one
-// in z, and the share of line in it is the difference of the integral of a pulse train, so that nothing
-// flickers far away. Shadows come from the maps of shadow.c and are laid over the ground before paths and
-// bodies are drawn.
+// Shadows come from the maps of shadow.c and are laid over the ground before bodies are drawn.
 #include "rendering/raster.h"
 
 #include <math.h>
@@ -18,85 +15,6 @@ static float least(float a, float b) {
 
 static float most(float a, float b) {
     return a > b ? a : b;
-}
-
-static const float ground_colour[3] = {0.52f, 0.54f, 0.56f}, line_colour[3] = {0.30f, 0.33f, 0.37f};
-static const float horizon[3] = {0.72f, 0.76f, 0.80f}, zenith[3] = {0.30f, 0.42f, 0.58f};
-
-// Integral from 0 to x of a train of pulses of width w and height 1 around each whole number.
-static float pulses(float x, float w) {
-    x += 0.5f * w;
-    float whole = floorf(x);
-    return w * whole + least(x - whole, w);
-}
-
-// Share of grid lines (every `period` m, `width` m wide) in the interval of size f around x.
-static float line_share(float x, float f, float period, float width) {
-    float h = 0.5f * f / period + 1e-5f;
-    return (pulses(x / period + h, width / period) - pulses(x / period - h, width / period)) / (2 * h);
-}
-
-// Share of [lo, hi] in the interval of size f around x.
-static float interval_share(float x, float f, float lo, float hi) {
-    float share = (least(hi, x + 0.5f * f) - most(lo, x - 0.5f * f)) / f;
-    return share > 0 ? share : 0;
-}
-
-static void mix(float out[3], const float to[3], float k) {
-    for (int i = 0; i < 3; i++) out[i] += (to[i] - out[i]) * k;
-}
-
-static float either(float a, float b) { // share of the union of two independent line patterns
-    return a + b - a * b;
-}
-
-static void sky_colour(float up, float out[3]) {
-    float k = up < 0 ? 0 : up > 1 ? 1 : up;
-    k = k * (2 - k);
-    for (int i = 0; i < 3; i++) out[i] = horizon[i] + (zenith[i] - horizon[i]) * k;
-}
-
-// Ground at (x, z) with footprint (fx, fz), r metres from the camera's foot.
-static void paint_ground(float x, float z, float fx, float fz, float r, float fog_m, float out[3]) {
-    static const float red[3] = {0.62f, 0.10f, 0.08f}, blue[3] = {0.08f, 0.20f, 0.62f};
-    for (int i = 0; i < 3; i++) out[i] = ground_colour[i];
-    float minor = either(line_share(x, fx, 1, 0.018f), line_share(z, fz, 1, 0.018f));
-    float major = either(line_share(x, fx, 5, 0.035f), line_share(z, fz, 5, 0.035f));
-    mix(out, line_colour, 0.55f * minor);
-    mix(out, line_colour, 0.80f * major);
-    if (fabsf(x) < 2 + fx && fabsf(z) < 2 + fz) {
-        mix(out, red, interval_share(x, fx, 0, 1) * interval_share(z, fz, -0.02f, 0.02f));
-        mix(out, blue, interval_share(z, fz, 0, 1) * interval_share(x, fx, -0.02f, 0.02f));
-    }
-    float k = r / fog_m;
-    if (k > 0.05f) mix(out, horizon, 1 - expf(-k * k));
-}
-
-static bool prepare_background(gv_canvas *c, const gv_view *view, const float ray[9], const float eye[3]) {
-    if (c->background_valid && !memcmp(view, &c->background_view, sizeof *view)) return true;
-    const int W = c->width, H = c->height;
-    if (!gv_buffer_reserve(&c->background, (size_t)W * (size_t)H, 3)) return false;
-    uint8_t *rgb = c->background.data;
-    const float fog_m = most(22, 11 * eye[1]);
-#pragma omp parallel for schedule(dynamic, 8)
-    for (int y = 0; y < H; y++)
-        for (int x = 0; x < W; x++) {
-            float d[3], colour[3];
-            for (int i = 0; i < 3; i++) d[i] = ray[3 * i] * (float)x + ray[3 * i + 1] * (float)y + ray[3 * i + 2];
-            float t = -eye[1] / d[1];
-            if (t > 0 && t < 1e5f) {
-                float gx = eye[0] + t * d[0], gz = eye[2] + t * d[2], k = t / d[1];
-                float fx = fabsf(k * (ray[0] * d[1] - d[0] * ray[3])) + fabsf(k * (ray[1] * d[1] - d[0] * ray[4]));
-                float fz = fabsf(k * (ray[6] * d[1] - d[2] * ray[3])) + fabsf(k * (ray[7] * d[1] - d[2] * ray[4]));
-                paint_ground(gx, gz, fx, fz, t * sqrtf(d[0] * d[0] + d[2] * d[2]), fog_m, colour);
-            } else {
-                sky_colour(d[1] / sqrtf(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]), colour);
-            }
-            for (int i = 0; i < 3; i++) rgb[3 * ((ptrdiff_t)y * W + x) + i] = gv_encode(c, colour[i]);
-        }
-    c->background_view = *view;
-    c->background_valid = true;
-    return true;
 }
 
 // Where a ground shadow may be seen: the columns and rows of the picture; false for none.
@@ -253,7 +171,7 @@ bool gv_render_world(gv_canvas *c, uint8_t *rgb, int stride, const gv_view *view
     gv_lights lights;
     gv_view_rays(view, ray, eye);
     place_lights(view, &lights);
-    if (!prepare_background(c, view, ray, eye)) return false;
+    if (!gv_prepare_background(c, view, ray, eye)) return false;
     for (int y = 0; y < c->height; y++)
         memcpy(rgb + (ptrdiff_t)y * stride, (uint8_t *)c->background.data + (size_t)y * c->width * 3,
                3 * (size_t)c->width);

@@ -1,18 +1,21 @@
-// writer.c - H.264 in MP4 through libavcodec, atomically.
+// writer.c - H.264 in MP4 through libavcodec, atomically. A thread of its own encodes, so that the caller only converts
+// colours.
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/queue.h"
 #include "video/video.h"
+#include "video/yuv.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/opt.h>
-#include <libswscale/swscale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIME_BASE = 90000, MAX_SIDE = 16384 };
+enum { TIME_BASE = 90000, MAX_SIDE = 16384, FRAMES = 3 };
 
 struct gv_video_writer {
     gv_outfile file;
@@ -20,10 +23,13 @@ struct gv_video_writer {
     AVCodecContext *encoder;
     AVStream *stream;
     AVPacket *packet;
-    AVFrame *frame;
-    struct SwsContext *sws;
-    uint8_t *padded; // [height + 1, stride] even-sized copy, only where a side is odd
-    int width, height, stride;
+    AVFrame *frame[FRAMES];
+    gv_queue *empty, *full; // of AVFrame *
+    pthread_t thread;
+    bool running;
+    gv_status status; // of the thread, valid when it has ended or `empty` is closed
+    gv_error err;
+    int width, height;
     int64_t last_pts, step;
     double last_sec;
 };
@@ -101,26 +107,51 @@ static gv_status open_container(gv_video_writer *w, gv_error *err) {
     return code < 0 ? fail_av(w, err, "cannot write", code) : GV_OK;
 }
 
-static gv_status open_converter(gv_video_writer *w, gv_error *err) {
+static gv_status encode(gv_video_writer *w, AVFrame *frame, gv_error *err) {
+    int code = avcodec_send_frame(w->encoder, frame);
+    if (code < 0) return fail_av(w, err, "cannot encode", code);
+    while ((code = avcodec_receive_packet(w->encoder, w->packet)) == 0) {
+        w->packet->stream_index = w->stream->index;
+        if (w->packet->duration <= 0) w->packet->duration = w->step;
+        av_packet_rescale_ts(w->packet, w->encoder->time_base, w->stream->time_base);
+        code = av_interleaved_write_frame(w->format, w->packet);
+        if (code >= 0 && w->format->pb->error < 0) code = w->format->pb->error;
+        if (code < 0) return fail_av(w, err, "cannot write", code);
+    }
+    return code == AVERROR(EAGAIN) || code == AVERROR_EOF ? GV_OK : fail_av(w, err, "cannot encode", code);
+}
+
+static void *encode_all(void *context) {
+    gv_video_writer *w = context;
+    AVFrame *frame;
+    while (w->status == GV_OK && gv_queue_pop(w->full, &frame)) {
+        w->status = encode(w, frame, &w->err);
+        gv_queue_push(w->empty, &frame);
+    }
+    if (w->status == GV_OK) w->status = encode(w, NULL, &w->err);
+    gv_queue_close(w->empty);
+    gv_queue_close(w->full);
+    return NULL;
+}
+
+static gv_status open_frames(gv_video_writer *w, gv_error *err) {
     const int W = w->encoder->width, H = w->encoder->height;
-    w->sws = sws_getContext(W, H, AV_PIX_FMT_RGB24, W, H, AV_PIX_FMT_YUV420P, SWS_BILINEAR | SWS_ACCURATE_RND, NULL,
-                            NULL, NULL);
     w->packet = av_packet_alloc();
-    w->frame = av_frame_alloc();
-    if (!w->sws || !w->packet || !w->frame) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->file.path);
-    const int *table = sws_getCoefficients(SWS_CS_ITU709);
-    sws_setColorspaceDetails(w->sws, table, 1, table, 0, 0, 1 << 16, 1 << 16);
-    w->frame->format = AV_PIX_FMT_YUV420P;
-    w->frame->width = W;
-    w->frame->height = H;
-    w->frame->color_range = AVCOL_RANGE_MPEG;
-    w->frame->colorspace = AVCOL_SPC_BT709;
-    w->stride = (3 * W + 63 + 64) & ~63;
-    bool odd = W != w->width || H != w->height;
-    if (odd) w->padded = gv_calloc2((size_t)H, (size_t)w->stride);
-    if (av_frame_get_buffer(w->frame, 0) < 0 || (odd && !w->padded))
-        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a picture of %d x %d", w->file.path, W, H);
-    return GV_OK;
+    w->empty = gv_queue_create(FRAMES, sizeof(AVFrame *));
+    w->full = gv_queue_create(FRAMES, sizeof(AVFrame *));
+    bool good = w->packet && w->empty && w->full;
+    for (int i = 0; i < FRAMES && good; i++) {
+        AVFrame *f = w->frame[i] = av_frame_alloc();
+        if (!(good = f != NULL)) break;
+        f->format = AV_PIX_FMT_YUV420P;
+        f->width = W;
+        f->height = H;
+        f->color_range = AVCOL_RANGE_MPEG;
+        f->colorspace = AVCOL_SPC_BT709;
+        good = av_frame_get_buffer(f, 0) >= 0 && gv_queue_push(w->empty, &f);
+    }
+    if (good) good = w->running = pthread_create(&w->thread, NULL, encode_all, w) == 0;
+    return good ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", w->file.path, W, H);
 }
 
 gv_status gv_video_create(gv_video_writer **out, const char *path, int width, int height, double fps, gv_error *err) {
@@ -145,7 +176,7 @@ gv_status gv_video_create_at(gv_video_writer **out, const char *path, int width,
     gv_status status = gv_outfile_begin(&w->file, path, err);
     if (status == GV_OK) status = open_encoder(w, fps, factor, err);
     if (status == GV_OK) status = open_container(w, err);
-    if (status == GV_OK) status = open_converter(w, err);
+    if (status == GV_OK) status = open_frames(w, err);
     if (status != GV_OK)
         gv_video_abandon(w);
     else
@@ -153,72 +184,58 @@ gv_status gv_video_create_at(gv_video_writer **out, const char *path, int width,
     return status;
 }
 
-// Copies to the even-sized picture, the last column and row repeated.
-static void pad(gv_video_writer *w, const uint8_t *rgb, int stride) {
-    const int W = w->frame->width, H = w->frame->height;
-    for (int y = 0; y < H; y++) {
-        uint8_t *to = w->padded + (size_t)y * w->stride;
-        const uint8_t *from = rgb + (ptrdiff_t)(y < w->height ? y : w->height - 1) * stride;
-        memcpy(to, from, 3 * (size_t)w->width);
-        if (W > w->width) memcpy(to + 3 * (size_t)w->width, from + 3 * (size_t)(w->width - 1), 3);
+// Waits for the thread to encode what it has been given.
+static gv_status join(gv_video_writer *w, gv_error *err) {
+    if (w->running) {
+        gv_queue_close(w->full);
+        pthread_join(w->thread, NULL);
     }
-}
-
-static gv_status encode(gv_video_writer *w, AVFrame *frame, gv_error *err) {
-    int code = avcodec_send_frame(w->encoder, frame);
-    if (code < 0) return fail_av(w, err, "cannot encode", code);
-    while ((code = avcodec_receive_packet(w->encoder, w->packet)) == 0) {
-        w->packet->stream_index = w->stream->index;
-        if (w->packet->duration <= 0) w->packet->duration = w->step;
-        av_packet_rescale_ts(w->packet, w->encoder->time_base, w->stream->time_base);
-        code = av_interleaved_write_frame(w->format, w->packet);
-        if (code >= 0 && w->format->pb->error < 0) code = w->format->pb->error;
-        if (code < 0) return fail_av(w, err, "cannot write", code);
-    }
-    return code == AVERROR(EAGAIN) || code == AVERROR_EOF ? GV_OK : fail_av(w, err, "cannot encode", code);
+    w->running = false;
+    if (w->status != GV_OK && err) *err = w->err;
+    return w->status;
 }
 
 gv_status gv_video_write(gv_video_writer *w, const uint8_t *rgb, int stride, double time_sec, gv_error *err) {
     if (!(time_sec > w->last_sec) || !(time_sec >= 0 && time_sec < 1e9))
         return gv_fail(err, GV_ERR_ARGUMENT, "%s: a frame at %g s after one at %g s, expected increasing times from 0",
                        w->file.path, time_sec, w->last_sec);
-    int code = av_frame_make_writable(w->frame);
+    AVFrame *frame;
+    if (!gv_queue_pop(w->empty, &frame)) return join(w, err);
+    int code = av_frame_make_writable(frame);
     if (code < 0) return fail_av(w, err, "cannot encode", code);
-    if (w->padded) pad(w, rgb, stride), rgb = w->padded, stride = w->stride;
-    const uint8_t *const planes[4] = {rgb};
-    const int strides[4] = {stride};
-    code = sws_scale(w->sws, planes, strides, 0, w->frame->height, w->frame->data, w->frame->linesize);
-    if (code < 0) return fail_av(w, err, "cannot convert a picture", code);
+    if (!gv_yuv420_from_rgb(frame->data, frame->linesize, rgb, stride, w->width, w->height))
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->file.path);
     int64_t pts = llround(time_sec * TIME_BASE);
-    w->frame->pts = pts > w->last_pts ? pts : w->last_pts + 1;
-    w->last_pts = w->frame->pts;
+    frame->pts = pts > w->last_pts ? pts : w->last_pts + 1;
+    w->last_pts = frame->pts;
     w->last_sec = time_sec;
-    return encode(w, w->frame, err);
+    return gv_queue_push(w->full, &frame) ? GV_OK : join(w, err);
 }
 
 // Closes libav's side; the temporary file stays. Returns libav's code of the final writes.
 static int release(gv_video_writer *w) {
     int code = 0;
+    join(w, NULL);
     if (w->format && w->format->pb) code = avio_closep(&w->format->pb);
     avformat_free_context(w->format);
     avcodec_free_context(&w->encoder);
     av_packet_free(&w->packet);
-    av_frame_free(&w->frame);
-    sws_freeContext(w->sws);
-    free(w->padded);
+    for (int i = 0; i < FRAMES; i++) av_frame_free(&w->frame[i]);
+    gv_queue_destroy(w->empty);
+    gv_queue_destroy(w->full);
     return code;
 }
 
 gv_status gv_video_finish(gv_video_writer *w, gv_error *err) {
-    gv_status status = w->last_pts < 0 ? gv_fail(err, GV_ERR_EMPTY, "%s: not a single frame to write", w->file.path)
-                                       : encode(w, NULL, err);
+    gv_status status =
+        w->last_pts < 0 ? gv_fail(err, GV_ERR_EMPTY, "%s: not a single frame to write", w->file.path) : join(w, err);
     if (status == GV_OK) {
         int code = av_write_trailer(w->format);
         if (code >= 0 && w->format->pb->error < 0) code = w->format->pb->error;
         if (code < 0) status = fail_av(w, err, "cannot write", code);
     }
     int code = release(w);
-    w->format = NULL, w->sws = NULL, w->padded = NULL;
+    w->format = NULL;
     if (status == GV_OK && code < 0) status = fail_av(w, err, "cannot write", code);
     if (status == GV_OK)
         status = gv_outfile_commit(&w->file, err);
