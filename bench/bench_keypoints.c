@@ -68,7 +68,8 @@ static bool look(scene *s, const float *pose, const float *betas, float yaw, flo
     gv_skin_destroy(skin);
     gv_points_pose(s->points, betas, pose, root, transl, points, NULL);
     for (int k = 0; k < 17; k++) project(wanted[k], points + 3 * k);
-    gv_mesh mesh = {s->body->vertices, s->body->triangles, s->vertices, s->normals, s->body->faces, {.55f, .36f, .27f}};
+    gv_mesh mesh = {s->body->vertices, s->body->triangles, s->vertices, s->normals,
+                    s->body->faces,    {.55f, .36f, .27f}, NULL};
     gv_view view = {{focal_px, 0, SIDE / 2, 0, focal_px, SIDE / 2, 0, 0, 1},
                     {1, 0, 0, 0, -1, 0, 0, 0, -1},
                     {0, camera_height_m, distance_m}};
