@@ -1,10 +1,8 @@
 #include "cli.h"
+#include "pipeline/run_options.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 int gv_cli_fail(const gv_error *err) {
     fprintf(stderr, "gvhmr: %s\n", err->text);
@@ -21,19 +19,17 @@ int gv_cli_usage(const char *command, const char *format, ...) {
     return 2;
 }
 
+static bool unless_wrong(const char *command, gv_status status, const gv_error *err) {
+    if (status != GV_OK) gv_cli_usage(command, "%s", err->text);
+    return status == GV_OK;
+}
+
 bool gv_cli_int(const char *command, const char *option, const char *text, long lo, long hi, long *out) {
-    char *end;
-    errno = 0;
-    *out = strtol(text, &end, 10);
-    if (*text && !*end && !errno && *out >= lo && *out <= hi) return true;
-    gv_cli_usage(command, "%s: \"%s\" is not a whole number from %ld to %ld", option, text, lo, hi);
-    return false;
+    gv_error err = {0};
+    return unless_wrong(command, gv_parse_int(out, option, text, lo, hi, &err), &err);
 }
 
 bool gv_cli_double(const char *command, const char *option, const char *text, double lo, double hi, double *out) {
-    char *end;
-    *out = strtod(text, &end);
-    if (*text && !*end && isfinite(*out) && *out >= lo && *out <= hi) return true;
-    gv_cli_usage(command, "%s: \"%s\" is not a number from %g to %g", option, text, lo, hi);
-    return false;
+    gv_error err = {0};
+    return unless_wrong(command, gv_parse_double(out, option, text, lo, hi, &err), &err);
 }

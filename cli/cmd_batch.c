@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "options.h"
 #include "pipeline/batch.h"
+#include "pipeline/run_options.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -78,8 +79,7 @@ int gv_cmd_batch(int argc, char **argv) {
         {"retry", no_argument, NULL, OPT_RETRY},
         {0},
     };
-    gv_batch_options o = {
-        .run = {.observe.want.landmarks = GV_BLAZE_FULL, .pictures = true}, .stop = &stop, .failed = failed};
+    gv_batch_options o = {.run = gv_run_options_default(), .stop = &stop, .failed = failed};
     o.user = &o;
     const char *folder = NULL;
     static char text[MAX_TEXT] = GVHMR_VERSION;

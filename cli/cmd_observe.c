@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli.h"
 #include "options.h"
+#include "pipeline/run_options.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ int gv_cmd_observe(int argc, char **argv) {
         {"person", required_argument, NULL, OPT_PERSON},
         {0},
     };
-    gv_observe_options observe = {.want.landmarks = GV_BLAZE_FULL};
+    gv_observe_options observe = gv_run_options_default().observe;
     observe.note = gv_observe_note;
     observe.note_user = &observe;
     const char *output = NULL;

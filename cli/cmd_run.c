@@ -1,7 +1,7 @@
 // gvhmr run: the main job.
 #include "cli.h"
 #include "options.h"
-#include "pipeline/run.h"
+#include "pipeline/run_options.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ int gv_cmd_run(int argc, char **argv) {
         {"json", no_argument, NULL, OPT_JSON},
         {0},
     };
-    gv_run_options run = {.observe.want.landmarks = GV_BLAZE_FULL, .pictures = true};
+    gv_run_options run = gv_run_options_default();
     run.observe.note = gv_observe_note;
     run.observe.note_user = &run.observe;
     const char *folder = NULL;

@@ -1,9 +1,9 @@
 #include "options.h"
 #include "cli.h"
+#include "pipeline/run_options.h"
 
 #include <omp.h>
 #include <stdio.h>
-#include <string.h>
 
 void gv_observe_help(void) {
     puts(
@@ -36,75 +36,37 @@ void gv_observe_note(void *user, const char *text) {
     if (!o->quiet) fprintf(stderr, "gvhmr: %s\n", text);
 }
 
-static bool landmarks(const char *command, gv_blaze_model *model) {
-    static const char *const names[] = {"lite", "full", "heavy"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(optarg, names[i])) {
-            *model = (gv_blaze_model)i;
-            return true;
-        }
-    gv_cli_usage(command, "--landmarks: \"%s\", expected lite, full or heavy", optarg);
-    return false;
+static const struct option observe_options[] = {GV_OBSERVE_OPTIONS, {0}};
+static const struct option run_options[] = {GV_RUN_OPTIONS, {0}};
+
+static const char *name_of(const struct option *table, int c) {
+    for (const struct option *o = table; o->name; o++)
+        if (o->val == c) return o->name;
+    return NULL;
+}
+
+static bool unless_wrong(const char *command, gv_status status, const gv_error *err) {
+    if (status != GV_OK) gv_cli_usage(command, "--%s", err->text);
+    return status == GV_OK;
 }
 
 bool gv_observe_option(const char *command, int c, char **argv, gv_observe_options *o) {
+    gv_error err = {0};
+    const char *name = name_of(observe_options, c);
     long n;
-    switch (c) {
+    switch (name ? c : 0) {
+    case 0:
+        gv_cli_usage(command, "%s: unknown option or missing value", argv[optind - 1]);
+        return false;
     case 'q':
         o->quiet = true;
-        return true;
-    case GV_OPT_STATIC:
-        o->static_camera = true;
-        return true;
-    case GV_OPT_FOCAL:
-        o->optics.focal_length = optarg;
-        return true;
-    case GV_OPT_GYRO:
-        o->gyro = optarg;
-        return true;
-    case GV_OPT_INTRINSICS:
-        o->optics.intrinsics = optarg;
-        return true;
-    case GV_OPT_FPS:
-        return gv_cli_double(command, "--fps", optarg, 0.1, 10000, &o->fps);
-    case GV_OPT_LANDMARKS:
-        return landmarks(command, &o->want.landmarks);
-    case GV_OPT_WEIGHTS:
-        o->want.weights = optarg;
-        return true;
-    case GV_OPT_DETECTOR:
-        o->want.detector = optarg;
-        return true;
-    case GV_OPT_KEYPOINTS:
-        o->want.keypoints = optarg;
-        return true;
-    case GV_OPT_FEATURES:
-        o->want.features = optarg;
-        return true;
-    case GV_OPT_FAST:
-        o->fast = true;
-        return true;
-    case GV_OPT_LOW_MEMORY:
-        o->low_memory = true;
-        return true;
-    case GV_OPT_CACHE:
-        if (!*optarg) return gv_cli_usage(command, "--cache: an empty name, expected a folder") == 0;
-        o->cache = optarg;
-        return true;
-    case GV_OPT_NO_CACHE:
-        o->cache = "";
-        return true;
-    case GV_OPT_PEOPLE:
-        if (!gv_cli_int(command, "--people", optarg, 1, 1000, &n)) return false;
-        o->max_people = (int)n;
         return true;
     case GV_OPT_THREADS:
         if (!gv_cli_int(command, "--threads", optarg, 1, 1024, &n)) return false;
         omp_set_num_threads((int)n);
         return true;
     default:
-        gv_cli_usage(command, "%s: unknown option or missing value", argv[optind - 1]);
-        return false;
+        return unless_wrong(command, gv_observe_option_set(o, name, optarg ? optarg : "yes", &err), &err);
     }
 }
 
@@ -127,40 +89,8 @@ void gv_run_help(void) {
 }
 
 bool gv_run_option(const char *command, int c, char **argv, gv_run_options *o) {
-    long n;
-    switch (c) {
-    case GV_OPT_SIDE:
-        o->side_by_side = true;
-        return true;
-    case GV_OPT_NO_VIDEO:
-        o->pictures = false;
-        return true;
-    case GV_OPT_MODEL:
-        o->observe.want.network = optarg;
-        return true;
-    case GV_OPT_HEADS:
-        if (!gv_cli_int(command, "--heads", optarg, 1, 256, &n)) return false;
-        o->heads = (int)n;
-        return true;
-    case GV_OPT_BODY:
-        o->observe.want.body = optarg;
-        return true;
-    case GV_OPT_BF16:
-        o->precision = GV_PRECISION_BF16;
-        return true;
-    case GV_OPT_VERBOSE:
-        o->verbose = true;
-        return true;
-    case GV_OPT_EXPORT:
-        o->exports = optarg;
-        return true;
-    case GV_OPT_REFINE:
-        o->refinement = GV_REFINE_ON;
-        return true;
-    case GV_OPT_NO_REFINE:
-        o->refinement = GV_REFINE_OFF;
-        return true;
-    default:
-        return gv_observe_option(command, c, argv, &o->observe);
-    }
+    gv_error err = {0};
+    const char *name = name_of(run_options, c);
+    if (!name) return gv_observe_option(command, c, argv, &o->observe);
+    return unless_wrong(command, gv_run_option_set(o, name, optarg ? optarg : "yes", &err), &err);
 }

@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "clip.h"
 #include "formats/motion_file.h"
-#include "gvhmr.h"
 #include "folder.h"
 #include "video/video.h"
 
@@ -219,20 +218,6 @@ static void full_disk(void **state) {
     if (d) closedir(d);
 }
 
-static void the_library_reports_like_the_program(void **state) {
-    (void)state;
-    char message[200];
-    gvhmr_options opt = gvhmr_default_options();
-    opt.quiet = 1;
-    assert_int_not_equal(gvhmr_run(in_dir("absent.mp4"), in_dir("out"), &opt, message, sizeof message), 0);
-    assert_non_null(strstr(message, "absent.mp4"));
-    opt.landmarks = "huge";
-    assert_int_not_equal(gvhmr_run(in_dir("short.mp4"), in_dir("out"), &opt, message, sizeof message), 0);
-    assert_non_null(strstr(message, "huge"));
-    assert_int_equal(entries(in_dir("out")), 0);
-    assert_true(strlen(gvhmr_version()) > 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_command_lines),
@@ -242,7 +227,6 @@ int main(void) {
         cmocka_unit_test(outputs_that_cannot_be),
         cmocka_unit_test(from_video_to_files),
         cmocka_unit_test(observe_and_predict_are_run),
-        cmocka_unit_test(the_library_reports_like_the_program),
         cmocka_unit_test(full_disk),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,8 +1,13 @@
+#define _GNU_SOURCE // dladdr
 #include "base/file.h"
+#include "gvhmr_config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,15 +51,19 @@ gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return gv_fail(err, GV_ERR_IO, "%s: is a folder, expected a file name", path);
-    size_t n = strlen(path) + 40;
+    size_t n = strlen(path) + 60;
     out->path = strdup(path);
     out->temporary = malloc(n);
     if (!out->path || !out->temporary) {
         gv_outfile_abandon(out);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
-    snprintf(out->temporary, n, "%.*s.tmp%ld-%s", (int)(name - path), path, (long)getpid(), name);
-    int fd = open(out->temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    int fd = -1;
+    for (int k = 0; fd < 0 && k < 100; k++) { // another thread may be writing the same file
+        snprintf(out->temporary, n, "%.*s.tmp%ld.%d-%s", (int)(name - path), path, (long)getpid(), k, name);
+        fd = open(out->temporary, O_WRONLY | O_CREAT | O_EXCL, 0644);
+        if (fd < 0 && errno != EEXIST) break;
+    }
     if (fd < 0) {
         gv_status s = gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
         free(out->temporary);
@@ -133,6 +142,19 @@ static char *join(const char *a, const char *b, const char *c) {
     return p;
 }
 
+// The folder of the shared library that this code is in, or else of the executable; "" where neither is known.
+static void own_folder(char folder[PATH_MAX]) {
+    char library[PATH_MAX];
+    Dl_info info;
+    ssize_t n = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    folder[n > 0 ? n : 0] = 0;
+    // an executable's own name is as it was called, perhaps without its folder
+    bool known = dladdr((void *)(uintptr_t)own_folder, &info) && info.dli_fname && strchr(info.dli_fname, '/');
+    if (known && realpath(info.dli_fname, library)) strcpy(folder, library);
+    char *slash = strrchr(folder, '/');
+    if (slash) *slash = 0;
+}
+
 char *gv_resource_find(const char *name, gv_error *err) {
     static const char *const folders[] = {"",
                                           "..",
@@ -140,24 +162,24 @@ char *gv_resource_find(const char *name, gv_error *err) {
                                           "../models/node_modules/@mediapipe/pose",
                                           "../../models",
                                           "../../models/node_modules/@mediapipe/pose",
-                                          "../share/gvhmr"};
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash) *slash = 0;
+                                          "../share/gvhmr",
+                                          "../../share/gvhmr"}; // beside lib/x86_64-linux-gnu
+    char own[PATH_MAX];
+    own_folder(own);
     const char *env = getenv("GVHMR_DATA");
     char *p = env ? join(env, "", name) : NULL;
+    for (size_t i = 0; !(p && access(p, R_OK) == 0) && i < sizeof folders / sizeof *folders; i++) {
+        free(p);
+        p = join(own, folders[i], name);
+    }
     if (p && access(p, R_OK) == 0) return p;
     free(p);
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        p = join(exe, folders[i], name);
-        if (p && access(p, R_OK) == 0) return p;
-        free(p);
-    }
+    p = join(GVHMR_DATADIR, "", name);
+    if (p && access(p, R_OK) == 0) return p;
+    free(p);
     gv_fail(err, GV_ERR_MISSING,
-            "%s: not found in $GVHMR_DATA, %s, ../models, ../models/node_modules/@mediapipe/pose, ../share/gvhmr; "
+            "%s: not found in $GVHMR_DATA, %s, ../models, ../models/node_modules/@mediapipe/pose, ../share/gvhmr, %s; "
             "run `make setup`, or set GVHMR_DATA to the folder that holds it",
-            name, exe);
+            name, own, GVHMR_DATADIR);
     return NULL;
 }

@@ -24,7 +24,7 @@ gv_status gv_file_write(const char *path, const void *data, size_t size, gv_erro
 // Makes a folder and those above it where they are missing; fails where files cannot be made in it.
 gv_status gv_folder_prepare(const char *folder, gv_error *err);
 
-// Finds a data file of the program (model, weights, body) by name. Looked at in order: $GVHMR_DATA, the
-// executable's folder and the one above it, ../models and ../models/node_modules/@mediapipe/pose beside it, and
-// ../share/gvhmr. Returns a malloc'ed path, or NULL with an error that lists the folders tried.
+// Finds a data file of the program (model, weights, body) by name. Looked at in order: $GVHMR_DATA; the
+// folder of the shared library or else of the executable and the one above it, ../models and
+// ../models/node_modules/@mediapipe/pose beside it, ../share/gvhmr; the data folder of the installation. Returns a malloc'ed path, or NULL with an error that lists the folders tried.
 char *gv_resource_find(const char *name, gv_error *err);

@@ -247,6 +247,27 @@ gv_status gv_motion_load(gv_motion *m, const char *path, gv_error *err) {
     return status;
 }
 
+// ---- all arrays
+
+bool gv_motion_array_at(const gv_motion *m, int i, gv_motion_array *out) {
+    if (i < 0 || i >= FIELDS + 3 + m->extra_count) return false;
+    if (i < FIELDS) {
+        const field *f = &fields[i];
+        *out = (gv_motion_array){f->name, GV_F32, const_slot(m, f), f->ndim + 1, {m->frames, f->shape[0], f->shape[1]}};
+    } else if (i == FIELDS) {
+        *out = (gv_motion_array){"betas", GV_F32, m->betas, 1, {10}};
+    } else if (i == FIELDS + 1) {
+        *out = (gv_motion_array){"frame_index", GV_I32, m->frame_index, 1, {m->frames}};
+    } else if (i == FIELDS + 2) {
+        *out = (gv_motion_array){"time_sec", GV_F64, m->time_sec, 1, {m->frames}};
+    } else {
+        const gv_named_array *a = &m->extra[i - FIELDS - 3];
+        *out =
+            (gv_motion_array){a->name, GV_F32, a->data, a->ndim, {a->shape[0], a->shape[1], a->shape[2], a->shape[3]}};
+    }
+    return true;
+}
+
 // ---- saving
 
 gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err) {
@@ -254,24 +275,13 @@ gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err) {
     gv_status status = gv_npz_create(&w, path, err);
     if (status != GV_OK) return status;
     gv_npz_borrow(w, true);
-    gv_npz_add_f32(w, "betas", m->betas, 1, 10);
-    for (int i = 0; i < FIELDS; i++) {
-        const field *f = &fields[i];
-        int64_t shape[3] = {m->frames, f->shape[0], f->shape[1]};
-        gv_npz_add(w, f->name, GV_F32, const_slot(m, f), shape, f->ndim + 1);
-    }
+    gv_motion_array a;
+    for (int i = 0; gv_motion_array_at(m, i, &a); i++) gv_npz_add(w, a.name, a.dtype, a.data, a.shape, a.ndim);
     gv_npz_add_strings(w, "joint_names", gv_joint_names, GV_MOTION_JOINTS);
-    gv_npz_add_i32(w, "frame_index", m->frame_index, 1, m->frames);
-    gv_npz_add(w, "time_sec", GV_F64, m->time_sec, (int64_t[]){m->frames}, 1);
     gv_npz_add_f64_scalar(w, "fps", m->fps);
     if (m->width > 0 && m->height > 0) {
         gv_npz_add_i32_scalar(w, "width", m->width);
         gv_npz_add_i32_scalar(w, "height", m->height);
-    }
-    for (int i = 0; i < m->extra_count; i++) {
-        const gv_named_array *a = &m->extra[i];
-        gv_npz_add(w, a->name, GV_F32, a->data, (int64_t[]){a->shape[0], a->shape[1], a->shape[2], a->shape[3]},
-                   a->ndim);
     }
     return gv_npz_finish(w, err);
 }

@@ -1,6 +1,8 @@
 // motion_file.h - the recovered motion of one person, and its .npz (keys and units: docs/architecture.md).
 #pragma once
 #include "base/error.h"
+#include "formats/npz.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { GV_MOTION_JOINTS = 22, GV_STATIC_JOINTS = 6 };
@@ -45,3 +47,14 @@ gv_status gv_motion_save(const gv_motion *m, const char *path, gv_error *err);
 
 // Appends a zeroed extra array and returns its data, NULL when memory is exhausted.
 float *gv_motion_extra(gv_motion *m, const char *name, int ndim, const int *shape);
+
+// One of a motion's arrays, as its file has it.
+typedef struct gv_motion_array {
+    const char *name;
+    gv_dtype dtype; // GV_F32, GV_F64, GV_I32
+    const void *data;
+    int ndim;
+    int64_t shape[4];
+} gv_motion_array;
+// The i-th, i = 0, 1, ...; false after the last.
+bool gv_motion_array_at(const gv_motion *m, int i, gv_motion_array *out);
