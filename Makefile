@@ -2,7 +2,7 @@
 # `make demo` and `make test` run by themselves.
 BUILD ?= build
 
-.PHONY: all setup demo test sanitize format clean
+.PHONY: all setup install deb demo test sanitize format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -12,6 +12,14 @@ $(BUILD)/build.ninja:
 
 setup:
 	tools/setup.sh
+
+# Below PREFIX (default: as the build folder was set up), or DESTDIR and it
+install: all
+	meson install -C $(BUILD)
+
+# Debian packages in the folder above; needs debhelper and dh-python
+deb: setup
+	dpkg-buildpackage -us -uc -b
 
 demo: setup all
 	tools/demo.sh $(BUILD)

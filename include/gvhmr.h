@@ -102,9 +102,9 @@ typedef void gvhmr_log_fn(void *user, const char *line);
 GVHMR_API gvhmr_status gvhmr_on_progress(gvhmr *g, gvhmr_progress_fn *fn, void *user);
 GVHMR_API gvhmr_status gvhmr_on_log(gvhmr *g, gvhmr_log_fn *fn, void *user);
 
-// Ends the run under way on this handle with GVHMR_ERR_CANCELLED, usually within a second; where none is, nothing
-// happens. Files appear whole or not at all: the folder of a cancelled run holds its cache, with which the
-// same run goes on where it was, and no half-written file. Accepts NULL.
+// Ends the run under way on this handle with GVHMR_ERR_CANCELLED, usually within a second (a model that is being loaded
+// is loaded first); where none is, nothing happens. Files appear whole or not at all: the folder of a cancelled run holds
+// its cache, with which the same run goes on where it was, and no half-written file. Accepts NULL.
 GVHMR_API void gvhmr_cancel(gvhmr *g);
 
 // ---- work

@@ -16,7 +16,7 @@ typedef struct gv_listener {
     const atomic_bool *stop; // once true, every stage ends soon with GV_ERR_CANCELLED; may be NULL
 } gv_listener;
 
-// GV_OK, or GV_ERR_CANCELLED where the work is to end. Stages ask at least every tenth of a second.
+// GV_OK, or GV_ERR_CANCELLED where the work is to end. Stages ask between frames, blocks of the network, pieces.
 gv_status gv_go_on(const gv_listener *l, gv_error *err);
 
 typedef struct gv_progress {
