@@ -1,6 +1,7 @@
 // The released perception's whole flow with small random networks: every mix of methods runs, results are kept, a
 // run that is killed goes on where it was, and bad files are told of in one line.
 #include "folder.h"
+#include "base/progress.h"
 #include "formats/motion_file.h"
 #include "formats/observations.h"
 #include "video/video.h"
@@ -200,6 +201,51 @@ static void work_done_is_not_done_again(void **state) {
     }
 }
 
+// Killed while it solves, writes, draws and makes the page: nothing half-written has a name that a user would take for
+// a result, and the next run goes on from what perception left, to the same motion.
+static void killed_after_perception(void **state) {
+    (void)state;
+    need_weights();
+#define DRAWN                                                                                                          \
+    "run", in_dir("clip.mp4"), "--weights", in_dir("weights"), "--heads", "4", "--people", "3", "-o", in_dir("drawn")
+    succeed(run(DRAWN, "--quiet"));
+    rename(in_dir("drawn/person-1.npz"), in_dir("drawn-1.npz"));
+    static const char *const results[] = {"person-1.npz", "scene.json", "overlay.mp4", "world.mp4"};
+    enum { RESULTS = sizeof results / sizeof *results, KILLS = 6 };
+    long kills = 0;
+    for (int k = 0; k < KILLS; k++) {
+        char name[40];
+        for (int i = 0; i < RESULTS; i++) snprintf(name, sizeof name, "drawn/%s", results[i]), unlink(in_dir(name));
+        pid_t child = start((const char *const[]){"gvhmr", DRAWN, "--quiet", NULL});
+        double begun = gv_now();
+        while (access(in_dir("drawn/scene.json"), F_OK) && gv_now() - begun < 60) usleep(200); // then it draws
+        usleep((useconds_t)(k * 80000));
+        kill(child, SIGKILL);
+        kills += finish(child) != 0;
+        same_files("drawn/person-1.npz", "drawn-1.npz");
+        for (int i = 2; i < RESULTS; i++) {
+            snprintf(name, sizeof name, "drawn/%s", results[i]);
+            if (access(in_dir(name), F_OK)) continue;
+            gv_video *v = NULL;
+            gv_frame f = {0};
+            long frames = 0;
+            assert_int_equal(gv_video_open(&v, in_dir(name), NULL, NULL), GV_OK);
+            while (gv_video_next(v, &f, NULL) == GV_OK && f.rgb) frames++;
+            gv_video_close(v);
+            assert_int_equal(frames, FRAMES);
+        }
+    }
+    assert_true(kills > 0);
+    succeed(run(DRAWN, "--quiet"));
+    assert_int_equal(worked("drawn", "people") + worked("drawn", "keypoints"), 0);
+    same_files("drawn/person-1.npz", "drawn-1.npz");
+    DIR *d = opendir(in_dir("drawn"));
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strstr(e->d_name, ".tmp")) fail_msg("%s was left behind", e->d_name);
+    if (d) closedir(d);
+#undef DRAWN
+}
+
 static void damaged_caches_are_made_again(void **state) {
     (void)state;
     need_weights();
@@ -363,13 +409,10 @@ static int set_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_flow_and_again),
-        cmocka_unit_test(killed_in_every_stage),
-        cmocka_unit_test(work_done_is_not_done_again),
-        cmocka_unit_test(damaged_caches_are_made_again),
-        cmocka_unit_test(methods_mix),
-        cmocka_unit_test(predict_takes_the_folder),
-        cmocka_unit_test(keypoints_of_others),
+        cmocka_unit_test(whole_flow_and_again),          cmocka_unit_test(killed_in_every_stage),
+        cmocka_unit_test(work_done_is_not_done_again),   cmocka_unit_test(killed_after_perception),
+        cmocka_unit_test(damaged_caches_are_made_again), cmocka_unit_test(methods_mix),
+        cmocka_unit_test(predict_takes_the_folder),      cmocka_unit_test(keypoints_of_others),
         cmocka_unit_test(bad_weights_are_told_of_first),
     };
     return cmocka_run_group_tests(tests, set_up, remove_dir);

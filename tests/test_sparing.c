@@ -22,14 +22,17 @@ static void only_sure_points_count_as_motion(void **state) {
     (void)state;
     float a[51] = {0}, b[51] = {0};
     for (int j = 0; j < 17; j++) a[3 * j + 2] = b[3 * j + 2] = 0.9f;
-    assert_false(gv_sparing_moves(a, b, 100));
+    assert_int_equal(gv_sparing_looks(a, b, 100, 2), 0);
     b[3 * 9] = 11;
-    assert_false(gv_sparing_moves(a, b, 100));
+    assert_int_equal(gv_sparing_looks(a, b, 100, 2), 0);
     b[3 * 9] = 13;
-    assert_true(gv_sparing_moves(a, b, 100));
-    assert_false(gv_sparing_moves(a, b, 200)); // of a person twice as large
+    assert_int_equal(gv_sparing_looks(a, b, 100, 2), 1);
+    assert_int_equal(gv_sparing_looks(a, b, 100, 0), 0);
+    b[3 * 9] = 25;
+    assert_int_equal(gv_sparing_looks(a, b, 100, 2), 2);
+    assert_int_equal(gv_sparing_looks(a, b, 250, 2), 0); // of a larger person
     b[3 * 9 + 2] = 0.1f;
-    assert_false(gv_sparing_moves(a, b, 100));
+    assert_int_equal(gv_sparing_looks(a, b, 100, 2), 0);
 }
 
 static void frames_between_are_linear(void **state) {

@@ -2,10 +2,12 @@
 #include "base/file.h"
 #include "gvhmr_config.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -43,6 +45,20 @@ gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, siz
     return GV_OK;
 }
 
+// Removes what processes that are no more left behind when they were killed while writing `name` in `folder`.
+static void remove_remains(const char *folder, const char *name) {
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char *rest;
+        if (strncmp(e->d_name, ".tmp", 4)) continue;
+        long pid = strtol(e->d_name + 4, &rest, 10);
+        if (*rest == '.') strtol(rest + 1, &rest, 10);
+        if (pid > 0 && *rest == '-' && !strcmp(rest + 1, name) && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d) closedir(d);
+}
+
 gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
     *out = (gv_outfile){0};
     const char *slash = strrchr(path, '/');
@@ -58,6 +74,9 @@ gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
         gv_outfile_abandon(out);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
+    char *folder = strndup(path, (size_t)(name - path));
+    if (folder) remove_remains(*folder ? folder : ".", name);
+    free(folder);
     int fd = -1;
     for (int k = 0; fd < 0 && k < 100; k++) { // another thread may be writing the same file
         snprintf(out->temporary, n, "%.*s.tmp%ld.%d-%s", (int)(name - path), path, (long)getpid(), k, name);

@@ -9,7 +9,8 @@
 gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, size_t *size, gv_error *err);
 
 // A file that appears whole or not at all: write to `temporary` (same folder, same ending), then commit
-// renames it to `path`; abandon removes it. begin fails where the folder cannot be written.
+// renames it to `path`; abandon removes it. begin fails where the folder cannot be written, and removes what processes
+// that were killed while writing the same file left behind.
 // commit and abandon release the strings; abandon accepts a zeroed struct.
 typedef struct gv_outfile {
     char *path, *temporary;

@@ -17,15 +17,16 @@ void gv_attention_window(int i, int frames, int length, int *lo, int *count) {
 void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim) {
     int half = head_dim / 2;
 #pragma omp parallel for schedule(static)
-    for (int row = 0; row < frames; row++)
-        for (int i = 0; i < half; i++) {
+    for (int i = 0; i < half; i++) {
+        float exponent = 2.0f * (float)i / (float)head_dim;
+        float power = (float)pow(10000.0, exponent), w = 1.0f / power; // rounded twice, SPEC.md 5.2
+        for (int row = 0; row < frames; row++) {
             int t = first + row;
-            float exponent = 2.0f * (float)i / (float)head_dim;
-            float power = (float)pow(10000.0, exponent), w = 1.0f / power; // rounded twice, SPEC.md 5.2
             double angle = t < GV_ROPE_ROUNDED ? (double)((float)t * w) : (double)t * (double)w;
             cosine[(size_t)row * half + i] = (float)cos(angle);
             sine[(size_t)row * half + i] = (float)sin(angle);
         }
+    }
 }
 
 void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads, int head_dim) {
@@ -102,18 +103,20 @@ static void gather_head(float *keys, float *values, const gv_attention_input *in
     int width = in->heads * in->head_dim, d = in->head_dim, count = to - from;
     size_t row0 = (size_t)(from - in->first);
     const float *k = in->k + row0 * width + head * d, *v = in->v + row0 * width + head * d;
-    for (int j = 0; j < stride; j += 8) {
-        const float *row[8]; // eight keys become eight neighbours in each channel's row
-        v8i there;
-        for (int i = 0; i < 8; i++) {
-            there[i] = j + i < count ? -1 : 0;
-            row[i] = k + (size_t)(j + i < count ? j + i : 0) * width;
+    for (int j = 0; j < stride; j += 8)
+        for (int c = 0; c < d; c += 8) { // eight keys become eight neighbours in each channel's row
+            v8 block[8] = {0};
+            int channels_here = d - c < 8 ? d - c : 8;
+            for (int i = 0; i < 8 && j + i < count; i++) {
+                const float *row = k + (size_t)(j + i) * width + c;
+                if (channels_here == 8)
+                    block[i] = v8_load(row);
+                else
+                    memcpy(&block[i], row, (size_t)channels_here * sizeof *k);
+            }
+            v8_transpose(block);
+            for (int i = 0; i < channels_here; i++) v8_store(keys + (size_t)(c + i) * stride + j, block[i]);
         }
-        for (int c = 0; c < d; c++) {
-            v8 x = {row[0][c], row[1][c], row[2][c], row[3][c], row[4][c], row[5][c], row[6][c], row[7][c]};
-            v8_store(keys + (size_t)c * stride + j, (v8)(there & (v8i)x));
-        }
-    }
     for (int j = 0; j < count; j++) {
         memcpy(values + (size_t)j * channels, v + (size_t)j * width, (size_t)d * sizeof *v);
         memset(values + (size_t)j * channels + d, 0, (size_t)(channels - d) * sizeof *v);

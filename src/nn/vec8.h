@@ -78,6 +78,24 @@ static inline float v8_largest(v8 v) {
     return m;
 }
 
+// Rows become columns.
+static inline void v8_transpose(v8 x[8]) {
+    v8 a[8];
+    for (int i = 0; i < 8; i += 2) { // pairs of neighbours, 2 x 2 blocks turned
+        a[i] = __builtin_shufflevector(x[i], x[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        a[i + 1] = __builtin_shufflevector(x[i], x[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < 8; i += i % 4 ? 3 : 1) { // then 4 x 4
+        x[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        x[i + 2] = __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    for (int i = 0; i < 4; i++) { // then the halves
+        v8 low = __builtin_shufflevector(x[i], x[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        x[i + 4] = __builtin_shufflevector(x[i], x[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        x[i] = low;
+    }
+}
+
 // exp(x) for x <= 0, within 1.5 ulp; 0 below -87 (softmax has no use for denormals). x = n ln 2 + r with
 // |r| <= ln 2 / 2, Taylor series of exp(r) to the seventh power (remainder 5e-9), 2^n by its exponent bits.
 static inline v8 v8_exp_negative(v8 x) {

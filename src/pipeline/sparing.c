@@ -10,12 +10,13 @@ bool gv_sparing_is_key(int k, int n) {
     return k % STEP == 0 || k == n - 1;
 }
 
-bool gv_sparing_moves(const float *a, const float *b, float side) {
+int gv_sparing_looks(const float *a, const float *b, float side, int between) {
+    float farthest = 0;
     for (int j = 0; j < 17; j++) {
         const float *p = a + 3 * j, *q = b + 3 * j;
-        if (p[2] > SURE && q[2] > SURE && hypotf(p[0] - q[0], p[1] - q[1]) > MUCH * side) return true;
+        if (p[2] > SURE && q[2] > SURE) farthest = fmaxf(farthest, hypotf(p[0] - q[0], p[1] - q[1]));
     }
-    return false;
+    return farthest > 2 * MUCH * side ? between : farthest > MUCH * side && between > 0;
 }
 
 void gv_sparing_fill(float *values, int width, const int *list, int n, const uint8_t *want, bool keypoints) {

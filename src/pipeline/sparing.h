@@ -1,7 +1,8 @@
 // sparing.h - which frames of a person the image networks look at when speed counts, and what stands in the others.
 //
-// Of n consecutive frames every third and the last are key frames. Between two of them the networks look only
-// where the keypoints moved much from one to the other; elsewhere results are interpolated linearly in time.
+// Of n consecutive frames every third and the last are key frames. Between two of them ViTPose looks at one frame where
+// the keypoints moved much from one to the other, and at all where they moved very much; elsewhere results are
+// interpolated linearly in time.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,9 +11,9 @@ enum { GV_SPARING_BETWEEN, GV_SPARING_KEY, GV_SPARING_MOVING };
 
 bool gv_sparing_is_key(int k, int n);
 
-// Whether somebody moved much between two key frames: a [17, 3] and b [17, 3] keypoints (px, confidence), `side` of
-// the square box, px.
-bool gv_sparing_moves(const float *a, const float *b, float side);
+// How many of the `between` frames that lie between two key frames are worth a look: 0, 1 (the middle one) or all, by
+// how far somebody moved from a [17, 3] to b [17, 3], keypoints (px, confidence) in a square box of `side` px.
+int gv_sparing_looks(const float *a, const float *b, float side, int between);
 
 // Fills rows of values [.., width] that are GV_SPARING_BETWEEN. list [n]: the rows of one person's frames in order of
 // time; want [..]: of rows. Keypoints get the smaller confidence of the two key frames.

@@ -13,8 +13,15 @@
 #include <string.h>
 
 enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, BUFFERS = 3, MAX_WORKERS = 2 };
-// A chunk has at least so many frames and crops; where the picture is full of people it ends earlier.
-enum { CHUNK_FRAMES = 12, CHUNK_CROPS = 16, MOST_CROPS = 384, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+// A chunk has at least so many frames and crops; where the picture is full of people it ends earlier. Where frames are
+// spared it is longer, for its last frame is always looked at.
+enum {
+    CHUNK_FRAMES = 12,
+    CHUNK_CROPS = 16,
+    SPARING_FRAMES = 37,
+    MOST_CROPS = 384,
+    BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3
+};
 enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS };
 
 typedef struct item {  // one person in one frame of the chunk
@@ -39,7 +46,6 @@ typedef struct pass {
     const gv_study_options *opt;
     worker *worker[MAX_WORKERS];
     int workers;
-    float **kp2d;    // [people] keypoints that are made in this pass or were in an earlier one; NULL: the tracks'
     float factor;    // size of the frames over full size
     long first, end; // frames of the chunk
     item *items;     // in order of frame, then person
@@ -61,10 +67,11 @@ static void plan_chunk(pass *p, long first) {
     const gv_study_options *o = p->opt;
     p->first = p->end = first;
     p->count = 0;
+    int frames = o->fast ? SPARING_FRAMES : CHUNK_FRAMES;
     while (p->end < o->frames) {
         int here = 0;
         for (int i = 0; i < o->people; i++) here += is_there(&o->person[i], p->end);
-        bool full = p->end - first >= CHUNK_FRAMES && p->count >= CHUNK_CROPS;
+        bool full = p->end - first >= frames && p->count >= CHUNK_CROPS;
         if (p->count && (full || p->count + here > p->room)) break;
         for (int i = 0; i < o->people; i++)
             if (is_there(&o->person[i], p->end)) p->items[p->count++] = (item){i, (int)(p->end - o->person[i].first)};
@@ -152,14 +159,6 @@ static gv_status run_wanted(pass *p, worker *w, int level, gv_error *err) {
     return status;
 }
 
-// The keypoints that decide which frames are looked at: what this network makes of them, or has been made before.
-static const float *keypoints_of(const pass *p, const worker *w, int i) {
-    const item *t = &p->items[i];
-    if (w->role == GV_ROLE_KEYPOINTS) return p->values + (size_t)i * KEYPOINTS;
-    const float *all = p->kp2d ? p->kp2d[t->person] : p->opt->person[t->person].kp2d;
-    return all + (size_t)t->frame * KEYPOINTS;
-}
-
 // The chunk's items of one person, in order of time.
 static int items_of(const pass *p, int person, int *list) {
     int n = 0;
@@ -168,7 +167,20 @@ static int items_of(const pass *p, int person, int *list) {
     return n;
 }
 
+// Marks the frames between key frames that ViTPose shall see, by its keypoints in those.
+static void choose_moving(pass *p, const int *list, int n) {
+    for (int k = 1, last = 0; k < n; k++) {
+        if (p->want[list[k]] != GV_SPARING_KEY) continue;
+        const float *a = p->values + (size_t)list[last] * KEYPOINTS, *b = p->values + (size_t)list[k] * KEYPOINTS;
+        int between = k - last - 1, looks = gv_sparing_looks(a, b, box_of(p, list[k])[2], between);
+        for (int i = 0; i < looks; i++)
+            p->want[list[looks < between ? (last + k + 1) / 2 : last + 1 + i]] = GV_SPARING_MOVING;
+        last = k;
+    }
+}
+
 static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
+    bool keypoints = w->role == GV_ROLE_KEYPOINTS;
     int *list = gv_calloc2((size_t)p->count, sizeof *list);
     if (!list) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", p->count);
     for (int q = 0; q < p->opt->people; q++) {
@@ -176,21 +188,11 @@ static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
         for (int k = 0; k < n; k++) p->want[list[k]] = gv_sparing_is_key(k, n) ? GV_SPARING_KEY : GV_SPARING_BETWEEN;
     }
     gv_status status = run_wanted(p, w, GV_SPARING_KEY, err);
-    for (int q = 0; q < p->opt->people && status == GV_OK; q++) {
-        int n = items_of(p, q, list);
-        for (int k = 0, last = 0; k < n; k++) {
-            if (p->want[list[k]] != GV_SPARING_KEY) continue;
-            float side = box_of(p, list[k])[2];
-            if (k - last > 1 && gv_sparing_moves(keypoints_of(p, w, list[last]), keypoints_of(p, w, list[k]), side))
-                for (int m = last + 1; m < k; m++) p->want[list[m]] = GV_SPARING_MOVING;
-            last = k;
-        }
-    }
-    if (status == GV_OK) status = run_wanted(p, w, GV_SPARING_MOVING, err);
-    for (int q = 0; q < p->opt->people && status == GV_OK; q++) {
-        int n = items_of(p, q, list);
-        gv_sparing_fill(p->values, w->width, list, n, p->want, w->role == GV_ROLE_KEYPOINTS);
-    }
+    for (int q = 0; keypoints && q < p->opt->people && status == GV_OK; q++)
+        choose_moving(p, list, items_of(p, q, list));
+    if (keypoints && status == GV_OK) status = run_wanted(p, w, GV_SPARING_MOVING, err);
+    for (int q = 0; q < p->opt->people && status == GV_OK; q++)
+        gv_sparing_fill(p->values, w->width, list, items_of(p, q, list), p->want, keypoints);
     free(list);
     return status;
 }
@@ -358,18 +360,12 @@ static gv_status make_key(gv_key *key, const gv_study_options *o, gv_role role, 
     gv_status status = gv_cache_is_on(o->cache) ? gv_file_fingerprint(print, c->path, err) : GV_OK;
     if (status != GV_OK || !gv_cache_is_on(o->cache)) return status;
     snprintf(people, sizeof people, "%d", o->people);
-    // where frames are spared, the features follow the keypoints
-    const gv_model_choice *k = &o->models->role[GV_ROLE_KEYPOINTS];
-    char points[65] = "";
-    if (o->fast && role == GV_ROLE_FEATURES && k->path && k->method == GV_METHOD_VITPOSE)
-        status = gv_file_fingerprint(points, k->path, err);
     *key = gv_key_make((gv_key_part[]){{"tracks", o->tracks->hex},
                                        {"people", people},
                                        {"method", gv_method_name(c->method)},
                                        {"model", print},
                                        {"precision", o->precision == GV_PRECISION_BF16 ? "bf16" : "f32"},
-                                       {"fast", o->fast ? "yes" : "no"},
-                                       {"keypoints", points},
+                                       {"fast", o->fast ? "spare 2" : "no"},
                                        {0}});
     return status;
 }
@@ -402,7 +398,6 @@ gv_status gv_study(gv_studied *s, const gv_study_options *o, gv_error *err) {
     keypoints.seconds = &s->keypoint_sec, keypoints.crops = &s->keypoint_crops;
     features.seconds = &s->feature_sec, features.crops = &s->feature_crops;
     if (status == GV_OK) status = allocate(&p, o, err);
-    p.kp2d = s->kp2d;
     if (status == GV_OK && keypoints.out) recall(&p, &keypoints);
     if (status == GV_OK && features.out) recall(&p, &features);
     if (status == GV_OK) status = run_pass(&p, both, together ? 2 : 1, err);

@@ -5,7 +5,7 @@
 // one record: an interrupted pass goes on with the first chunk that is missing, and its results are the same to the
 // last bit. Chunks depend on the tracks alone.
 //
-// fast: ViTPose without the mirrored copy; the networks see every third frame, and those between them only where
+// fast: ViTPose without the mirrored copy; the networks see every third frame, ViTPose also some between them where
 // somebody's keypoints move much; the rest is interpolated linearly.
 #pragma once
 #include "base/progress.h"
