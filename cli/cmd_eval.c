@@ -15,7 +15,8 @@ static const char help[] =
     "usage: gvhmr eval motion PRED.npz TRUTH.npz [PRED.npz TRUTH.npz ...] [--json FILE]\n"
     "       gvhmr eval mocap --data STORE [options]\n\n"
     "Prints WA-MPJPE100, W-MPJPE100 (mm), RTE (%), jitter (10 m/s^3), foot sliding (mm), PA-MPJPE, MPJPE (mm),\n"
-    "acceleration error (m/s^2) and the error of gravity's direction (degrees): means over all frames.\n\n"
+    "acceleration error (m/s^2), the error of gravity's direction in the camera (degrees; and its median) and that of the\n"
+    "root's tilt against gravity: means over all frames.\n\n"
     "motion  compares motion files frame by frame, over their 22 joints; only frames of the same frame_index count.\n"
     "        Feet are ankles and toe joints\n"
     "mocap   the network on a motion store's clips with synthetic cameras and keypoint noise as in training: before\n"
@@ -38,9 +39,9 @@ static const char help[] =
 static void print_header(const char *what) {
     printf("%-34s %7s", what, "frames");
     static const char *const short_names[GV_MEASURES] = {"WA", "W",     "RTE", "jitter", "slide",
-                                                         "PA", "MPJPE", "PVE", "accel",  "gravity"};
+                                                         "PA", "MPJPE", "PVE", "accel",  "gravity", "tilt"};
     for (int m = 0; m < GV_MEASURES; m++) printf(" %7s", short_names[m]);
-    puts("");
+    printf(" %7s\n", "grav.md");
 }
 
 static void print_row(const char *name, const gv_score *s) {
@@ -50,13 +51,17 @@ static void print_row(const char *name, const gv_score *s) {
             printf(" %7.*f", m == GV_RTE || m == GV_ACCELERATION ? 2 : 1, gv_score_mean(s, (gv_measure)m));
         else
             printf(" %7s", "-");
-    puts("");
+    if (s->count[GV_GRAVITY])
+        printf(" %7.1f\n", gv_score_median_gravity(s));
+    else
+        printf(" %7s\n", "-");
 }
 
 static json_t *score_json(const gv_score *s) {
     json_t *o = json_object();
     for (int m = 0; m < GV_MEASURES; m++)
         if (s->count[m]) json_object_set_new(o, gv_measure_names[m], json_real(gv_score_mean(s, (gv_measure)m)));
+    if (s->count[GV_GRAVITY]) json_object_set_new(o, "gravity_median", json_real(gv_score_median_gravity(s)));
     json_object_set_new(o, "frames", json_integer(s->count[GV_PA_MPJPE]));
     return o;
 }
@@ -89,6 +94,8 @@ static int match_frames(gv_motion *a, gv_motion *b) {
                 memmove(m[s]->joints_incam + 66 * (size_t)n, m[s]->joints_incam + 66 * (size_t)at[s],
                         sizeof(float[66]));
                 memmove(m[s]->global_orient + 3 * (size_t)n, m[s]->global_orient + 3 * (size_t)at[s], sizeof(float[3]));
+                memmove(m[s]->global_orient_incam + 3 * (size_t)n, m[s]->global_orient_incam + 3 * (size_t)at[s],
+                        sizeof(float[3]));
             }
             n++;
         }
@@ -107,7 +114,7 @@ static float *feet_of(const float *joints, int frames) {
 static gv_status compare(gv_score *s, const char *pred_path, const char *truth_path, gv_error *err) {
     static const int pelvis[2] = {1, 2};
     gv_motion p = {0}, q = {0};
-    float *feet[2] = {0}, *roots[2] = {0};
+    float *feet[2] = {0}, *roots[2] = {0}; // roots: [2, n, 9], in the world, then in the camera
     gv_status status = gv_motion_load(&p, pred_path, err);
     if (!status) status = gv_motion_load(&q, truth_path, err);
     int n = status ? 0 : match_frames(&p, &q);
@@ -116,11 +123,14 @@ static gv_status compare(gv_score *s, const char *pred_path, const char *truth_p
     for (int i = 0; i < 2 && !status; i++) {
         const gv_motion *m = i ? &q : &p;
         feet[i] = feet_of(m->joints_world, n);
-        roots[i] = malloc(sizeof(float[9]) * (size_t)n);
+        roots[i] = malloc(sizeof(float[18]) * (size_t)n);
         if (!feet[i] || !roots[i])
             status = gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames", n);
         else
-            for (int t = 0; t < n; t++) gv_rot_from_aa(roots[i] + 9 * t, m->global_orient + 3 * t);
+            for (int t = 0; t < n; t++) {
+                gv_rot_from_aa(roots[i] + 9 * (size_t)t, m->global_orient + 3 * t);
+                gv_rot_from_aa(roots[i] + 9 * ((size_t)n + t), m->global_orient_incam + 3 * t);
+            }
     }
     if (!status)
         status = gv_score_world(s, n, (gv_points_pair){p.joints_world, q.joints_world, 22},
@@ -128,7 +138,9 @@ static gv_status compare(gv_score *s, const char *pred_path, const char *truth_p
     if (!status)
         status = gv_score_camera(s, n, (gv_points_pair){p.joints_incam, q.joints_incam, 22}, (gv_points_pair){0},
                                  pelvis, q.fps, err);
-    if (!status) gv_score_gravity(s, n, roots[0], roots[1]);
+    if (!status)
+        gv_score_gravity(s, n, (gv_orients){roots[0], roots[0] + 9 * (size_t)n},
+                         (gv_orients){roots[1], roots[1] + 9 * (size_t)n});
     for (int i = 0; i < 2; i++) {
         free(feet[i]);
         free(roots[i]);

@@ -5,11 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CHUNK = 100 };
+enum { CHUNK = 100, MOST_TENTHS = 1800 };
 
 const char *const gv_measure_names[GV_MEASURES] = {"wa_mpjpe", "w_mpjpe", "rte", "jitter",       "foot_sliding",
-                                                   "pa_mpjpe", "mpjpe",   "pve", "acceleration", "gravity"};
-const char *const gv_measure_units[GV_MEASURES] = {"mm", "mm", "%", "10 m/s^3", "mm", "mm", "mm", "mm", "m/s^2", "deg"};
+                                                   "pa_mpjpe", "mpjpe",   "pve", "acceleration", "gravity",
+                                                   "tilt"};
+const char *const gv_measure_units[GV_MEASURES] = {"mm", "mm", "%", "10 m/s^3", "mm", "mm", "mm", "mm", "m/s^2", "deg", "deg"};
 
 double gv_score_mean(const gv_score *s, gv_measure m) {
     return s->count[m] ? s->sum[m] / (double)s->count[m] : NAN;
@@ -20,6 +21,14 @@ void gv_score_add(gv_score *total, const gv_score *s) {
         total->sum[m] += s->sum[m];
         total->count[m] += s->count[m];
     }
+    for (int i = 0; i <= MOST_TENTHS; i++) total->gravity_tenths[i] += s->gravity_tenths[i];
+}
+
+double gv_score_median_gravity(const gv_score *s) {
+    long below = 0;
+    for (int i = 0; i <= MOST_TENTHS; i++)
+        if ((below += s->gravity_tenths[i]) * 2 > s->count[GV_GRAVITY]) return (i + 0.5) / 10;
+    return NAN;
 }
 
 static void take(gv_score *s, gv_measure m, const float *values, int count) {
@@ -76,17 +85,34 @@ gv_status gv_score_world(gv_score *s, int frames, gv_points_pair joints, gv_poin
     return GV_OK;
 }
 
-void gv_score_gravity(gv_score *s, int frames, const float *pred, const float *target) {
+static double degrees_between(const double u[3], const double v[3]) {
+    double dot = 0, across = 0;
+    for (int i = 0; i < 3; i++) {
+        int j = (i + 1) % 3, k = (i + 2) % 3;
+        double c = u[j] * v[k] - u[k] * v[j];
+        dot += u[i] * v[i];
+        across += c * c;
+    }
+    return atan2(sqrt(across), dot) * 57.29577951308232;
+}
+
+void gv_score_gravity(gv_score *s, int frames, gv_orients pred, gv_orients target) {
     for (int t = 0; t < frames; t++) {
-        const float *u = pred + 9 * (size_t)t + 3, *v = target + 9 * (size_t)t + 3; // R^T (0, 1, 0): the second row
-        double dot = 0, across = 0;
-        for (int i = 0; i < 3; i++) {
-            int j = (i + 1) % 3, k = (i + 2) % 3;
-            double c = (double)u[j] * v[k] - (double)u[k] * v[j];
-            dot += (double)u[i] * v[i];
-            across += c * c;
+        double root[2][3], camera[2][3]; // "up" as the root sees it, R_w^T (0, 1, 0): the second row; and the camera
+        for (int k = 0; k < 2; k++) {
+            const gv_orients *o = k ? &target : &pred;
+            for (int i = 0; i < 3; i++) root[k][i] = o->world[9 * (size_t)t + 3 + i];
+            for (int i = 0; i < 3; i++) {
+                const float *row = o->camera + 9 * (size_t)t + 3 * i;
+                camera[k][i] = row[0] * root[k][0] + row[1] * root[k][1] + row[2] * root[k][2];
+            }
         }
-        s->sum[GV_GRAVITY] += atan2(sqrt(across), dot) * 57.29577951308232;
+        double gravity = degrees_between(camera[0], camera[1]), tilt = degrees_between(root[0], root[1]);
+        if (!(gravity >= 0)) continue; // not a number
+        s->sum[GV_GRAVITY] += gravity;
+        s->sum[GV_TILT] += tilt;
         s->count[GV_GRAVITY]++;
+        s->count[GV_TILT]++;
+        s->gravity_tenths[(int)(10 * gravity)]++;
     }
 }

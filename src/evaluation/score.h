@@ -15,7 +15,8 @@ typedef enum gv_measure {
     GV_MPJPE,        // mm, camera, relative to the pelvis
     GV_PVE,          // mm, camera
     GV_ACCELERATION, // m/s^2, camera
-    GV_GRAVITY,      // degrees between the directions of gravity as the body's root sees them
+    GV_GRAVITY,      // degrees between the directions of gravity in the camera
+    GV_TILT,         // degrees between the directions of gravity as the body's root sees them
     GV_MEASURES
 } gv_measure;
 extern const char *const gv_measure_names[GV_MEASURES], *const gv_measure_units[GV_MEASURES];
@@ -23,8 +24,10 @@ extern const char *const gv_measure_names[GV_MEASURES], *const gv_measure_units[
 typedef struct gv_score { // sums and numbers of per-frame values; a measure without values was not asked for
     double sum[GV_MEASURES];
     long count[GV_MEASURES];
+    long gravity_tenths[1801]; // values of GV_GRAVITY by tenths of a degree
 } gv_score;
 double gv_score_mean(const gv_score *s, gv_measure m); // NAN where there is no value
+double gv_score_median_gravity(const gv_score *s);     // degrees, to 0.1; NAN where there is no value
 void gv_score_add(gv_score *total, const gv_score *s);
 
 typedef struct gv_points_pair { // [frames, n, 3] m
@@ -38,5 +41,8 @@ gv_status gv_score_camera(gv_score *s, int frames, gv_points_pair joints, gv_poi
 // In the world. feet: points on the feet, n 0 for none.
 gv_status gv_score_world(gv_score *s, int frames, gv_points_pair joints, gv_points_pair feet, double fps,
                          gv_error *err);
-// Orientations of the root in worlds whose y is up, [frames, 9].
-void gv_score_gravity(gv_score *s, int frames, const float *pred, const float *target);
+// Orientations of the root [frames, 9]: in worlds whose y is up, and in the camera.
+typedef struct gv_orients {
+    const float *world, *camera;
+} gv_orients;
+void gv_score_gravity(gv_score *s, int frames, gv_orients pred, gv_orients target);

@@ -19,7 +19,7 @@ typedef struct bench {
     gv_sampler sampler;
     gv_batch *batch; // one piece
     gv_sequence *sequence;
-    float *feet[2], *roots[2]; // [PIECE, 4, 3], [PIECE, 9]: predicted, true
+    float *feet[2], *roots[2], *camera_roots[2]; // [PIECE, 4, 3], [PIECE, 9] twice: predicted, true
 } bench;
 
 // What was observed of the batch's only sequence.
@@ -51,14 +51,19 @@ static void gather_feet(float *out, const float *joints, int frames) {
             memcpy(out + (t * FEET + k) * 3, joints + (t * J + foot_joints[k]) * 3, sizeof(float[3]));
 }
 
+// orient, orient_incam [L, 3]: axis-angle of the root
 static gv_status score(gv_score *s, bench *b, const float *world, const float *camera, const float *orient,
-                       gv_error *err) {
+                       const float *orient_incam, gv_error *err) {
     const gv_batch *t = b->batch;
     int L = t->length[0];
     gather_feet(b->feet[0], world, L);
     gather_feet(b->feet[1], t->joints_w, L);
-    for (int i = 0; i < L; i++) gv_rot_from_aa(b->roots[0] + 9 * i, orient + 3 * i);
-    gv_score_gravity(s, L, b->roots[0], t->y.R_w);
+    for (int i = 0; i < L; i++) {
+        gv_rot_from_aa(b->roots[0] + 9 * i, orient + 3 * i);
+        gv_rot_from_aa(b->camera_roots[0] + 9 * i, orient_incam + 3 * i);
+        gv_mat3_mul(b->camera_roots[1] + 9 * i, t->R_w2c + 9 * i, t->y.R_w + 9 * i);
+    }
+    gv_score_gravity(s, L, (gv_orients){b->roots[0], b->camera_roots[0]}, (gv_orients){t->y.R_w, b->camera_roots[1]});
     gv_points_pair w = {world, t->joints_w, J}, c = {camera, t->y.joints, J}, feet = {b->feet[0], b->feet[1], FEET};
     gv_status status = gv_score_world(s, L, w, feet, 30, err);
     return status ? status : gv_score_camera(s, L, c, (gv_points_pair){0}, pelvis, 30, err);
@@ -79,14 +84,15 @@ static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_erro
         s = gv_predict(&m, b->net, b->body, &o, &how, NULL, err);
         if (s) break;
         const float *w = stage_array(&m, "net/joints_w"), *c = stage_array(&m, "net/joints_c"),
-                    *orient = stage_array(&m, "net/global_orient_w");
-        if (!refined) s = score(&p->score[GV_STAGE_NETWORK], b, w, c, orient, err);
+                    *orient = stage_array(&m, "net/global_orient_w"), *orient_c = stage_array(&m, "net/global_orient_c");
+        if (!refined) s = score(&p->score[GV_STAGE_NETWORK], b, w, c, orient, orient_c, err);
         if (!s)
             s = score(&p->score[refined ? GV_STAGE_REFINED : GV_STAGE_SOLVED], b, m.joints_world, m.joints_incam,
-                      m.global_orient, err);
+                      m.global_orient, m.global_orient_incam, err);
         if (!s && refined) s = gv_settle(&m, b->body, NULL, err);
         if (!s && refined)
-            s = score(&p->score[GV_STAGE_SETTLED], b, m.joints_world, m.joints_incam, m.global_orient, err);
+            s = score(&p->score[GV_STAGE_SETTLED], b, m.joints_world, m.joints_incam, m.global_orient,
+                      m.global_orient_incam, err);
         gv_motion_free(&m);
     }
     gv_observations_free(&o);
@@ -103,7 +109,8 @@ static gv_status prepare(bench *b, const gv_rig *rig, const gv_benchmark_options
     for (int i = 0; i < 2 && ok; i++) {
         b->feet[i] = gv_calloc2(PIECE, sizeof(float[FEET * 3]));
         b->roots[i] = gv_calloc2(PIECE, sizeof(float[9]));
-        ok = b->feet[i] && b->roots[i];
+        b->camera_roots[i] = gv_calloc2(PIECE, sizeof(float[9]));
+        ok = b->feet[i] && b->roots[i] && b->camera_roots[i];
     }
     return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for the benchmark");
 }
@@ -115,6 +122,7 @@ static void release(bench *b) {
     for (int i = 0; i < 2; i++) {
         free(b->feet[i]);
         free(b->roots[i]);
+        free(b->camera_roots[i]);
     }
 }
 
