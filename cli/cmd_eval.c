@@ -15,12 +15,14 @@ static const char help[] =
     "usage: gvhmr eval motion PRED.npz TRUTH.npz [PRED.npz TRUTH.npz ...] [--json FILE]\n"
     "       gvhmr eval mocap --data STORE [options]\n\n"
     "Prints WA-MPJPE100, W-MPJPE100 (mm), RTE (%), jitter (10 m/s^3), foot sliding (mm), PA-MPJPE, MPJPE (mm),\n"
-    "acceleration error (m/s^2), the error of gravity's direction in the camera (degrees; and its median) and that of the\n"
+    "acceleration error (m/s^2), the error of gravity's direction in the camera (degrees; and its median) and that of "
+    "the\n"
     "root's tilt against gravity: means over all frames.\n\n"
     "motion  compares motion files frame by frame, over their 22 joints; only frames of the same frame_index count.\n"
     "        Feet are ankles and toe joints\n"
     "mocap   the network on a motion store's clips with synthetic cameras and keypoint noise as in training: before\n"
-    "        post-processing (network), after it (solved), drawn to the keypoints (refined), and settled as `run` does\n"
+    "        post-processing (network), after it (solved), drawn to the keypoints (refined), and settled as `run` "
+    "does\n"
     "        it (settled)\n"
     "  --data FILE        the store (gvhmr dataset import)\n"
     "  --only A,B         only these subjects: those that were left out of the training\n"
@@ -38,8 +40,8 @@ static const char help[] =
 
 static void print_header(const char *what) {
     printf("%-34s %7s", what, "frames");
-    static const char *const short_names[GV_MEASURES] = {"WA", "W",     "RTE", "jitter", "slide",
-                                                         "PA", "MPJPE", "PVE", "accel",  "gravity", "tilt"};
+    static const char *const short_names[GV_MEASURES] = {"WA",    "W",   "RTE",   "jitter",  "slide", "PA",
+                                                         "MPJPE", "PVE", "accel", "gravity", "tilt"};
     for (int m = 0; m < GV_MEASURES; m++) printf(" %7s", short_names[m]);
     printf(" %7s\n", "grav.md");
 }

@@ -65,11 +65,13 @@ static void test_gravity(void **state) {
     gv_score s = {0};
     gv_score_gravity(&s, 1, (gv_orients){turned, R}, (gv_orients){R, R});
     assert_true(gv_score_mean(&s, GV_GRAVITY) < 1e-4 && gv_score_mean(&s, GV_TILT) < 1e-4);
-    gv_score_gravity(&s, 1, (gv_orients){tilted, R}, (gv_orients){R, R}); // the world is wrong, the camera's view is not
+    gv_score_gravity(&s, 1, (gv_orients){tilted, R},
+                     (gv_orients){R, R}); // the world is wrong, the camera's view is not
     assert_true(fabs(s.sum[GV_GRAVITY] - 0.1 * 57.29578) < 1e-3 && fabs(s.sum[GV_TILT] - 0.1 * 57.29578) < 1e-3);
     float camera[9];
     gv_mat3_mul(camera, S, R);
-    gv_score_gravity(&s, 1, (gv_orients){tilted, camera}, (gv_orients){R, R}); // the body leans in both: gravity is right
+    gv_score_gravity(&s, 1, (gv_orients){tilted, camera},
+                     (gv_orients){R, R}); // the body leans in both: gravity is right
     assert_true(fabs(s.sum[GV_GRAVITY] - 0.1 * 57.29578) < 1e-3 && fabs(s.sum[GV_TILT] - 0.2 * 57.29578) < 1e-3);
     assert_true(gv_score_median_gravity(&s) < 0.1);
 }

@@ -45,15 +45,19 @@ gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, siz
     return GV_OK;
 }
 
-// Removes what processes that are no more left behind when they were killed while writing `name` in `folder`.
+// Removes what processes that are no more left behind when they were killed while writing `name`, or something that
+// goes into it, in `folder`: ".tmpPID.K-NAME...", PID perhaps more than once.
 static void remove_remains(const char *folder, const char *name) {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
-        char *rest;
-        if (strncmp(e->d_name, ".tmp", 4)) continue;
-        long pid = strtol(e->d_name + 4, &rest, 10);
-        if (*rest == '.') strtol(rest + 1, &rest, 10);
-        if (pid > 0 && *rest == '-' && !strcmp(rest + 1, name) && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        long pid = 0;
+        char *rest = e->d_name;
+        while (!strncmp(rest, ".tmp", 4)) {
+            pid = strtol(rest + 4, &rest, 10);
+            if (*rest == '.') strtol(rest + 1, &rest, 10);
+            rest += *rest == '-';
+        }
+        if (pid > 0 && !strncmp(rest, name, strlen(name)) && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
             unlinkat(dirfd(d), e->d_name, 0);
     }
     if (d) closedir(d);

@@ -7,10 +7,11 @@
 
 enum { CHUNK = 100, MOST_TENTHS = 1800 };
 
-const char *const gv_measure_names[GV_MEASURES] = {"wa_mpjpe", "w_mpjpe", "rte", "jitter",       "foot_sliding",
-                                                   "pa_mpjpe", "mpjpe",   "pve", "acceleration", "gravity",
-                                                   "tilt"};
-const char *const gv_measure_units[GV_MEASURES] = {"mm", "mm", "%", "10 m/s^3", "mm", "mm", "mm", "mm", "m/s^2", "deg", "deg"};
+const char *const gv_measure_names[GV_MEASURES] = {"wa_mpjpe",     "w_mpjpe",  "rte",   "jitter",
+                                                   "foot_sliding", "pa_mpjpe", "mpjpe", "pve",
+                                                   "acceleration", "gravity",  "tilt"};
+const char *const gv_measure_units[GV_MEASURES] = {"mm", "mm", "%",     "10 m/s^3", "mm", "mm",
+                                                   "mm", "mm", "m/s^2", "deg",      "deg"};
 
 double gv_score_mean(const gv_score *s, gv_measure m) {
     return s->count[m] ? s->sum[m] / (double)s->count[m] : NAN;

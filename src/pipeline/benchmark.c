@@ -84,7 +84,8 @@ static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_erro
         s = gv_predict(&m, b->net, b->body, &o, &how, NULL, err);
         if (s) break;
         const float *w = stage_array(&m, "net/joints_w"), *c = stage_array(&m, "net/joints_c"),
-                    *orient = stage_array(&m, "net/global_orient_w"), *orient_c = stage_array(&m, "net/global_orient_c");
+                    *orient = stage_array(&m, "net/global_orient_w"),
+                    *orient_c = stage_array(&m, "net/global_orient_c");
         if (!refined) s = score(&p->score[GV_STAGE_NETWORK], b, w, c, orient, orient_c, err);
         if (!s)
             s = score(&p->score[refined ? GV_STAGE_REFINED : GV_STAGE_SOLVED], b, m.joints_world, m.joints_incam,
