@@ -20,6 +20,7 @@ install: all
 # Debian packages in the folder above; needs debhelper and dh-python
 deb: setup
 	dpkg-buildpackage -us -uc -b
+	tests/install.sh .. .
 
 demo: setup all
 	tools/demo.sh $(BUILD)

@@ -3,15 +3,16 @@
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 
 import gvhmr
 
 FEET = {"left": (0, 1), "right": (2, 3)}  # columns of static_prob: ankle, foot
 
 
-def stretches(on: np.ndarray) -> np.ndarray:
+def stretches(on: NDArray[np.bool_]) -> NDArray[np.int64]:
     """First and last index of every stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], on.astype(np.int8), [0]))))
+    edges = np.flatnonzero(np.diff(np.pad(on.astype(np.int8), 1)))
     return edges.reshape(-1, 2) - [0, 1]
 
 

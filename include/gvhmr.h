@@ -22,8 +22,9 @@
 // you.
 //
 // Threads. A handle serves one thread at a time: a call on a handle that is busy (also from within one of its own
-// callbacks) returns GVHMR_ERR_ARGUMENT and does nothing. Different handles are independent. Results belong to nobody:
-// any number of threads may read one. Only gvhmr_cancel may be called at any time, even by a signal handler.
+// callbacks) returns GVHMR_ERR_ARGUMENT and does nothing. Different handles are independent, but two runs at once need
+// two folders. Results belong to nobody: any number of threads may read one. Only gvhmr_cancel may be called at any time,
+// even by a signal handler.
 //
 // Memory. Texts and arrays that a function returns belong to the handle or result that they come from. There is no hook
 // for the allocator: FFmpeg, oneDNN and OpenMP, where nearly all of the memory is taken, have none of their own.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What is installed works from where it is: the program, the C example of README.md by pkg-config and against the static
 # library, examples/people.c, the Python module and its examples, manual and completions.
-# usage: install.sh BUILD SOURCE
+# usage: install.sh BUILD SOURCE, or install.sh FOLDER_OF_DEBS SOURCE
 set -eu
 build=$1 source=$2
 clip=/usr/share/doc/opencv-doc/examples/data/vtest.avi
@@ -14,9 +14,16 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 unset GVHMR_DATA GVHMR_LIBRARY PYTHONPATH # only what was installed
 
-meson install -C "$build" --no-rebuild --quiet --destdir "$dir/stage" >/dev/null
-root=$dir/stage$(sed -n 's/^prefix=//p' "$build/meson-private/gvhmr.pc")
-mv "$root" "$dir/moved" # found by where it is, not by where it should have been
+if [ -d "$build/meson-private" ]; then
+    meson install -C "$build" --no-rebuild --quiet --destdir "$dir/stage" >/dev/null
+    prefix=$(sed -n 's/^prefix=//p' "$build/meson-private/gvhmr.pc")
+else
+    for package in gvhmr gvhmr-data libgvhmr0 libgvhmr-dev python3-gvhmr; do
+        dpkg-deb -x "$build/${package}"_*.deb "$dir/stage"
+    done
+    prefix=/usr
+fi
+mv "$dir/stage$prefix" "$dir/moved" # found by where it is, not by where it should have been
 root=$dir/moved
 lib=$(dirname "$(find "$root" -name libgvhmr.so.0)")
 export PKG_CONFIG_PATH="$lib/pkgconfig" LD_LIBRARY_PATH="$lib"
@@ -49,21 +56,21 @@ GVHMR_DATA=$root/share/gvhmr ./static | cmp - readme.txt # of a moved tree; inst
 if command -v c++ >/dev/null; then echo '#include <gvhmr.h>' | c++ -x c++ -Wall -Werror $flags -fsyntax-only -; fi
 
 echo "== manual and completions"
-man=$root/share/man/man1/gvhmr.1
-[ -f "$man" ]
+zcat -f "$(find "$root" -name 'gvhmr.1*')" >gvhmr.1
+zsh=$(find "$root" -name _gvhmr)
 for command in $("$root/bin/gvhmr" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
-    for page in "$man" "$root/share/bash-completion/completions/gvhmr.bash" "$root/share/zsh/site-functions/_gvhmr" \
+    for page in gvhmr.1 "$root/share/bash-completion/completions/gvhmr.bash" "$zsh" \
         "$root/share/fish/vendor_completions.d/gvhmr.fish"; do
         grep -q "$command" "$page"
     done
 done
-if command -v groff >/dev/null; then [ -z "$(groff -man -ww -Tutf8 "$man" 2>&1 >/dev/null)" ]; fi
+if command -v groff >/dev/null; then [ -z "$(groff -man -ww -Tutf8 gvhmr.1 2>&1 >/dev/null)" ]; fi
 if command -v bash >/dev/null; then
     got=$(bash -c '. "$1"; COMP_WORDS=(gvhmr run --sta) COMP_CWORD=2; _gvhmr; echo "${COMPREPLY[@]}"' - \
         "$root/share/bash-completion/completions/gvhmr.bash")
     [ "$got" = --static-camera ]
 fi
-if command -v zsh >/dev/null; then zsh -n "$root/share/zsh/site-functions/_gvhmr"; fi
+if command -v zsh >/dev/null; then zsh -n "$zsh"; fi
 if command -v fish >/dev/null; then fish -n "$root/share/fish/vendor_completions.d/gvhmr.fish"; fi
 
 echo "== Python"
@@ -76,6 +83,8 @@ done
 unset LD_LIBRARY_PATH
 PYTHONPATH=$(dirname "$(dirname "$module")")
 export PYTHONPATH
+version=$($python -c 'import gvhmr; print(gvhmr.__version__)')
+grep -q "^version = \"$version\"" "$source/python/pyproject.toml"
 $python -W error "$source/tests/python_check.py" walk.mp4
 block python >readme.py
 [ -s readme.py ]

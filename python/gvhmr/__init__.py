@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._library import CAMERA, LOG, PROGRESS, Array, lib
 
@@ -34,12 +35,14 @@ __all__ = ["run", "load", "Session", "Result", "Person", "Camera", "Progress", "
            "Error", "OptionError", "FileError", "FormatError", "OutOfMemory", "MissingError", "NobodyFound",
            "InternalError", "Cancelled", "__version__"]
 
+_NO_PROGRESS = PROGRESS(0)  # NULL
 PathLike = Union[str, "os.PathLike[str]"]
+Floats = NDArray[np.float32]
 _log = logging.getLogger("gvhmr")
 
 
 def _names(function: Any) -> tuple[str, ...]:
-    names = []
+    names: list[str] = []
     while (name := function(len(names))) is not None:
         names.append(name.decode())
     return tuple(names)
@@ -161,6 +164,10 @@ class Progress:
     per_second: float
 
 
+_TYPES: dict[int, tuple[Any, Any]] = {1: (np.float32, ctypes.c_float), 2: (np.float64, ctypes.c_double),
+                                      3: (np.int32, ctypes.c_int32)}
+
+
 class _Memory:
     """A gvhmr_result, freed with the last array that lies in it."""
 
@@ -168,12 +175,11 @@ class _Memory:
         self.pointer = pointer
         weakref.finalize(self, lib.gvhmr_result_free, pointer)
 
-    def array(self, person: int, key: str) -> np.ndarray:
+    def array(self, person: int, key: str) -> NDArray[Any]:
         a = Array()
         if lib.gvhmr_result_array(self.pointer, person, key.encode(), ctypes.byref(a)) != 0:
             raise KeyError(key)
-        dtype, ctype = {1: (np.float32, ctypes.c_float), 2: (np.float64, ctypes.c_double),
-                        3: (np.int32, ctypes.c_int32)}[a.type]
+        dtype, ctype = _TYPES[a.type]
         shape = tuple(a.shape[: a.ndim])
         count = int(np.prod(shape, dtype=np.int64))
         if count == 0:
@@ -185,7 +191,7 @@ class _Memory:
         return out
 
 
-class _Arrays(Mapping):
+class _Arrays(Mapping[str, Any]):
     """Arrays by key: `person["joints_world"]`."""
 
     def __init__(self, memory: _Memory, index: int) -> None:
@@ -194,7 +200,7 @@ class _Arrays(Mapping):
     __eq__ = object.__eq__  # arrays have no single truth
     __hash__ = object.__hash__
 
-    def __getitem__(self, key: str) -> np.ndarray:
+    def __getitem__(self, key: str) -> NDArray[Any]:
         return self._memory.array(self._index, key)
 
     def __iter__(self) -> Iterator[str]:
@@ -216,62 +222,62 @@ class Person(_Arrays):
         return len(self.time_sec)
 
     @property
-    def body_pose(self) -> np.ndarray:
+    def body_pose(self) -> Floats:
         """[L, 63] SMPL-X body pose, axis-angle of joints 1 to 21"""
         return self["body_pose"]
 
     @property
-    def betas(self) -> np.ndarray:
+    def betas(self) -> Floats:
         """[10] shape"""
         return self["betas"]
 
     @property
-    def global_orient(self) -> np.ndarray:
+    def global_orient(self) -> Floats:
         """[L, 3] in the world, axis-angle"""
         return self["global_orient"]
 
     @property
-    def transl(self) -> np.ndarray:
+    def transl(self) -> Floats:
         """[L, 3] in the world; the pelvis is at rest-pelvis(betas) + transl"""
         return self["transl"]
 
     @property
-    def global_orient_incam(self) -> np.ndarray:
+    def global_orient_incam(self) -> Floats:
         """[L, 3] in the camera, axis-angle"""
         return self["global_orient_incam"]
 
     @property
-    def transl_incam(self) -> np.ndarray:
+    def transl_incam(self) -> Floats:
         """[L, 3] in the camera"""
         return self["transl_incam"]
 
     @property
-    def joints_world(self) -> np.ndarray:
+    def joints_world(self) -> Floats:
         """[L, 22, 3] named by JOINT_NAMES"""
         return self["joints_world"]
 
     @property
-    def joints_incam(self) -> np.ndarray:
+    def joints_incam(self) -> Floats:
         """[L, 22, 3]"""
         return self["joints_incam"]
 
     @property
-    def static_prob(self) -> np.ndarray:
+    def static_prob(self) -> Floats:
         """[L, 6] that left ankle, left foot, right ankle, right foot, left wrist, right wrist stand still"""
         return self["static_prob"]
 
     @property
-    def frame_index(self) -> np.ndarray:
+    def frame_index(self) -> NDArray[np.int32]:
         """[L] int32, of the video"""
         return self["frame_index"]
 
     @property
-    def time_sec(self) -> np.ndarray:
+    def time_sec(self) -> NDArray[np.float64]:
         """[L] float64"""
         return self["time_sec"]
 
     @property
-    def keypoints(self) -> np.ndarray:
+    def keypoints(self) -> Floats:
         """[L, 17, 3] COCO-17 as observed: x, y in pixels, confidence"""
         return self["kp2d"]
 
@@ -283,12 +289,12 @@ class Camera(_Arrays):
     """The camera's path, x_camera = R x_world + t: one row per frame of the video, or one where it stood still."""
 
     @property
-    def R_w2c(self) -> np.ndarray:
+    def R_w2c(self) -> Floats:
         """[N, 3, 3]"""
         return self["R_w2c"]
 
     @property
-    def t_w2c(self) -> np.ndarray:
+    def t_w2c(self) -> Floats:
         """[N, 3]"""
         return self["t_w2c"]
 
@@ -363,12 +369,12 @@ class Session:
         this thread, some ten times a second. Whatever it raises, and KeyboardInterrupt, ends the run."""
         arguments = _path(video), None if folder is None else _path(folder)
         with self._turn():
-            return self._follow(lambda out: lib.gvhmr_run(self._handle, *arguments, out), progress)
+            return self._follow(lambda out: int(lib.gvhmr_run(self._handle, *arguments, out)), progress)
 
     def load(self, path: PathLike) -> Result:
         """What a run has written: its folder, or one motion file."""
         with self._turn():
-            return self._result(lambda out: lib.gvhmr_open(self._handle, _path(path), out))
+            return self._result(lambda out: int(lib.gvhmr_open(self._handle, _path(path), out)))
 
     def cancel(self) -> None:
         """From another thread: ends the run under way with `Cancelled`."""
@@ -409,7 +415,7 @@ class Session:
             finally:
                 events.put(None)
 
-        callback = PROGRESS(tell) if progress else PROGRESS()
+        callback = PROGRESS(tell) if progress else _NO_PROGRESS
         lib.gvhmr_on_progress(self._handle, callback, None)
         thread = threading.Thread(target=work, name="gvhmr", daemon=True)
         thread.start()
@@ -426,7 +432,7 @@ class Session:
             raise
         finally:
             thread.join()
-            lib.gvhmr_on_progress(self._handle, PROGRESS(), None)
+            lib.gvhmr_on_progress(self._handle, _NO_PROGRESS, None)
         self._check(status[0])
         return Result(pointer.value or 0)
 
