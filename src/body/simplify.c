@@ -159,6 +159,7 @@ static int by_cost(const void *a, const void *b) {
 // u becomes its target unless something around it has already changed in this round.
 static bool collapse(surface *s, int u) {
     const int v = s->target[u];
+    if (s->touched[u]) return false; // some of its triangles may be gone
     for (int k = s->start[u]; k < s->start[u + 1]; k++)
         for (int i = 0; i < 3; i++)
             if (s->touched[s->face[s->around[k]][i]]) return false;
