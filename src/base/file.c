@@ -166,11 +166,12 @@ static char *join(const char *a, const char *b, const char *c) {
 }
 
 // The folder of the shared library that this code is in, or else of the executable; "" where neither is known.
-static void own_folder(char folder[PATH_MAX]) {
-    char library[PATH_MAX];
+static void own_folder(char *folder) { // [PATH_MAX]
+    char library[PATH_MAX], executable[PATH_MAX];
     Dl_info info;
-    ssize_t n = readlink("/proc/self/exe", folder, PATH_MAX - 1);
-    folder[n > 0 ? n : 0] = 0;
+    ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
+    executable[n > 0 ? n : 0] = 0;
+    strcpy(folder, executable);
     // an executable's own name is as it was called, perhaps without its folder
     bool known = dladdr((void *)(uintptr_t)own_folder, &info) && info.dli_fname && strchr(info.dli_fname, '/');
     if (known && realpath(info.dli_fname, library)) strcpy(folder, library);
