@@ -203,6 +203,8 @@ static gv_sightings example(void) {
         q->kp2d = calloc(4, 51 * sizeof(float));
         q->kp3d = calloc(4, 51 * sizeof(float));
         q->kp3d[7] = -0.25f;
+        q->feet2d = calloc(4, 12 * sizeof(float));
+        q->feet2d[11] = 0.75f;
         q->bbx_xyxy = calloc(4, 4 * sizeof(float));
         q->bbx_xys = calloc(4, 3 * sizeof(float));
         q->observed = calloc(4, 1);
@@ -231,6 +233,7 @@ static void sightings_survive(void **state) {
         assert_true(a->first == b->first && a->frames == b->frames && a->prominence == b->prominence);
         assert_memory_equal(a->kp2d, b->kp2d, n * 51 * sizeof(float));
         assert_memory_equal(a->kp3d, b->kp3d, n * 51 * sizeof(float));
+        assert_memory_equal(a->feet2d, b->feet2d, n * 12 * sizeof(float));
         assert_memory_equal(a->bbx_xys, b->bbx_xys, n * 3 * sizeof(float));
         assert_memory_equal(a->bbx_xyxy, b->bbx_xyxy, n * 4 * sizeof(float));
         assert_memory_equal(a->observed, b->observed, n);

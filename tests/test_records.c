@@ -56,15 +56,25 @@ static void observations_survive_a_file(void **state) {
     assert_int_equal(gv_observations_save(&o, path, &err), GV_OK);
     if (gv_observations_load(&b, path, &err) != GV_OK) fail_msg("%s", err.text);
     assert_true(b.frames == 4 && b.length == 4 && b.fps == 25 && b.width == 640 && b.height == 480);
-    assert_true(b.R_w2c && !b.cam_angvel && !b.f_imgseq);
+    assert_true(b.R_w2c && !b.cam_angvel && !b.f_imgseq && !b.feet2d);
     assert_memory_equal(o.kp2d, b.kp2d, 4 * 51 * sizeof(float));
     assert_memory_equal(o.K, b.K, 4 * 9 * sizeof(float));
     assert_memory_equal(o.bbx_xys, b.bbx_xys, 4 * 3 * sizeof(float));
     assert_memory_equal(o.R_w2c, b.R_w2c, 4 * 9 * sizeof(float));
     assert_memory_equal(o.frame_index, b.frame_index, 4 * sizeof(int32_t));
     assert_memory_equal(o.time_sec, b.time_sec, 4 * sizeof(double));
-    gv_observations_free(&o);
     gv_observations_free(&b);
+    o.feet2d = calloc(4, 12 * sizeof(float)); // heels and toes are optional
+    for (int i = 0; i < 48; i++) o.feet2d[i] = (float)i / 48;
+    assert_int_equal(gv_observations_save(&o, path, &err), GV_OK);
+    if (gv_observations_load(&b, path, &err) != GV_OK) fail_msg("%s", err.text);
+    assert_memory_equal(o.feet2d, b.feet2d, 48 * sizeof(float));
+    gv_observations_free(&b);
+    o.feet2d[13] = INFINITY;
+    assert_int_equal(gv_observations_save(&o, path, &err), GV_OK);
+    assert_int_equal(gv_observations_load(&b, path, &err), GV_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "feet2d"));
+    gv_observations_free(&o);
     unlink(path);
 }
 

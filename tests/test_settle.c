@@ -1,4 +1,5 @@
 // What settling a motion promises: planted feet, soles on the ground, calm, fast motion kept, stairs kept.
+#include "body/feet.h"
 #include "evaluation/metrics.h"
 #include "made_motion.h"
 #include "pipeline/settle.h"
@@ -223,6 +224,86 @@ static void short_motions(void **state) {
     }
 }
 
+// Heels and toes in the picture, px.
+static void project_feet(float out[12], const gv_points *feet, const gv_motion *m, int t) {
+    float X[12];
+    const float *K = m->K + 9 * (size_t)t;
+    gv_points_pose(feet, m->betas, m->body_pose + 63 * (size_t)t, m->global_orient_incam + 3 * (size_t)t,
+                   m->transl_incam + 3 * (size_t)t, X, NULL);
+    for (int k = 0; k < 4; k++) {
+        out[3 * k] = K[0] * X[3 * k] / X[3 * k + 2] + K[2];
+        out[3 * k + 1] = K[4] * X[3 * k + 1] / X[3 * k + 2] + K[5];
+        out[3 * k + 2] = 0.9f;
+    }
+}
+
+static double feet_off_px(const gv_points *feet, const gv_motion *m) {
+    double sum = 0;
+    for (int t = 0; t < m->frames; t++) {
+        float at[12];
+        project_feet(at, feet, m, t);
+        for (int k = 0; k < 4; k++)
+            sum += hypot((double)(at[3 * k] - m->feet2d[12 * t + 3 * k]),
+                         (double)(at[3 * k + 1] - m->feet2d[12 * t + 3 * k + 1]));
+    }
+    return sum / (4 * m->frames);
+}
+
+// Feet that point elsewhere than heels and toes in the picture turn towards them; what is not seen changes nothing.
+static void feet_turn_to_heels_and_toes(void **state) {
+    (void)state;
+    enum { L = 40 };
+    float *rows = calloc((size_t)(4 * body->vertices), sizeof *rows), S[3 * J];
+    assert_true(gv_body_feet_rows(rows, body));
+    gv_points *feet = gv_points_create(body, rows, 4);
+    gv_body_rest_joints(S, body, (float[GV_BETAS]){0}, J);
+    float X[12];
+    gv_points_pose(feet, (float[GV_BETAS]){0}, (float[63]){0}, (float[3]){0}, (float[3]){0}, X, NULL);
+    for (int side = 0; side < 2; side++) { // behind and below the ankle; before the ball
+        const float *heel = X + 6 * side, *toes = heel + 3, *ankle = S + 3 * (7 + side), *ball = S + 3 * (10 + side);
+        assert_true(heel[2] < ankle[2] - 0.02f && heel[1] < ankle[1] - 0.02f && fabsf(heel[0] - ankle[0]) < 0.04f);
+        assert_true(toes[2] > ball[2] + 0.02f && toes[2] < ball[2] + 0.15f && (side ? toes[0] < 0 : toes[0] > 0));
+    }
+    gv_motion m = standing(L, 0), unseen = standing(L, 0), blind = standing(L, 0);
+    for (int t = 0; t < L; t++) {
+        gv_motion *all[3] = {&m, &unseen, &blind};
+        for (int i = 0; i < 3; i++) {
+            float *K = all[i]->K + 9 * t;
+            K[0] = K[4] = 1000, K[2] = 500, K[5] = 500, K[8] = 1;
+            all[i]->bbx_xys[3 * t + 2] = 420;
+        }
+        m.body_pose[63 * t + 3 * 6 + 1] = 0.25f; // left ankle: toes outwards
+        follow(&m, t);
+        project_feet(m.feet2d + 12 * t, feet, &m, t);
+        m.body_pose[63 * t + 3 * 6 + 1] = 0;
+        follow(&m, t);
+        memcpy(unseen.feet2d + 12 * t, m.feet2d + 12 * t, 12 * sizeof(float));
+        for (int k = 0; k < 4; k++) unseen.feet2d[12 * t + 3 * k + 2] = 0.3f;
+    }
+    double before = feet_off_px(feet, &m);
+    settle(&m), settle(&unseen), settle(&blind);
+    printf("heels and toes off by %.1f -> %.1f px\n", before, feet_off_px(feet, &m));
+    assert_true(before > 2 && feet_off_px(feet, &m) < 0.65 * before);
+    assert_memory_equal(unseen.body_pose, blind.body_pose, L * 63 * sizeof(float));
+    gv_points_destroy(feet);
+    free(rows);
+    gv_motion_free(&m), gv_motion_free(&unseen), gv_motion_free(&blind);
+}
+
+// The same trembling, seen from near and as somebody of 90 px: keypoints of small people are worth less.
+static void small_people_are_calmed_more(void **state) {
+    (void)state;
+    gv_motion near = standing(150, 0.02), far = standing(150, 0.02);
+    for (int t = 0; t < 150; t++) {
+        near.K[9 * t] = near.K[9 * t + 4] = 2000;
+        far.K[9 * t] = far.K[9 * t + 4] = 250;
+    }
+    settle(&near), settle(&far);
+    printf("jitter %.1f near, %.1f far\n", jitter(&near), jitter(&far));
+    assert_true(jitter(&far) < 0.8 * jitter(&near));
+    gv_motion_free(&near), gv_motion_free(&far);
+}
+
 static int set_up(void **state) {
     (void)state;
     float S[3 * J], betas[GV_BETAS] = {0};
@@ -244,10 +325,15 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(planted_feet_stay),     cmocka_unit_test(fast_arms_stay_fast),
-        cmocka_unit_test(pieces_leave_no_seams), cmocka_unit_test(drift_goes_and_jumps_stay),
-        cmocka_unit_test(stairs_are_climbed),    cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(planted_feet_stay),
+        cmocka_unit_test(fast_arms_stay_fast),
+        cmocka_unit_test(pieces_leave_no_seams),
+        cmocka_unit_test(drift_goes_and_jumps_stay),
+        cmocka_unit_test(stairs_are_climbed),
+        cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(short_motions),
+        cmocka_unit_test(feet_turn_to_heels_and_toes),
+        cmocka_unit_test(small_people_are_calmed_more),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -359,7 +359,10 @@ static void sight(gv_history *h, int frame, float x) {
         kp[j][2] = 0.9f;
     }
     gv_error err = {0};
-    assert_int_equal(gv_history_add(h, frame, frame / 30.0, (const float(*)[3])kp, (const float(*)[3])kp, box, &err), GV_OK);
+    float feet[4][3];
+    memcpy(feet, kp[13], sizeof feet); // knees and ankles will do
+    gv_seen_points seen = {(const float(*)[3])kp, (const float(*)[3])kp, (const float(*)[3])feet};
+    assert_int_equal(gv_history_add(h, frame, frame / 30.0, &seen, box, &err), GV_OK);
 }
 
 static void histories_fill_gaps_and_distrust_glitches(void **state) {
@@ -388,6 +391,10 @@ static void histories_fill_gaps_and_distrust_glitches(void **state) {
             assert_true(gap ? c == 0 : c == 0.9f || c == 0.3f);
             weak += c == 0.3f;
         }
+        for (int j = 0; j < 4; j++) { // heels and toes: seen where the person was, doubted with the legs
+            float c = p.feet2d[(f * 4 + j) * 3 + 2];
+            assert_true(c == (gap ? 0 : f == 8 ? 0.3f : 0.9f));
+        }
         // constant velocity: neither filling nor smoothing moves the box, but for the repeated ends
         if (f >= 4 && f < 29) assert_true(fabsf(p.bbx_xyxy[f * 4] - (float)(f + 7) * 2) < 1e-3f);
         assert_true(fabsf(p.bbx_xys[f * 3 + 2] - 120) < 1e-3f);
@@ -413,7 +420,8 @@ static void faster_video_is_interpolated_between_looks(void **state) {
     for (int i = 0; i < 3; i++) {
         float kp[17][3], x = (float)(10 * seen[i]), box[4] = {x + 100, 100, x + 150, 300};
         for (int j = 0; j < 17; j++) kp[j][0] = x + (float)j, kp[j][1] = 200, kp[j][2] = i == 1 ? 0.5f : 0.9f;
-        assert_int_equal(gv_history_add(&h, seen[i], seen[i] / 30.0, (const float(*)[3])kp, NULL, box, &err), GV_OK);
+        gv_seen_points points = {(const float(*)[3])kp, NULL, NULL};
+        assert_int_equal(gv_history_add(&h, seen[i], seen[i] / 30.0, &points, box, &err), GV_OK);
     }
     assert_int_equal(gv_history_finish(&h, 640, 480, &p, &err), GV_OK);
     gv_history_free(&h);

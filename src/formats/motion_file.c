@@ -39,6 +39,7 @@ static const field fields[] = {
     FIELD("R_w2c", R_w2c, false, 3, 3),
     FIELD("bbx_xys", bbx_xys, false, 3),
     FIELD("kp2d", kp2d, false, 17, 3),
+    FIELD("feet2d", feet2d, false, 4, 3),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 

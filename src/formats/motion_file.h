@@ -28,6 +28,7 @@ typedef struct gv_motion {
     float *K;                   // [L, 3, 3] px
     float *R_w2c;               // [L, 3, 3] camera rotation as observed
     float *bbx_xys, *kp2d;      // [L, 3], [L, 17, 3] as observed
+    float *feet2d;              // [L, 4, 3] as observed; all 0 where nobody saw them
     int32_t *frame_index;       // [L]
     double *time_sec;           // [L]
     double fps;

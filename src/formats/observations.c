@@ -40,6 +40,7 @@ void gv_observations_free(gv_observations *o) {
     free(o->cam_angvel);
     free(o->f_imgseq);
     free(o->kp3d);
+    free(o->feet2d);
     free(o->frame_index);
     free(o->time_sec);
     *o = (gv_observations){0};
@@ -84,6 +85,7 @@ static gv_status check_values(const gv_observations *o, const char *path, gv_err
     if (s == GV_OK) s = check_finite(path, "K_fullimg", o->K, n, 9, err);
     if (s == GV_OK && o->f_imgseq) s = check_finite(path, "f_imgseq", o->f_imgseq, n, FEATURE, err);
     if (s == GV_OK && o->kp3d) s = check_finite(path, "kp3d", o->kp3d, n, 51, err);
+    if (s == GV_OK && o->feet2d) s = check_finite(path, "feet2d", o->feet2d, n, 12, err);
     if (s == GV_OK && o->R_w2c) s = check_rotations(path, "R_w2c", o->R_w2c, o->length, 3, err);
     if (s == GV_OK && o->cam_angvel) s = check_rotations(path, "cam_angvel", o->cam_angvel, o->length, 2, err);
     for (int t = 0; t < o->length && s == GV_OK; t++) {
@@ -187,6 +189,7 @@ gv_status gv_observations_load(gv_observations *o, const char *path, gv_error *e
     if (s == GV_OK) s = load_camera(o, z, err);
     if (s == GV_OK) s = load_f32(z, "f_imgseq", false, (int64_t[]){n, FEATURE}, 2, &o->f_imgseq, err);
     if (s == GV_OK) s = load_f32(z, "kp3d", false, (int64_t[]){n, 17, 3}, 3, &o->kp3d, err);
+    if (s == GV_OK) s = load_f32(z, "feet2d", false, (int64_t[]){n, 4, 3}, 3, &o->feet2d, err);
     if (s == GV_OK) s = load_times(o, z, err);
     if (s == GV_OK) s = check_values(o, path, err);
     gv_npz_close(z);
@@ -207,6 +210,7 @@ gv_status gv_observations_save(const gv_observations *o, const char *path, gv_er
     if (o->cam_angvel) gv_npz_add_f32(w, "cam_angvel", o->cam_angvel, 2, n, 6);
     if (o->f_imgseq) gv_npz_add_f32(w, "f_imgseq", o->f_imgseq, 2, n, FEATURE);
     if (o->kp3d) gv_npz_add_f32(w, "kp3d", o->kp3d, 3, n, 17, 3);
+    if (o->feet2d) gv_npz_add_f32(w, "feet2d", o->feet2d, 3, n, 4, 3);
     gv_npz_add_f64_scalar(w, "fps", o->fps);
     gv_npz_add_i32(w, "frame_index", o->frame_index, 1, n);
     gv_npz_add(w, "time_sec", GV_F64, o->time_sec, (int64_t[]){n}, 1);

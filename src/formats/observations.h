@@ -2,7 +2,7 @@
 //
 // A person's frames are consecutive frames of the video, first to last appearance, gaps filled.
 // Keys, shapes and units of the file are a contract (docs/architecture.md): bbx_xys, kp2d, K_fullimg,
-// R_w2c or cam_angvel, f_imgseq and kp3d (optional), fps, frame_index, width, height, time_sec (optional).
+// R_w2c or cam_angvel, f_imgseq, kp3d and feet2d (optional), fps, frame_index, width, height, time_sec (optional).
 #pragma once
 #include "base/error.h"
 #include <stdbool.h>
@@ -18,6 +18,7 @@ typedef struct gv_observations {
     float *f_imgseq;      // [L, 1024] image features, or NULL
     float *kp3d;          // [L, 17, 3] the keypoints in space as the keypoint network guesses them, m, origin between
                           // the hips, camera axes, all 0 where nobody was seen; or NULL
+    float *feet2d;        // [L, 4, 3] left heel, left toes, right heel, right toes: x, y (px), confidence; or NULL
     int32_t *frame_index; // [L] frame numbers in the video, from 0 (0..L-1 when the file has none)
     double *time_sec;     // [L] presentation times, s (frame_index / fps when the file has none)
     double fps;           // mean frame rate, Hz; 30 when the file has none

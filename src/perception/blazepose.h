@@ -78,5 +78,8 @@ void gv_blaze_smoother_apply(gv_blaze_smoother *s, gv_landmarks *l, int64_t time
 
 // COCO-17 x, y (px, pixel CENTRES at integers), confidence = visibility.
 void gv_blaze_to_coco17(float out[17][3], const gv_landmarks *l);
-// The network's own guess of the same points in space: m, origin between the hips, image axes (y down, z away).
+// Left heel, left toes, right heel, right toes: x, y, visibility as above. COCO-17 has no points on the feet.
+enum { GV_FEET_POINTS = 4 };
+void gv_blaze_feet(float out[GV_FEET_POINTS][3], const gv_landmarks *l);
+// The network's own guess of the COCO-17 points in space: m, origin between the hips, image axes (y down, z away).
 void gv_blaze_world_coco17(float out[17][3], const gv_landmarks *l);

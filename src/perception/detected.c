@@ -149,8 +149,8 @@ static gv_status remember(gv_detected *d, int person, size_t t, size_t i, const 
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %d persons", person + 1);
         d->npeople = (int)room;
     }
-    return gv_history_add(&d->people[person], (int)t, d->frames[t].time_sec,
-                          d->points ? (const float(*)[3])d->points[i] : NULL, NULL, box ? box : d->boxes[i], err);
+    gv_seen_points seen = {d->points ? (const float(*)[3])d->points[i] : NULL, NULL, NULL};
+    return gv_history_add(&d->people[person], (int)t, d->frames[t].time_sec, &seen, box ? box : d->boxes[i], err);
 }
 
 static gv_status by_identity(gv_detected *d, gv_error *err) {

@@ -30,8 +30,8 @@ static bool reserve(gv_history *h, int count) {
     return true;
 }
 
-gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3], const float kp3d[17][3],
-                         const float box[4], gv_error *err) {
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const gv_seen_points *points, const float box[4],
+                         gv_error *err) {
     if (h->count == 0) {
         h->first = frame;
         h->first_sec = time_sec;
@@ -43,8 +43,9 @@ gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float 
     h->last_sec = time_sec;
     h->seen++;
     gv_sighting *s = &h->item[h->count - 1];
-    if (kp2d) memcpy(s->kp2d, kp2d, sizeof s->kp2d);
-    if (kp3d) memcpy(s->kp3d, kp3d, sizeof s->kp3d);
+    if (points->kp2d) memcpy(s->kp2d, points->kp2d, sizeof s->kp2d);
+    if (points->kp3d) memcpy(s->kp3d, points->kp3d, sizeof s->kp3d);
+    if (points->feet) memcpy(s->feet, points->feet, sizeof s->feet);
     memcpy(s->box, box, sizeof s->box);
     s->observed = 1;
     return GV_OK;
@@ -90,15 +91,22 @@ static bool legs_swapped(const gv_sighting *s, float height) {
     return same > 8 * 0.08f * height && crossed < 0.35f * same;
 }
 
+static void distrust(float point[3]) {
+    point[2] = fminf(point[2], DISTRUST);
+}
+
 void gv_history_distrust_glitches(gv_history *h) {
     for (int i = 1; i + 1 < h->count; i++) {
         gv_sighting *s = &h->item[i];
         if (!s[-1].observed || !s->observed || !s[1].observed) continue;
         float height = s->box[3] - s->box[1];
         for (int j = 0; j < 17; j++)
-            if (jumps(s[-1].kp2d[j], s->kp2d[j], s[1].kp2d[j], height)) s->kp2d[j][2] = fminf(s->kp2d[j][2], DISTRUST);
-        if (legs_swapped(s, height))
-            for (int j = 13; j < 17; j++) s->kp2d[j][2] = fminf(s->kp2d[j][2], DISTRUST);
+            if (jumps(s[-1].kp2d[j], s->kp2d[j], s[1].kp2d[j], height)) distrust(s->kp2d[j]);
+        for (int j = 0; j < GV_FEET_POINTS; j++)
+            if (jumps(s[-1].feet[j], s->feet[j], s[1].feet[j], height)) distrust(s->feet[j]);
+        if (!legs_swapped(s, height)) continue;
+        for (int j = 13; j < 17; j++) distrust(s->kp2d[j]);
+        for (int j = 0; j < GV_FEET_POINTS; j++) distrust(s->feet[j]);
     }
 }
 
@@ -123,10 +131,11 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
     *out = (gv_person){.first = h->first, .frames = h->count};
     out->kp2d = gv_calloc2(n, 17 * 3 * sizeof(float));
     out->kp3d = gv_calloc2(n, 17 * 3 * sizeof(float));
+    out->feet2d = gv_calloc2(n, GV_FEET_POINTS * 3 * sizeof(float));
     out->bbx_xyxy = gv_calloc2(n, 4 * sizeof(float));
     out->bbx_xys = gv_calloc2(n, 3 * sizeof(float));
     out->observed = gv_calloc2(n, 1);
-    if (!out->kp2d || !out->kp3d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
+    if (!out->kp2d || !out->kp3d || !out->feet2d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
         return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", h->count);
     gv_history_distrust_glitches(h);
     fill_points(h);
@@ -135,6 +144,7 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
         const gv_sighting *s = &h->item[i];
         memcpy(out->kp2d + i * 51, s->kp2d, sizeof s->kp2d);
         memcpy(out->kp3d + i * 51, s->kp3d, sizeof s->kp3d);
+        memcpy(out->feet2d + i * 3 * GV_FEET_POINTS, s->feet, sizeof s->feet); // a gap's confidence is 0
         memcpy(out->bbx_xyxy + i * 4, s->box, sizeof s->box);
         out->observed[i] = s->observed;
         if (s->observed) out->prominence += (double)(s->box[2] - s->box[0]) * (s->box[3] - s->box[1]) / picture;
@@ -149,6 +159,12 @@ static void between(float *out, const float *a, const float *b, int n, float f) 
     for (int i = 0; i < n; i++) out[i] = a[i] + f * (b[i] - a[i]);
 }
 
+// Points with confidences: f < 0: a itself; f = 1: beyond the last look, where nothing is known.
+static void points_between(float *out, const float *a, const float *b, int n, float f) {
+    between(out, a, b, 3 * n, f > 0 && f < 1 ? f : 0);
+    for (int j = 0; j < n && f >= 0; j++) out[3 * j + 2] = f < 1 ? fminf(a[3 * j + 2], b[3 * j + 2]) : 0;
+}
+
 gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) {
     if (every == 1) return GV_OK;
     long first = (long)p->first * every, n = (long)p->frames * every; // the last look's successors belong to it
@@ -156,10 +172,11 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
     gv_person out = {.first = (int)first, .frames = (int)n, .prominence = p->prominence * every};
     out.kp2d = gv_calloc2((size_t)n, 51 * sizeof(float));
     out.kp3d = gv_calloc2((size_t)n, 51 * sizeof(float)); // stays 0 where one of the looks has none
+    out.feet2d = gv_calloc2((size_t)n, GV_FEET_POINTS * 3 * sizeof(float));
     out.bbx_xyxy = gv_calloc2((size_t)n, 4 * sizeof(float));
     out.bbx_xys = gv_calloc2((size_t)n, 3 * sizeof(float));
     out.observed = gv_calloc2((size_t)n, 1);
-    if (!out.kp2d || !out.kp3d || !out.bbx_xyxy || !out.bbx_xys || !out.observed) {
+    if (!out.kp2d || !out.kp3d || !out.feet2d || !out.bbx_xyxy || !out.bbx_xys || !out.observed) {
         gv_person_free(&out);
         return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %ld frames", n);
     }
@@ -167,10 +184,10 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
         size_t a = (size_t)(t / every), b = a + 1 < (size_t)p->frames ? a + 1 : a;
         float f = (float)(t % every) / (float)every;
         bool on_look = t % every == 0, beyond = b == a && !on_look;
-        float *kp = out.kp2d + 51 * t;
-        between(kp, p->kp2d + 51 * a, p->kp2d + 51 * b, 51, f);
-        for (int j = 0; j < 17 && !on_look; j++)
-            kp[3 * j + 2] = beyond ? 0 : fminf(p->kp2d[51 * a + 3 * j + 2], p->kp2d[51 * b + 3 * j + 2]);
+        const float g = on_look ? -1 : beyond ? 1 : f;
+        points_between(out.kp2d + 51 * t, p->kp2d + 51 * a, p->kp2d + 51 * b, 17, g);
+        const size_t row = 3 * GV_FEET_POINTS;
+        points_between(out.feet2d + row * (size_t)t, p->feet2d + row * a, p->feet2d + row * b, GV_FEET_POINTS, g);
         if (on_look || (p->observed[a] && p->observed[b] && !beyond))
             between(out.kp3d + 51 * t, p->kp3d + 51 * a, p->kp3d + 51 * b, 51, f);
         between(out.bbx_xyxy + 4 * t, p->bbx_xyxy + 4 * a, p->bbx_xyxy + 4 * b, 4, f);
@@ -185,6 +202,7 @@ gv_status gv_person_spread(gv_person *p, int every, long frames, gv_error *err) 
 void gv_person_free(gv_person *p) {
     free(p->kp2d);
     free(p->kp3d);
+    free(p->feet2d);
     free(p->bbx_xyxy);
     free(p->bbx_xys);
     free(p->observed);

@@ -1,14 +1,15 @@
 // history.h - what was seen of one identity, frame by frame, and its final form.
 //
 // Frames without a sighting between two sightings are kept as gaps, so a history is consecutive frames from
-// the first sighting to the last. About 430 bytes per frame.
+// the first sighting to the last. About 480 bytes per frame.
 #pragma once
 #include "perception/people.h"
 
 typedef struct gv_sighting {
-    float kp2d[17][3]; // COCO-17 x, y px, confidence
-    float kp3d[17][3]; // the same points in space as the landmark network guesses them, m
-    float box[4];      // x0, y0, x1, y1 px
+    float kp2d[17][3];             // COCO-17 x, y px, confidence
+    float kp3d[17][3];             // the same points in space as the landmark network guesses them, m
+    float feet[GV_FEET_POINTS][3]; // as gv_person.feet2d
+    float box[4];                  // x0, y0, x1, y1 px
     uint8_t observed;
 } gv_sighting;
 
@@ -21,9 +22,13 @@ typedef struct gv_history {
 
 void gv_history_free(gv_history *h); // leaves a zeroed struct
 
-// `frame` must lie beyond the last one added. kp2d and kp3d may be NULL: without them.
-gv_status gv_history_add(gv_history *h, int frame, double time_sec, const float kp2d[17][3],
-                         const float kp3d[17][3], const float box[4], gv_error *err);
+typedef struct gv_seen_points { // of one frame; each may be NULL: without them
+    const float (*kp2d)[3], (*kp3d)[3], (*feet)[3];
+} gv_seen_points;
+
+// `frame` must lie beyond the last one added.
+gv_status gv_history_add(gv_history *h, int frame, double time_sec, const gv_seen_points *points, const float box[4],
+                         gv_error *err);
 
 // Unseen frames before and after, so that the history is frames 0 .. frames - 1.
 gv_status gv_history_extend(gv_history *h, int frames, gv_error *err);

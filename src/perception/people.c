@@ -462,10 +462,12 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
         t->clean = t->kalman;
         t->clean_frame = p->frame;
     }
-    float kp[17][3], space[17][3];
+    float kp[17][3], space[17][3], feet[GV_FEET_POINTS][3];
     gv_blaze_to_coco17(kp, &f->marks);
     gv_blaze_world_coco17(space, &f->marks);
-    return gv_history_add(&t->history, p->frame, p->time, (const float(*)[3])kp, (const float(*)[3])space, f->box, err);
+    gv_blaze_feet(feet, &f->marks);
+    gv_seen_points seen = {(const float(*)[3])kp, (const float(*)[3])space, (const float(*)[3])feet};
+    return gv_history_add(&t->history, p->frame, p->time, &seen, f->box, err);
 }
 
 // Where somebody vanishes behind another person the last readings were already drawn towards that one:

@@ -22,10 +22,11 @@ typedef struct gv_people_options {
 
 typedef struct gv_person { // one identity over consecutive frames first .. first + frames - 1, gaps filled
     int first, frames;
-    float *kp2d;       // [frames, 17, 3] COCO-17 x, y px (pixel centres at integers), confidence; 0 in filled gaps
-    float *kp3d;       // [frames, 17, 3] the same points in space, m, origin between the hips, camera axes; 0 in gaps
-    float *bbx_xyxy;   // [frames, 4] smoothed box, px (SPEC.md 12.1, steps 3-4)
-    float *bbx_xys;    // [frames, 3] square box (SPEC.md 12.1, step 5)
+    float *kp2d;     // [frames, 17, 3] COCO-17 x, y px (pixel centres at integers), confidence; 0 in filled gaps
+    float *kp3d;     // [frames, 17, 3] the same points in space, m, origin between the hips, camera axes; 0 in gaps
+    float *feet2d;   // [frames, 4, 3] left heel, left toes, right heel, right toes: as kp2d; confidence 0 where unknown
+    float *bbx_xyxy; // [frames, 4] smoothed box, px (SPEC.md 12.1, steps 3-4)
+    float *bbx_xys;  // [frames, 3] square box (SPEC.md 12.1, step 5)
     uint8_t *observed; // [frames] 1 where the person was really seen, or in the looks before and after
     double prominence; // sum over frames of box area / image area
 } gv_person;

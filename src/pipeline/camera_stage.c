@@ -49,14 +49,19 @@ gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const 
     return GV_OK;
 }
 
-void gv_camera_straighten(const gv_lens *lens, float *box, float *kp) {
-    static const float dx[4] = {-0.5f, 0.5f, 0, 0}, dy[4] = {0, 0, -0.5f, 0.5f};
-    double q[2], at[4][2];
-    for (int k = 0; k < 17; k++, kp += 3) {
+static void straighten_points(const gv_lens *lens, float *kp, int n) {
+    for (double q[2]; n-- > 0; kp += 3) {
         if (!(kp[2] > 0)) continue;
         if (!gv_lens_straighten(lens, kp[0], kp[1], q)) kp[2] = 0;
         kp[0] = (float)q[0], kp[1] = (float)q[1];
     }
+}
+
+void gv_camera_straighten(const gv_lens *lens, float *box, float *kp, float *feet) {
+    static const float dx[4] = {-0.5f, 0.5f, 0, 0}, dy[4] = {0, 0, -0.5f, 0.5f};
+    double q[2], at[4][2];
+    straighten_points(lens, kp, 17);
+    straighten_points(lens, feet, 4);
     for (int i = 0; i < 4; i++) gv_lens_straighten(lens, box[0] + dx[i] * box[2], box[1] + dy[i] * box[2], at[i]);
     double side = fmax(at[1][0] - at[0][0], at[3][1] - at[2][1]);
     gv_lens_straighten(lens, box[0], box[1], q);

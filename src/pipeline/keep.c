@@ -59,6 +59,7 @@ static void walk_person(walk *w, gv_person *p, long frames) {
     int64_t n = p->frames;
     floats(w, &p->kp2d, 51 * n);
     floats(w, &p->kp3d, 51 * n);
+    floats(w, &p->feet2d, 3 * GV_FEET_POINTS * n);
     floats(w, &p->bbx_xyxy, 4 * n);
     floats(w, &p->bbx_xys, 3 * n);
     array(w, (void **)&p->observed, n, 1);

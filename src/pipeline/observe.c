@@ -22,19 +22,22 @@ static gv_status to_observations(gv_scene_observations *s, const gv_person *p, g
     gv_status status = gv_observations_alloc(o, p->frames, err);
     if (status != GV_OK) return status;
     o->kp3d = gv_calloc2((size_t)p->frames, 51 * sizeof(float));
-    if (!o->kp3d) return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", p->frames);
+    o->feet2d = gv_calloc2((size_t)p->frames, GV_FEET_POINTS * 3 * sizeof(float));
+    if (!o->kp3d || !o->feet2d) return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", p->frames);
     o->fps = s->fps;
     o->width = s->width;
     o->height = s->height;
     memcpy(o->bbx_xys, p->bbx_xys, (size_t)p->frames * 3 * sizeof(float));
     memcpy(o->kp2d, p->kp2d, (size_t)p->frames * 51 * sizeof(float));
     memcpy(o->kp3d, p->kp3d, (size_t)p->frames * 51 * sizeof(float));
+    memcpy(o->feet2d, p->feet2d, (size_t)p->frames * GV_FEET_POINTS * 3 * sizeof(float));
     memcpy(o->R_w2c, s->camera.R_w2c + 9 * (size_t)p->first, (size_t)p->frames * 9 * sizeof(float));
     for (int t = 0; t < p->frames; t++) {
         const gv_lens *lens = gv_optics_at(&s->optics, p->first + t);
         gv_lens_matrix(lens, o->K + 9 * (size_t)t);
         if (lens->model != GV_LENS_PINHOLE)
-            gv_camera_straighten(lens, o->bbx_xys + 3 * (size_t)t, o->kp2d + 51 * (size_t)t);
+            gv_camera_straighten(lens, o->bbx_xys + 3 * (size_t)t, o->kp2d + 51 * (size_t)t,
+                                 o->feet2d + 3 * GV_FEET_POINTS * (size_t)t);
         o->frame_index[t] = p->first + t;
         o->time_sec[t] = s->time_sec[p->first + t];
     }
@@ -105,7 +108,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
     if (status != GV_OK) return status;
     snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
     snprintf(fps, sizeof fps, "%.17g", o->fps);
-    j->tracks = gv_key_make((gv_key_part[]){{"version", "2"},
+    j->tracks = gv_key_make((gv_key_part[]){{"version", "3"},
                                             {"video", video},
                                             {"fps", fps},
                                             {"detector", gv_method_name(c->method)},

@@ -145,6 +145,7 @@ static void copy_observed(gv_motion *m, const gv_observations *o) {
     memcpy(m->K, o->K, 9 * L * sizeof *m->K);
     memcpy(m->bbx_xys, o->bbx_xys, 3 * L * sizeof *m->bbx_xys);
     memcpy(m->kp2d, o->kp2d, 51 * L * sizeof *m->kp2d);
+    if (o->feet2d) memcpy(m->feet2d, o->feet2d, 12 * L * sizeof *m->feet2d);
     memcpy(m->frame_index, o->frame_index, L * sizeof *m->frame_index);
     memcpy(m->time_sec, o->time_sec, L * sizeof *m->time_sec);
     gv_timebase_camera(m->R_w2c, o);

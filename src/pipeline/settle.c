@@ -30,17 +30,22 @@ void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas
     free(v);
 }
 
-// How fast an ankle moves as the picture tells, m/s at the body's distance, the camera's rotation taken out: over two
+// The seen point that goes with a foot's joint: heel and toes where they were seen, else the ankle.
+static const float *seen_foot(const gv_motion *m, int t, int f, bool feet) {
+    return feet ? m->feet2d + 3 * (GV_FEET * (size_t)t + (size_t)f) : m->kp2d + 3 * (17 * (size_t)t + 15 + f / 2);
+}
+
+// How fast a foot moves as the picture tells, m/s at the body's distance, the camera's rotation taken out: over two
 // frames to each side. NAN where it is not seen.
-static double seen_speed(const gv_motion *m, int t, int side) {
+static double speed_of(const gv_motion *m, int t, int f, bool feet) {
     int a = t < 2 ? 0 : t - 2, b = t + 2 < m->frames ? t + 2 : m->frames - 1;
     const int ends[2] = {a, b};
     double at[2][3];
     if (a == b) return NAN;
     for (int e = 0; e < 2; e++) {
         size_t u = (size_t)ends[e];
-        const float *kp = m->kp2d + 51 * u + 3 * (15 + side), *K = m->K + 9 * u;
-        double z = (double)m->joints_incam[3 * ((size_t)t * J + gv_foot_joints[2 * side]) + 2];
+        const float *kp = seen_foot(m, ends[e], f, feet), *K = m->K + 9 * u;
+        double z = (double)m->joints_incam[3 * ((size_t)t * J + gv_foot_joints[f]) + 2];
         if (!(kp[2] > 0.5f) || !(K[0] > 0) || !(K[4] > 0) || !(z > 0)) return NAN;
         const float ray[3] = {(float)(z * (kp[0] - K[2]) / K[0]), (float)(z * (kp[1] - K[5]) / K[4]), (float)z};
         float world[3];
@@ -51,16 +56,20 @@ static double seen_speed(const gv_motion *m, int t, int side) {
            (m->time_sec[b] - m->time_sec[a]);
 }
 
-// The network tells standing feet from its own motion. Where the picture shows one ankle moving and the other not, the
-// moving foot does not stand: its probabilities are lowered.
+// The network tells standing feet from its own motion. Where the picture shows one foot moving and the other not, what
+// moves does not stand: its probabilities are lowered.
 static void doubt_contacts(gv_motion *m) {
     for (int t = 0; t < m->frames; t++) {
-        double speed[2] = {seen_speed(m, t, 0), seen_speed(m, t, 1)};
-        if (isnan(speed[0]) || isnan(speed[1])) continue;
-        for (int side = 0; side < 2; side++) {
-            double faster = fmax(speed[side] - speed[1 - side], 0) / moving_speed;
-            for (int f = 2 * side; f < 2 * side + 2; f++)
-                m->static_prob[GV_STATIC_JOINTS * (size_t)t + f] *= (float)(1 / (1 + pow(faster, 4)));
+        double speed[GV_FEET];
+        for (int f = 0; f < GV_FEET; f++) {
+            speed[f] = speed_of(m, t, f, true);
+            if (isnan(speed[f])) speed[f] = speed_of(m, t, f, false);
+        }
+        for (int f = 0; f < GV_FEET; f++) {
+            int other = 2 - 2 * (f / 2);
+            double faster = fmax(speed[f] - fmin(speed[other], speed[other + 1]), 0) / moving_speed;
+            if (isnan(speed[f]) || isnan(speed[other])) continue;
+            m->static_prob[GV_STATIC_JOINTS * (size_t)t + f] *= (float)(1 / (1 + pow(faster, 4)));
         }
     }
 }

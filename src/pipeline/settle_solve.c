@@ -5,11 +5,12 @@
 //     calm      the joints' accelerations are those of their own path smoothed a little: what trembles goes, what
 //     swings
 //               stays (fast moments weigh less besides)
-//     picture   the body's COCO-17 points lie on the observed ones, weighted by confidence, robustly
+//     picture   the body's COCO-17 points, heels and toes lie on the observed ones, weighted by confidence, robustly
 //     prior     turns are small, shifts change slowly
 // All couple three frames at most, so the normal equations are banded. Long motions are solved piece by piece: a piece
 // with some frames beyond its end, what lies before it held fast.
 #include "base/memory.h"
+#include "body/feet.h"
 #include "geometry/linalg.h"
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
@@ -20,7 +21,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_MOTION_JOINTS, COCO = GV_COCO17, ROUNDS = 3, PIECE = 256, AHEAD = 40, BEFORE = 2, CALM = 14 };
+enum {
+    J = GV_MOTION_JOINTS,
+    COCO = GV_COCO17,
+    POINTS = COCO + GV_BODY_FEET,
+    ROUNDS = 3,
+    PIECE = 256,
+    AHEAD = 40,
+    BEFORE = 2,
+    CALM = 14
+};
 
 // Joints that may turn and how far the motion is trusted, rad.
 static const struct {
@@ -31,15 +41,16 @@ static const struct {
 enum { TURNS = sizeof turns / sizeof *turns, CAMERA = 3 + 3 * TURNS, N = CAMERA + 3, BAND = 3 * N - 1, COLUMNS = 18 };
 
 static const int calm_joints[CALM] = {0, 4, 5, 7, 8, 10, 11, 9, 15, 16, 18, 19, 20, 21};
-// The joint that moves with each COCO keypoint, for derivatives.
-static const int coco_joints[COCO] = {15, 15, 15, 15, 15, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8};
+// The joint that moves with each COCO keypoint, heel and toes, for derivatives.
+static const int point_joints[POINTS] = {15, 15, 15, 15, 15, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8, 10, 10, 11, 11};
 
 static const double slide_sigma = 0.0012, slide_huber = 0.010;              // m
 static const double height_sigma = 0.004, height_huber = 0.02;              // m
 static const double far_from_ground = 0.08;                                 // m: who stands there stands on something
 static const double pixel_sigma = 0.02, pixel_huber = 2.5;                  // of the box side; sigmas
 static const double calm_sigma = 7, swing = 14;                             // m/s^2
-static const double calm_sec = 0.026;                                       // of the smoothed path
+static const double calm_sec = 0.026, calm_per_m = 1.8;                     // s, s/m: of the smoothed path
+static const double fine_pixel = 0.005, largest_pixel = 0.04;               // m: of persons of 350 and 45 px
 static const double shift_sigma = 0.3, drift_sigma = 0.010;                 // m, m per 1/30 s: world
 static const double seen_sigma[3] = {0.03, 0.03, 0.10}, seen_drift = 0.004; // m, m per 1/30 s: camera
 static const double largest_step = 0.2;                                     // of any unknown, per round
@@ -69,7 +80,8 @@ typedef struct point {
 
 typedef struct piece {
     gv_motion *m;
-    const gv_points *coco;
+    const gv_points *points; // [POINTS], or the first COCO where the body has no feet; NULL: none
+    int npoints;
     const double *sole;
     int first, frames; // unknown frames; f[BEFORE] is the first of them
     frame *f;          // [BEFORE + frames]
@@ -101,8 +113,8 @@ static bool moves(int joint, int other) { // a turn of `joint` moves `other`
     return other == joint;
 }
 
-// Derivatives of a joint's place in the world.
-static void differentiate(point *out, const frame *f, int joint) {
+// Derivatives of the place `at` in the world of a point that moves as `joint` does.
+static void differentiate_at(point *out, const frame *f, int joint, const double at[3]) {
     out->n = 0;
     for (int i = 0; i < 3; i++) {
         column *c = &out->c[out->n++];
@@ -113,7 +125,7 @@ static void differentiate(point *out, const frame *f, int joint) {
         int j = turns[k].joint;
         if (!moves(j, joint)) continue;
         double arm[3];
-        for (int i = 0; i < 3; i++) arm[i] = f->P[joint][i] - f->P[j][i];
+        for (int i = 0; i < 3; i++) arm[i] = at[i] - f->P[j][i];
         for (int i = 0; i < 3; i++) {
             double axis[3] = {f->G[j][i], f->G[j][3 + i], f->G[j][6 + i]};
             column *c = &out->c[out->n++];
@@ -121,6 +133,10 @@ static void differentiate(point *out, const frame *f, int joint) {
             gv_cross3(c->d, axis, arm);
         }
     }
+}
+
+static void differentiate(point *out, const frame *f, int joint) {
+    differentiate_at(out, f, joint, f->P[joint]);
 }
 
 // ---- the normal equations
@@ -199,13 +215,45 @@ static void add_calm(piece *s, int at, const point points[3][CALM]) {
     }
 }
 
+// Keypoint k as the body has it, m in the camera, drawn to where it was seen.
+static void add_keypoint(piece *s, int at, int k, const float X[3], const float seen[3], const float *K, double side) {
+    const frame *f = &s->f[at];
+    const double confidence = (double)seen[2], z = (double)X[2];
+    if (!(confidence > 0.5) || !(z > 0.1)) return;
+    const double unit = 1 / (pixel_sigma * side), x = (double)X[0] / z, y = (double)X[1] / z;
+    const double r[3] = {(K[0] * x + K[2] - seen[0]) * unit, (K[4] * y + K[5] - seen[1]) * unit, 0};
+    double world[3], from_pelvis[3];
+    for (int i = 0; i < 3; i++) from_pelvis[i] = (double)X[i] - f->seen[i];
+    for (int i = 0; i < 3; i++) {
+        const double *R = f->to_camera;
+        world[i] = f->root[i] + R[i] * from_pelvis[0] + R[3 + i] * from_pelvis[1] + R[6 + i] * from_pelvis[2];
+    }
+    point p;
+    differentiate_at(&p, f, point_joints[k], world);
+    for (int c = 0; c < p.n; c++) {
+        double d[3];
+        if (c < 3)
+            d[0] = c == 0, d[1] = c == 1, d[2] = c == 2, p.c[c].at = CAMERA + c;
+        else
+            gv_so3_apply(d, f->to_camera, p.c[c].d);
+        p.c[c].d[0] = unit * K[0] / z * (d[0] - x * d[2]);
+        p.c[c].d[1] = unit * K[4] / z * (d[1] - y * d[2]);
+        p.c[c].d[2] = 0;
+    }
+    // columns in ascending order: the camera's come last
+    point sorted = {.n = p.n};
+    for (int c = 0; c < p.n; c++) sorted.c[c] = p.c[(c + 3) % p.n];
+    double w = confidence * huber(sqrt(gv_dot3(r, r)), pixel_huber);
+    add(s, 1, &at, (const point *[]){&sorted}, (double[]){1}, r, w);
+}
+
 static void add_picture(piece *s, int at) {
     const frame *f = &s->f[at];
     size_t t = (size_t)(s->first + at - BEFORE);
-    const float *kp = s->m->kp2d + 51 * t, *K = s->m->K + 9 * t;
+    const float *K = s->m->K + 9 * t;
     double side = (double)s->m->bbx_xys[3 * t + 2], Rc[9], aa[3];
-    float points[3 * COCO], pose[63], root[3], transl[3];
-    if (!s->coco || !(side > 0) || !(K[0] > 0)) return;
+    float points[3 * POINTS], pose[63], root[3], transl[3];
+    if (!s->points || !(side > 0) || !(K[0] > 0)) return;
     for (int j = 1; j < J; j++) {
         gv_so3_log(aa, f->local[j]);
         for (int i = 0; i < 3; i++) pose[3 * (j - 1) + i] = (float)aa[i];
@@ -213,29 +261,10 @@ static void add_picture(piece *s, int at) {
     gv_so3_mul(Rc, f->to_camera, f->local[0]);
     gv_so3_log(aa, Rc);
     for (int i = 0; i < 3; i++) root[i] = (float)aa[i], transl[i] = (float)(f->seen[i] - s->S[0][i]);
-    gv_points_pose(s->coco, s->m->betas, pose, root, transl, points, NULL);
-    for (int k = 0; k < COCO; k++) {
-        double confidence = (double)kp[3 * k + 2], z = (double)points[3 * k + 2];
-        if (!(confidence > 0.5) || !(z > 0.1)) continue;
-        double unit = 1 / (pixel_sigma * side), x = (double)points[3 * k] / z, y = (double)points[3 * k + 1] / z;
-        double r[3] = {(K[0] * x + K[2] - kp[3 * k]) * unit, (K[4] * y + K[5] - kp[3 * k + 1]) * unit, 0};
-        point p;
-        differentiate(&p, f, coco_joints[k]);
-        for (int c = 0; c < p.n; c++) {
-            double d[3];
-            if (c < 3)
-                d[0] = c == 0, d[1] = c == 1, d[2] = c == 2, p.c[c].at = CAMERA + c;
-            else
-                gv_so3_apply(d, f->to_camera, p.c[c].d);
-            p.c[c].d[0] = unit * K[0] / z * (d[0] - x * d[2]);
-            p.c[c].d[1] = unit * K[4] / z * (d[1] - y * d[2]);
-            p.c[c].d[2] = 0;
-        }
-        // columns in ascending order: the camera's come last
-        point sorted = {.n = p.n};
-        for (int c = 0; c < p.n; c++) sorted.c[c] = p.c[(c + 3) % p.n];
-        double w = confidence * huber(sqrt(gv_dot3(r, r)), pixel_huber);
-        add(s, 1, &at, (const point *[]){&sorted}, (double[]){1}, r, w);
+    gv_points_pose(s->points, s->m->betas, pose, root, transl, points, NULL);
+    for (int k = 0; k < s->npoints; k++) {
+        const float *seen = k < COCO ? s->m->kp2d + 51 * t + 3 * k : s->m->feet2d + 12 * t + 3 * (k - COCO);
+        add_keypoint(s, at, k, points + 3 * k, seen, K, side);
     }
 }
 
@@ -293,12 +322,19 @@ static void build(piece *s) {
 
 // ---- pieces
 
+// By how many m a pixel at the body's distance is too large: keypoints are known to about a pixel, so that who is small
+// in the picture trembles more.
+static double coarseness(const gv_motion *m, int t) {
+    const double z = m->joints_incam[3 * J * (size_t)t + 2], f = m->K[9 * (size_t)t];
+    return f > 0 && z > 0 ? fmax(fmin(z / f, largest_pixel) - fine_pixel, 0) : 0;
+}
+
 // Accelerations of the path smoothed over time, and how much each counts.
 static void smooth_targets(target out[CALM], const gv_motion *m, int t) {
     int L = m->frames;
     if (t < 1 || t + 1 >= L) return;
     double h0 = m->time_sec[t] - m->time_sec[t - 1], h1 = m->time_sec[t + 1] - m->time_sec[t];
-    double sigma = fmax(calm_sec * 2 / (h0 + h1), 0.3); // frames
+    double sigma = fmax((calm_sec + calm_per_m * coarseness(m, t)) * 2 / (h0 + h1), 0.3); // frames
     int radius = (int)ceil(3 * sigma);
     for (int c = 0; c < CALM; c++) {
         double mean[3][3] = {{0}};
@@ -394,6 +430,20 @@ static bool step(piece *s) {
     return true;
 }
 
+// COCO-17, and where the body has feet their heels and toes.
+static gv_points *points_of(const gv_body *body, int *n) {
+    *n = COCO;
+    if (!body->coco17) return NULL;
+    const size_t V = (size_t)body->vertices;
+    float *rows = gv_calloc2(V, POINTS * sizeof *rows);
+    if (!rows) return NULL;
+    memcpy(rows, body->coco17, COCO * V * sizeof *rows);
+    if (gv_body_feet_rows(rows + COCO * V, body)) *n = POINTS;
+    gv_points *p = gv_points_create(body, rows, *n);
+    free(rows);
+    return p;
+}
+
 gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], const gv_listener *listener,
                           gv_error *err) {
     int most = m->frames < PIECE + AHEAD ? m->frames : PIECE + AHEAD;
@@ -401,14 +451,14 @@ gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[G
     float S[3 * J];
     gv_body_rest_joints(S, body, m->betas, J);
     for (int i = 0; i < 3 * J; i++) s.S[i / 3][i % 3] = (double)S[i];
-    gv_points *coco = body->coco17 ? gv_points_create(body, body->coco17, COCO) : NULL;
-    s.coco = coco;
+    gv_points *points = points_of(body, &s.npoints);
+    s.points = points;
     s.f = gv_calloc2((size_t)(BEFORE + most), sizeof *s.f);
     s.A = gv_calloc2((size_t)most * N, (BAND + 1) * sizeof *s.A);
     s.b = gv_calloc2((size_t)most * N, sizeof *s.b);
     target *targets = gv_calloc2((size_t)m->frames, CALM * sizeof *targets);
     gv_status status = GV_OK;
-    if (!targets || !s.f || !s.A || !s.b || (body->coco17 && !coco)) {
+    if (!targets || !s.f || !s.A || !s.b || (body->coco17 && !points)) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to settle %d frames", m->frames);
         goto done;
     }
@@ -440,7 +490,7 @@ gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[G
         if (whole) break;
     }
 done:
-    gv_points_destroy(coco);
+    gv_points_destroy(points);
     free(targets);
     free(s.f);
     free(s.A);
