@@ -44,14 +44,15 @@ static const int calm_joints[CALM] = {0, 4, 5, 7, 8, 10, 11, 9, 15, 16, 18, 19, 
 // The joint that moves with each COCO keypoint, heel and toes, for derivatives.
 static const int point_joints[POINTS] = {15, 15, 15, 15, 15, 16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8, 10, 10, 11, 11};
 
-static const double slide_sigma = 0.0012, slide_huber = 0.010;              // m
-static const double height_sigma = 0.004, height_huber = 0.02;              // m
-static const double far_from_ground = 0.08;                                 // m: who stands there stands on something
-static const double pixel_sigma = 0.02, pixel_huber = 2.5;                  // of the box side; sigmas
-static const double calm_sigma = 7, swing = 14;                             // m/s^2
-static const double calm_sec = 0.026, calm_per_m = 1.8;                     // s, s/m: of the smoothed path
-static const double fine_pixel = 0.005, largest_pixel = 0.04;               // m: of persons of 350 and 45 px
-static const double shift_sigma = 0.3, drift_sigma = 0.010;                 // m, m per 1/30 s: world
+static const double slide_sigma = 0.0012, slide_huber = 0.010; // m
+static const double height_sigma = 0.004, height_huber = 0.02; // m
+static const double far_from_ground = 0.08;                    // m: who stands there stands on something
+static const double pixel_sigma = 0.02, pixel_huber = 2.5;     // of the box side; sigmas
+static const double calm_sigma = 7, swing = 14;                // m/s^2
+static const double calm_sec = 0.026, calm_per_m = 1.8;        // s, s/m: of the smoothed path
+static const double arm_share = 0.35;                          // of that for elbows and wrists: fast ones stay
+static const double fine_pixel = 0.005, largest_pixel = 0.04;  // m: of persons of 350 and 45 px
+static const double shift_sigma = 0.3, drift_sigma = 0.010;    // m, m per 1/30 s: world
 static const double seen_sigma[3] = {0.03, 0.03, 0.10}, seen_drift = 0.004; // m, m per 1/30 s: camera
 static const double largest_step = 0.2;                                     // of any unknown, per round
 
@@ -334,9 +335,11 @@ static void smooth_targets(target out[CALM], const gv_motion *m, int t) {
     int L = m->frames;
     if (t < 1 || t + 1 >= L) return;
     double h0 = m->time_sec[t] - m->time_sec[t - 1], h1 = m->time_sec[t + 1] - m->time_sec[t];
-    double sigma = fmax((calm_sec + calm_per_m * coarseness(m, t)) * 2 / (h0 + h1), 0.3); // frames
-    int radius = (int)ceil(3 * sigma);
+    const double coarse = calm_per_m * coarseness(m, t);
     for (int c = 0; c < CALM; c++) {
+        const double sec = calm_sec + (calm_joints[c] < 18 ? coarse : arm_share * coarse);
+        const double sigma = fmax(sec * 2 / (h0 + h1), 0.3); // frames
+        const int radius = (int)ceil(3 * sigma);
         double mean[3][3] = {{0}};
         for (int k = -1; k <= 1; k++) {
             double total = 0;
