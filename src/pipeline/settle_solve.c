@@ -36,8 +36,8 @@ enum {
 static const struct {
     int joint;
     double sigma;
-} turns[] = {{0, 0.06}, {1, 0.10},  {2, 0.10},  {4, 0.12},  {5, 0.12}, {7, 0.15},
-             {8, 0.15}, {16, 0.10}, {17, 0.10}, {18, 0.12}, {19, 0.12}};
+} turns[] = {{0, 0.06}, {1, 0.10},  {2, 0.10},  {4, 0.12},  {5, 0.12}, {7, 0.25},
+             {8, 0.25}, {16, 0.10}, {17, 0.10}, {18, 0.12}, {19, 0.12}};
 enum { TURNS = sizeof turns / sizeof *turns, CAMERA = 3 + 3 * TURNS, N = CAMERA + 3, BAND = 3 * N - 1, COLUMNS = 18 };
 
 static const int calm_joints[CALM] = {0, 4, 5, 7, 8, 10, 11, 9, 15, 16, 18, 19, 20, 21};
