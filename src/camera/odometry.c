@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "camera/calibrate.h"
+#include "camera/path_smooth.h"
 #include "camera/picture.h"
 #include "camera/relative.h"
 #include "camera/rotation_graph.h"
@@ -624,6 +625,8 @@ gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err)
     if (o->nkeyframes && (s = solve_graph(o, node, err)) != GV_OK) goto done;
     for (long k = 0; k < o->nkeyframes; k++) place_span(o, k, node, R, known);
     fill_gaps(R, known, n);
+    for (long f = 0; f < n; f++) known[f] = f == 0 || o->results[f].confidence >= UNSURE;
+    if (!out->is_static && (s = gv_path_smooth(R, known, n, err)) != GV_OK) goto done;
     out->frames = (int)n, out->focal_px = (float)o->focal_px, out->focal_sd = (float)o->focal_sd;
     out->focal_origin = o->origin;
     write_path(o, R, out);
