@@ -5,6 +5,7 @@
 #include "camera/path_smooth.h"
 #include "camera/picture.h"
 #include "camera/relative.h"
+#include "camera/rolling.h"
 #include "camera/rotation_graph.h"
 #include "camera/stillness.h"
 #include "camera/tracks.h"
@@ -34,7 +35,8 @@ static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join 
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
 static const double SURER = 0.05;                  // gain in confidence for which a window replaces another
 static const double SHORTEST = 0.28, LONGEST = 3;  // focal lengths that are thinkable, picture diagonals
-static const double AT_ONCE = 0.01; // standard deviation of a focal length with which nobody waits longer
+static const double AT_ONCE = 0.01;      // standard deviation of a focal length with which nobody waits longer
+static const double TRACK_RADIUS = 0.28; // mean distance of a picture's points from its middle, diagonals
 static const float BOX_MARGIN = 0.06f;
 static const float UNSURE = 0.2f;      // confidence below which a rotation counts as not known
 static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
@@ -50,6 +52,7 @@ typedef struct frame_result {
     bool solved;
     float R[9]; // from the keyframe at or before it; valid when solved
     float confidence;
+    float noise; // error of a track's coordinate, normalised
 } frame_result;
 
 typedef struct view { // a picture with its tracks
@@ -66,6 +69,7 @@ typedef struct window_plan {                            // what the poses of a w
 
 typedef struct solution { // what the window of one keyframe found: poses from its anchor, up to scale
     int poses;            // 0: nothing
+    double sigma;
     window_plan plan;
     struct {
         double R[9], t[3], info[9];
@@ -87,6 +91,8 @@ struct gv_odometry {
     int32_t next_id;
     long frames;
     gv_tracks_store tracks;
+    gv_rolling rolling;
+    long straight; // frames up to here were looked at for the rolling shutter
     gv_stillness stillness;
     solution *solved; // [BATCH]
     solution last;    // of the window before
@@ -131,8 +137,9 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
             s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
     }
     if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
-    if (s == GV_OK) s = gv_tracks_store_alloc(&o->tracks, o->measuring ? DEFER : REACH, err);
+    if (s == GV_OK) s = gv_tracks_store_alloc(&o->tracks, o->measuring ? DEFER : REACH + 4, err);
     believe(o, 0.5 * (optics->lens[0].fx + optics->lens[0].fy), optics->sd, optics->origin);
+    o->rolling.rows = optics->lens[0].fy / height;
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
     o->solved = gv_calloc2(BATCH, sizeof *o->solved);
     if (s == GV_OK && !o->solved) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
@@ -213,7 +220,7 @@ static void expect(const solution *s, long from, long to, gv_window_pose *p) {
 }
 
 static void keep_solution(solution *s, const gv_window *w, const window_plan *plan) {
-    s->poses = w->poses, s->plan = *plan;
+    s->poses = w->poses, s->sigma = w->sigma, s->plan = *plan;
     for (int j = 0; j < w->poses; j++) {
         const gv_window_pose *p = &w->pose[j];
         memcpy(s->pose[j].R, p->R, sizeof p->R), memcpy(s->pose[j].t, p->t, sizeof p->t);
@@ -291,6 +298,7 @@ static void keep_frames(gv_odometry *o, long k, const solution *s) {
         double confidence = pose_confidence(s, j), R[9];
         frame_result *r = &o->results[plan->frame[j]];
         gv_so3_mul_nt(R, s->pose[j].R, at);
+        if (confidence >= (double)r->confidence) r->noise = (float)s->sigma;
         if (plan->key[j]) {
             keyframe *from = &o->keyframes[at_node];
             if (plan->span[j] == at_node + 1 && confidence > from->next_confidence + SURER * from->has_next) {
@@ -373,8 +381,22 @@ static void chain_rotation(const gv_odometry *o, gv_track_frame *r) {
     const gv_track_frame *before = gv_tracks_store_at(&o->tracks, r->from);
     gv_match m[GV_CORNERS_MAX];
     gv_so3_identity(r->chain);
-    int n = before ? gv_tracks_match(before, r, o->tracks.scale, m) : 0;
+    int n = before ? gv_tracks_raw_match(before, r, o->tracks.scale, m) : 0;
     if (n >= 3) gv_relative_rotation(r->chain, m, n, 0.5 * o->unit, CHAIN_DRAWS, (uint32_t)r->frame + 1);
+}
+
+// What is known about the rolling shutter goes into the tracks, now and then before they are used.
+static void straighten_rows(gv_odometry *o, bool all) {
+    long first = o->frames > o->tracks.capacity ? o->frames - o->tracks.capacity : 0, known = o->frames - 3;
+    double before = o->rolling.readout;
+    if (all || o->frames - o->straight >= REACH) {
+        gv_rolling_measure(&o->rolling, &o->tracks, o->straight > first ? o->straight : first, known);
+        o->straight = o->frames;
+    }
+    // steps after the newest frames are not known yet: they come again
+    if (o->rolling.readout == before && first < o->frames - 4) first = o->frames - 4;
+    if (o->rolling.readout > 0 || before > 0)
+        for (long f = first; f < o->frames; f++) gv_rolling_undo(&o->rolling, &o->tracks, f);
 }
 
 // The focal length from what has been seen. `last`: no more will be seen, so what is known must do.
@@ -406,10 +428,11 @@ static gv_status measure_focal(gv_odometry *o, bool last, gv_error *err) {
 static gv_status solve_due(gv_odometry *o, bool all, gv_error *err) {
     gv_status s = GV_OK;
     bool full = o->frames >= DEFER - 1;
+    straighten_rows(o, all);
     if (o->measuring && (all || full || o->frames >= o->next_try)) s = measure_focal(o, all || full, err);
     if (s != GV_OK || o->measuring) return s;
     long end = all ? o->nkeyframes : o->done;
-    while (end < o->nkeyframes && o->frames - o->keyframes[end].frame >= REACH - 1) end++;
+    while (end < o->nkeyframes && o->frames - o->keyframes[end].frame >= REACH + 2) end++;
     return solve_windows(o, end, err);
 }
 
@@ -607,6 +630,17 @@ static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out
         out->confidence[0] = 1;
 }
 
+static gv_status smooth(const gv_odometry *o, double (*R)[9], gv_error *err) {
+    float *noise = gv_calloc2((size_t)o->frames, sizeof *noise);
+    if (!noise) return gv_fail(err, GV_ERR_MEMORY, "no memory to smooth %ld rotations", o->frames);
+    for (long f = 1; f < o->frames; f++) noise[f] = o->results[f].confidence >= UNSURE ? o->results[f].noise : -1;
+    noise[0] = o->frames > 1 ? noise[1] : 0;
+    double radius = TRACK_RADIUS * hypot(o->reducer.width, o->reducer.height) / o->focal_px;
+    gv_status s = gv_path_smooth(R, noise, radius, o->frames, err);
+    free(noise);
+    return s;
+}
+
 gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err) {
     *out = (gv_camera_path){0};
     if (!o->frames) return gv_fail(err, GV_ERR_EMPTY, "no frame to find the camera's rotation in");
@@ -625,8 +659,7 @@ gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err)
     if (o->nkeyframes && (s = solve_graph(o, node, err)) != GV_OK) goto done;
     for (long k = 0; k < o->nkeyframes; k++) place_span(o, k, node, R, known);
     fill_gaps(R, known, n);
-    for (long f = 0; f < n; f++) known[f] = f == 0 || o->results[f].confidence >= UNSURE;
-    if (!out->is_static && (s = gv_path_smooth(R, known, n, err)) != GV_OK) goto done;
+    if (!out->is_static && (s = smooth(o, R, err)) != GV_OK) goto done;
     out->frames = (int)n, out->focal_px = (float)o->focal_px, out->focal_sd = (float)o->focal_sd;
     out->focal_origin = o->origin;
     write_path(o, R, out);

@@ -28,7 +28,8 @@ gv_status gv_tracks_store_put(gv_tracks_store *s, const gv_corners *corners, dou
         const gv_corner *k = &corners->track[i];
         double d[2];
         if (!gv_lens_direction(lens, k->x * scale_x, k->y * scale_y, d)) continue;
-        r->id[r->count] = k->id, r->x[r->count] = (float)d[0], r->y[r->count++] = (float)d[1];
+        int n = r->count++;
+        r->id[n] = k->id, r->x[n] = r->raw_x[n] = (float)d[0], r->y[n] = r->raw_y[n] = (float)d[1];
     }
     return GV_OK;
 }
@@ -50,17 +51,33 @@ int gv_tracks_shared(const gv_track_frame *a, const gv_track_frame *b) {
     return n;
 }
 
-int gv_tracks_match(const gv_track_frame *a, const gv_track_frame *b, double scale, gv_match *m) {
+// Pairs of places of the tracks that both have.
+static int shared_places(const gv_track_frame *a, const gv_track_frame *b, int (*pair)[2]) {
     int n = 0;
     for (int i = 0, j = 0; i < a->count && j < b->count;)
-        if (a->id[i] == b->id[j]) {
-            m[n].a[0] = a->x[i] * scale, m[n].a[1] = a->y[i] * scale;
-            m[n].b[0] = b->x[j] * scale, m[n].b[1] = b->y[j] * scale;
-            n++, i++, j++;
-        } else if (a->id[i] < b->id[j]) {
+        if (a->id[i] == b->id[j])
+            pair[n][0] = i++, pair[n++][1] = j++;
+        else if (a->id[i] < b->id[j])
             i++;
-        } else {
+        else
             j++;
-        }
+    return n;
+}
+
+int gv_tracks_match(const gv_track_frame *a, const gv_track_frame *b, double scale, gv_match *m) {
+    int pair[GV_CORNERS_MAX][2], n = shared_places(a, b, pair);
+    for (int k = 0; k < n; k++) {
+        int i = pair[k][0], j = pair[k][1];
+        m[k] = (gv_match){{a->x[i] * scale, a->y[i] * scale}, {b->x[j] * scale, b->y[j] * scale}};
+    }
+    return n;
+}
+
+int gv_tracks_raw_match(const gv_track_frame *a, const gv_track_frame *b, double scale, gv_match *m) {
+    int pair[GV_CORNERS_MAX][2], n = shared_places(a, b, pair);
+    for (int k = 0; k < n; k++) {
+        int i = pair[k][0], j = pair[k][1];
+        m[k] = (gv_match){{a->raw_x[i] * scale, a->raw_y[i] * scale}, {b->raw_x[j] * scale, b->raw_y[j] * scale}};
+    }
     return n;
 }

@@ -13,9 +13,10 @@ typedef struct gv_track_frame { // one frame's tracks, ascending ids
     long frame;
     int count;
     int32_t id[GV_CORNERS_MAX];
-    float x[GV_CORNERS_MAX], y[GV_CORNERS_MAX]; // not yet scaled
-    long from;                                  // the frame that was linked before, -1: none
-    double chain[9];                            // rotation from there
+    float x[GV_CORNERS_MAX], y[GV_CORNERS_MAX];         // not yet scaled
+    float raw_x[GV_CORNERS_MAX], raw_y[GV_CORNERS_MAX]; // as seen; x, y may have the rolling shutter taken out
+    long from;                                          // the frame that was linked before, -1: none
+    double chain[9];                                    // rotation from there
 } gv_track_frame;
 
 typedef struct gv_tracks_store {
@@ -35,3 +36,5 @@ gv_track_frame *gv_tracks_store_at(const gv_tracks_store *s, long frame); // NUL
 int gv_tracks_shared(const gv_track_frame *a, const gv_track_frame *b); // number of tracks that both have
 // Matches of the tracks that both have, at most GV_CORNERS_MAX; returns their number.
 int gv_tracks_match(const gv_track_frame *a, const gv_track_frame *b, double scale, gv_match *m);
+int gv_tracks_raw_match(const gv_track_frame *a, const gv_track_frame *b, double scale,
+                        gv_match *m); // the same, as seen

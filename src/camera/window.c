@@ -1,6 +1,7 @@
 #include "camera/window.h"
 
 #include "base/memory.h"
+#include "camera/plane.h"
 #include "camera/relative.h"
 #include "camera/window_fit.h"
 #include "geometry/linalg.h"
@@ -14,6 +15,8 @@ enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6, DRA
 static const double KERNEL = 3;        // Geman-McClure scale in sigmas
 static const double MOTION_GAIN = 1.2; // least mean saving per fitting point (sigma^2) for which motion is believed
 static const double HOPELESS = 1.6;    // cost of a start over the best one's after which it is given up
+
+static const double PLANE_SHARE = 0.5; // of the points on one plane, for which its two motions are tried
 
 typedef struct scratch {
     gv_motion rotation, best, other;
@@ -56,28 +59,33 @@ static int base_pose(const gv_window *w) {
     return best;
 }
 
+// The other poses in proportion to the base's, whose motion is there, then each on the inverse depths.
+static void extend_motion(const gv_window *w, gv_motion *m, const scratch *s, int base, double sigma) {
+    double C[9], c[3];
+    gv_so3_mul_nt(C, m->R[base], s->rotation.R[base]);
+    gv_so3_log(c, C);
+    for (int j = 0; j < w->poses; j++) {
+        if (j == base) continue;
+        double k = fmin(1.5, (j + 1.) / (base + 1.)), d[3] = {k * c[0], k * c[1], k * c[2]};
+        gv_so3_update(m->R[j], d);
+        for (int i = 0; i < 3; i++) m->t[j][i] = k * m->t[base][i];
+        gv_fit_pose(w, m, j, 20 * sigma);
+        gv_fit_pose(w, m, j, 4 * sigma);
+    }
+}
+
 static void draw_motion(const gv_window *w, gv_motion *m, scratch *s, double sigma, unsigned seed) {
     *m = s->rotation;
     int base = base_pose(w), n = gather(w, base, s->match);
     const gv_window_pose *b = &w->pose[base];
-    double C[9], c[3], t[3];
+    double *t = m->t[base];
     gv_relative_motion(m->R[base], t, b->predicted ? b->expected_R : NULL, s->match, n, sigma, seed);
-    memcpy(m->t[base], t, sizeof t);
-    gv_so3_mul_nt(C, m->R[base], s->rotation.R[base]);
-    gv_so3_log(c, C);
     for (int i = 0; i < w->points; i++) {
         gv_match q = {{w->a[0][i], w->a[1][i]}, {b->obs[0][i], b->obs[1][i]}};
         bool fits = !isnan(q.b[0]) && gv_epipolar_error(m->R[base], t, &q) < 4 * sigma;
         m->rho[i] = fits ? fmax(0, gv_inverse_depth(m->R[base], t, &q)) : NAN;
     }
-    for (int j = 0; j < w->poses; j++) {
-        if (j == base) continue;
-        double k = fmin(1.5, (j + 1.) / (base + 1.)), d[3] = {k * c[0], k * c[1], k * c[2]};
-        gv_so3_update(m->R[j], d);
-        for (int i = 0; i < 3; i++) m->t[j][i] = k * t[i];
-        gv_fit_pose(w, m, j, 20 * sigma);
-        gv_fit_pose(w, m, j, 4 * sigma);
-    }
+    extend_motion(w, m, s, base, sigma);
 }
 
 // The motion that the window before expects; false where it does not reach far enough, or did not move. Poses that
@@ -214,6 +222,24 @@ static void compete(const gv_window *w, scratch *s, double sigma, double *cost) 
     if (c < *cost) s->best = s->other, *cost = c;
 }
 
+// Where one plane fills most of the picture: both motions that explain it.
+static void try_plane(const gv_window *w, scratch *s, double sigma, double *cost) {
+    int base = base_pose(w), n = gather(w, base, s->match);
+    double H[9];
+    gv_plane_motion plane[2];
+    if (gv_plane_homography(H, s->rotation.R[base], s->match, n, sigma) < PLANE_SHARE * n) return;
+    int motions = gv_plane_motions(plane, H, s->match, n);
+    for (int k = 0; k < motions; k++) {
+        const double *v = plane[k].n;
+        s->other = s->rotation;
+        memcpy(s->other.R[base], plane[k].R, sizeof plane[k].R),
+            memcpy(s->other.t[base], plane[k].t, sizeof plane[k].t);
+        for (int i = 0; i < w->points; i++) s->other.rho[i] = fmax(0, v[0] * w->a[0][i] + v[1] * w->a[1][i] + v[2]);
+        extend_motion(w, &s->other, s, base, sigma);
+        compete(w, s, sigma, cost);
+    }
+}
+
 // Several starts, the best of them coarsely adjusted.
 static void search(const gv_window *w, scratch *s, double sigma, unsigned seed) {
     double cost = INFINITY;
@@ -225,6 +251,7 @@ static void search(const gv_window *w, scratch *s, double sigma, unsigned seed) 
     compete(w, s, sigma, &cost);
     if (!expect_motion(w, &s->other, s, sigma)) draw_motion(w, &s->other, s, sigma, seed + 7919);
     compete(w, s, sigma, &cost);
+    try_plane(w, s, sigma, &cost);
     s->other = s->best;
     reverse_depths(w, &s->other);
     compete(w, s, sigma, &cost);
