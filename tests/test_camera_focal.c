@@ -138,6 +138,24 @@ static gv_lens barrel;
 static void pose_pan_slow(double t, double R[9], double c[3]) {
     pose_pan(0.8 * t, R, c);
 }
+// Drawing through the lens: inside of the picture exactly where the lens shows a direction, and farther out nothing
+// comes back into it, however the polynomial runs.
+static void bodies_are_bent_as_the_lens_bends(void **state) {
+    (void)state;
+    static const gv_lens wide = {.model = GV_LENS_BROWN, .fx = 900, .fy = 905, .cx = 650, .cy = 350, .k = {-0.3, 0.05}};
+    double reach = gv_lens_reach(&wide, 1280, 720), d[2], p[2], q[2], last = 0;
+    assert_true(gv_lens_direction(&wide, 1270, 30, d));
+    assert_true(hypot(d[0], d[1]) < reach);
+    gv_lens_pixel(&wide, d[0], d[1], p);
+    gv_lens_bend(&wide, reach, d[0], d[1], q);
+    assert_true(fabs(wide.fx * q[0] + wide.cx - p[0]) < 1e-9 && fabs(wide.fy * q[1] + wide.cy - p[1]) < 1e-9);
+    for (double x = 0; x < 20; x += 0.01) {
+        gv_lens_bend(&wide, reach, x, 0.1 * x, q);
+        assert_true(x == 0 || hypot(q[0], q[1]) > last);
+        last = hypot(q[0], q[1]);
+    }
+}
+
 static void distortion_is_removed(void **state) {
     (void)state;
     enum { MARGIN = 40, BW = W + 2 * MARGIN, BH = H + 2 * MARGIN, N = 40 };
@@ -297,13 +315,10 @@ static void metadata_tells_the_field_of_view(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(measured_where_the_camera_turns),
-        cmocka_unit_test(nothing_is_claimed_without_a_turn),
-        cmocka_unit_test(lenses_there_and_back),
-        cmocka_unit_test(distortion_is_removed),
-        cmocka_unit_test(intrinsics_are_read),
-        cmocka_unit_test(broken_intrinsics_are_refused),
-        cmocka_unit_test(metadata_tells_the_field_of_view),
+        cmocka_unit_test(measured_where_the_camera_turns), cmocka_unit_test(nothing_is_claimed_without_a_turn),
+        cmocka_unit_test(lenses_there_and_back),           cmocka_unit_test(bodies_are_bent_as_the_lens_bends),
+        cmocka_unit_test(distortion_is_removed),           cmocka_unit_test(intrinsics_are_read),
+        cmocka_unit_test(broken_intrinsics_are_refused),   cmocka_unit_test(metadata_tells_the_field_of_view),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

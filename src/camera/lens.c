@@ -107,3 +107,18 @@ void gv_lens_matrix(const gv_lens *l, float K[9]) {
     memset(K, 0, 9 * sizeof *K);
     K[0] = (float)l->fx, K[4] = (float)l->fy, K[2] = (float)l->cx, K[5] = (float)l->cy, K[8] = 1;
 }
+
+double gv_lens_reach(const gv_lens *l, int width, int height) {
+    double reach = 0, d[2];
+    for (int i = 0; i < 8; i++) { // corners and middles of the sides
+        static const double at[8][2] = {{0, 0}, {0.5, 0}, {1, 0}, {1, 0.5}, {1, 1}, {0.5, 1}, {0, 1}, {0, 0.5}};
+        if (gv_lens_direction(l, at[i][0] * width, at[i][1] * height, d)) reach = fmax(reach, hypot(d[0], d[1]));
+    }
+    return reach;
+}
+
+void gv_lens_bend(const gv_lens *l, double reach, double x, double y, double out[2]) {
+    double r = hypot(x, y), beyond = reach > 0 && r > reach ? r / reach : 1;
+    gv_lens_pixel(l, x / beyond, y / beyond, out);
+    out[0] = beyond * (out[0] - l->cx) / l->fx, out[1] = beyond * (out[1] - l->cy) / l->fy;
+}

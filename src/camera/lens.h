@@ -27,4 +27,8 @@ bool gv_lens_direction(const gv_lens *l, double x, double y, double out[2]);
 void gv_lens_pixel(const gv_lens *l, double x, double y, double out[2]);
 // Where a pixel would lie without distortion: K times its direction. False as above.
 bool gv_lens_straighten(const gv_lens *l, double x, double y, double out[2]);
+// For drawing through the lens: where the direction (x, y, 1) falls, as normalised coordinates (K times them is the
+// pixel). Polynomials are only good inside of the picture; what lies beyond `reach` is carried on in proportion.
+double gv_lens_reach(const gv_lens *l, int width, int height); // farthest direction that the picture shows, |(x, y)|
+void gv_lens_bend(const gv_lens *l, double reach, double x, double y, double out[2]);
 void gv_lens_matrix(const gv_lens *l, float K[9]); // of the pinhole that is left without distortion

@@ -158,6 +158,7 @@ static gv_status draw(job *j, gv_error *err) {
                                 .world = o->pictures ? world : NULL,
                                 .side_by_side = o->side_by_side ? side : NULL,
                                 .fps = o->observe.fps,
+                                .optics = &j->observations.optics,
                                 .quiet = o->observe.quiet,
                                 .listener = o->observe.listener};
     double seconds;
@@ -242,6 +243,26 @@ static gv_status write_all(job *j, char **text, gv_error *err) {
     return status == GV_OK ? show(j, *text, err) : status;
 }
 
+// Frames in which the picture did not tell the camera's rotation join what is to be said at the end.
+static void note_camera(job *j) {
+    enum { RANGES = 6 };
+    const gv_camera_path *c = &j->observations.camera;
+    char text[512];
+    int n = 0, first, last, ranges = 0;
+    for (int f = 0; gv_camera_unsure(c, f, &first, &last) && ++ranges <= RANGES; f = last + 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, first < last ? "%s%d to %d" : "%s%d", n ? ", " : "", first,
+                      last);
+    if (!ranges) return;
+    size_t size = sizeof text + 128 + (j->note ? strlen(j->note) : 0);
+    char *joined = gv_calloc2(size, 1);
+    if (!joined) return;
+    snprintf(joined, size,
+             "%s%sthe picture does not tell the camera's rotation in frames %s%s (a cut, no texture, or covered)",
+             j->note ? j->note : "", j->note ? "; " : "", text, ranges > RANGES ? " and more" : "");
+    free(j->note);
+    j->note = joined;
+}
+
 gv_status gv_run(const char *video, const char *folder, const gv_run_options *opt, gv_run_result *result,
                  gv_error *err) {
     // the video first: its name is what people get wrong; then what the program needs; then the long work
@@ -281,6 +302,7 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     if (status == GV_OK && folder) status = write_all(&j, &text, err);
     gv_timing_add(&j.observations, "whole", gv_now() - start, j.observations.frames);
     if (status == GV_OK) status = write_scene(&j, &text, err); // again, with all timings
+    if (status == GV_OK) note_camera(&j);
     if (status == GV_OK && result) {
         *result = (gv_run_result){.scene = text, .report = report(&j), .note = j.note};
         result->motion = j.motions;
