@@ -11,6 +11,7 @@ typedef struct gv_command {
 
 int gv_cmd_run(int argc, char **argv);
 int gv_cmd_batch(int argc, char **argv);
+int gv_cmd_live(int argc, char **argv);
 int gv_cmd_observe(int argc, char **argv);
 int gv_cmd_camera(int argc, char **argv);
 int gv_cmd_predict(int argc, char **argv);

@@ -9,6 +9,7 @@
 static const gv_command commands[] = {
     {"run", "a video to everybody's motion in one world, and pictures of it", gv_cmd_run},
     {"batch", "many videos, with the models loaded once and nothing done twice", gv_cmd_batch},
+    {"live", "everybody's motion while a camera, stream or video runs", gv_cmd_live},
     {"observe", "a video to one person's boxes, 2D keypoints and camera rotation", gv_cmd_observe},
     {"camera", "the camera's rotation in every frame of a video", gv_cmd_camera},
     {"render", "motions as a video: in the world, or over the original", gv_cmd_render},

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 packages="gcc g++ make meson ninja-build pkg-config ffmpeg
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-  libdnnl-dev libzip-dev libjansson-dev libexpat1-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
+  libdnnl-dev libzip-dev libjansson-dev libexpat1-dev libavdevice-dev libwebsockets-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
 
 [ "${1:-}" != --browser ] || packages="$packages chromium"
 missing=

@@ -24,7 +24,8 @@ static const float CLEAR = 0.6f, UNCLEAR = 0.4f; // quality that needs no suppor
 // Distance of looks: on vtest.avi 90 % of pairs of one person within 5 s lie below 0.38, of two persons 10 % below 0.22
 // and half above 0.68.
 static const float SAME_LOOK = 0.45f;
-static const double FORGET_SEC = 3;         // a longer absence makes another person
+static const double LIVE_TILES = 4, LIVE_BURST = 6; // searches per second and at the start: no frame may take long
+static const double FORGET_SEC = 3;                 // a longer absence makes another person
 static const double RETRY_SEC = 0.3;        // the landmark network is tried this long where a lost person should be
 static const double FOCUS_SEC = 0.5;        // the detector looks there ten times a second this long, then every
 static const double FOCUS_EVERY_SEC = 0.25; // so often, and the landmark network with it
@@ -34,6 +35,7 @@ typedef enum phase { TENTATIVE, FOLLOWED, LOST } phase;
 
 typedef struct track {
     phase phase;
+    int id;     // given when first followed
     int streak; // frames seen in a row
     gv_history history;
     gv_kalman kalman; // hip x, y, size, size
@@ -69,8 +71,8 @@ struct gv_people {
     int count;
     gv_history *closed; // finished identities
     int closed_count, closed_room;
-    sighting *sets; // [MAX_SETS]
-    int set_count;
+    sighting *sets;      // [MAX_SETS]
+    int set_count, ids;  // identities given so far
     gv_landmarks *marks; // [MAX_SETS]
 };
 
@@ -104,6 +106,7 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     gv_status status = gv_blazepose_open(&p->pose, p->opt.model, NULL, err);
     if (status != GV_OK) goto fail;
     p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
+    if (p->search && p->opt.live) gv_search_limit(p->search, LIVE_TILES, LIVE_BURST);
     int workers = gv_blazepose_workers(p->pose);
     p->canvas = gv_calloc2((size_t)workers + 1, sizeof *p->canvas);
     for (int i = 0; p->canvas && i <= workers; i++) {
@@ -145,7 +148,7 @@ void gv_people_destroy(gv_people *p) {
 // rest of the track.
 static gv_status close_track(gv_people *p, track *t, gv_error *err) {
     gv_status status = GV_OK;
-    bool keep = t->history.seen >= 2 && 2 * t->history.seen >= t->history.count &&
+    bool keep = !p->opt.live && t->history.seen >= 2 && 2 * t->history.seen >= t->history.count &&
                 gv_history_seconds(&t->history) >= p->opt.min_seconds - 1e-6;
     if (keep && p->closed_count == p->closed_room) {
         int room = p->closed_room ? 2 * p->closed_room : 16;
@@ -448,6 +451,7 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
     }
     t->streak++;
     if (t->phase == LOST || t->streak >= CONFIRM_FRAMES) t->phase = FOLLOWED;
+    if (t->phase == FOLLOWED && !t->id) t->id = ++p->ids;
     gv_landmarks smooth = f->marks;
     gv_blaze_smoother_apply(t->smoother, &smooth, (int64_t)(p->time * 1e6) + 1, false);
     t->region = gv_blaze_region(smooth.point[33], smooth.point[34]);
@@ -466,6 +470,7 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
     gv_blaze_to_coco17(kp, &f->marks);
     gv_blaze_world_coco17(space, &f->marks);
     gv_blaze_feet(feet, &f->marks);
+    if (p->opt.live) t->history.count = 0; // the last sighting alone
     gv_seen_points seen = {(const float(*)[3])kp, (const float(*)[3])space, (const float(*)[3])feet};
     return gv_history_add(&t->history, p->frame, p->time, &seen, f->box, err);
 }
@@ -554,6 +559,20 @@ int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max) {
     int n = 0;
     for (int i = 0; i < p->count && n < max; i++)
         if (p->tracks[i]->seen_frame == p->frame) memcpy(boxes[n++], p->tracks[i]->figure.box, sizeof *boxes);
+    return n;
+}
+
+int gv_people_present(const gv_people *p, gv_presence *out, int max) {
+    int n = 0;
+    for (int i = 0; i < p->count && n < max; i++) {
+        const track *t = p->tracks[i];
+        if (!t->id) continue;
+        gv_presence *o = &out[n++];
+        *o = (gv_presence){.id = t->id, .seen = t->seen_frame == p->frame};
+        gv_blaze_to_coco17(o->kp2d, &t->figure.marks);
+        gv_blaze_world_coco17(o->kp3d, &t->figure.marks);
+        memcpy(o->box, t->figure.box, sizeof o->box);
+    }
     return n;
 }
 

@@ -18,6 +18,7 @@ typedef struct gv_people_options {
     int min_height_px;     // smallest person looked for (default 50)
     double detect_every_s; // seconds between searches of the whole picture (default 0.5)
     int look_every;        // frames from one look to the next (default 1), see gv_people_look_every
+    bool live;             // for gv_people_present alone: nothing is kept for gv_people_finish, memory does not grow
 } gv_people_options;
 
 typedef struct gv_person { // one identity over consecutive frames first .. first + frames - 1, gaps filled
@@ -48,4 +49,11 @@ void gv_people_destroy(gv_people *p); // accepts NULL
 gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, gv_error *err);
 // Boxes x0, y0, x1, y1 (px) of those followed in the last frame; returns their number, at most max.
 int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max);
+// Who is there now: identities that have been seen in three looks running. A number is never given twice.
+typedef struct gv_presence {
+    int id;    // 1, 2, 3 ... in the order of appearance
+    bool seen; // in the last look; else its points are those of the last sighting. Forgotten after three seconds
+    float kp2d[17][3], kp3d[17][3], box[4]; // as in gv_person
+} gv_presence;
+int gv_people_present(const gv_people *p, gv_presence *out, int max);    // returns their number, at most max
 gv_status gv_people_finish(gv_people *p, gv_tracks *out, gv_error *err); // count 0 is not an error here

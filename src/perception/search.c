@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL = 8, MAX_CELLS = 256, BURST = 64, MAX_TILES = 1 << 16 };
+enum { CELL = 8, MAX_CELLS = 256, MAX_TILES = 1 << 16 };
+static const double BURST = 64;         // tiles at once at the start and after a cut
 static const double SCALE_STEP = 2.4;   // from one tile side to the next; 70 % / 25 % = 2.8 leaves some overlap
 static const double TILES_PER_SEC = 16; // mean budget of seconds of video
 static const double QUIET = 10;         // a quiet tile waits this many times longer
@@ -24,7 +25,7 @@ typedef struct tile {
 
 struct gv_search {
     int width, height, cell, cols, rows;
-    double every_s, time, tokens;
+    double every_s, time, tokens, per_sec, burst;
     bool started;
     float *now, *memory; // [rows, cols] mean brightness
     int *sum;            // [rows + 1, cols + 1] integral image of the unexplained changes
@@ -62,6 +63,8 @@ gv_search *gv_search_create(int width, int height, int min_height, double every_
     s->width = width;
     s->height = height;
     s->every_s = every_s;
+    s->per_sec = TILES_PER_SEC;
+    s->burst = BURST;
     s->cell = longer > CELL * MAX_CELLS ? (longer + MAX_CELLS - 1) / MAX_CELLS : CELL;
     s->cols = (width + s->cell - 1) / s->cell;
     s->rows = (height + s->cell - 1) / s->cell;
@@ -82,6 +85,11 @@ gv_search *gv_search_create(int width, int height, int min_height, double every_
     }
     for (int i = levels - 1, k = 0; i >= 0; i--) k += lay(s, sides[i], s->tiles + k);
     return s;
+}
+
+void gv_search_limit(gv_search *s, double per_sec, double burst) {
+    s->per_sec = per_sec;
+    s->burst = burst;
 }
 
 void gv_search_destroy(gv_search *s) {
@@ -153,9 +161,9 @@ void gv_search_look(gv_search *s, const gv_image *image, double time_sec, const 
         memcpy(s->memory, s->now, (size_t)s->cols * (size_t)s->rows * sizeof(float));
         s->started = false;
     }
-    s->tokens = fmin(s->tokens + dt * TILES_PER_SEC, fmax(3, dt * TILES_PER_SEC));
+    s->tokens = fmin(s->tokens + dt * s->per_sec, fmax(3, dt * s->per_sec));
     if (!s->started) {
-        s->tokens = BURST;
+        s->tokens = s->burst;
         for (int i = 0; i < s->count; i++) s->tiles[i].searched = -INFINITY;
     }
     s->started = true;

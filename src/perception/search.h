@@ -15,6 +15,8 @@ typedef struct gv_search gv_search;
 
 // min_height: the smallest person, px. every_s: seconds between searches of a lively tile.
 gv_search *gv_search_create(int width, int height, int min_height, double every_s); // NULL: no memory
+// Tiles per second of video and at the start; 16 and 64 unless said otherwise.
+void gv_search_limit(gv_search *s, double per_sec, double burst);
 void gv_search_destroy(gv_search *s);                                               // accepts NULL
 
 // Takes the next frame. `boxes` [n, 4] (x0, y0, x1, y1 px) cover what is already followed.

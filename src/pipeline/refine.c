@@ -286,6 +286,28 @@ done:
     return status;
 }
 
+_Static_assert(GV_CORRECTION_TURNS == 3 * TURNS, "the header's number of turns");
+
+bool gv_correction_fit(float d[GV_CORRECTION], const gv_points *points, const float *pred_x, const float *pred_cam,
+                       const float *kp2d, const float *box, const float *K) {
+    figure f;
+    double turn[UNKNOWNS];
+    decode(&f, pred_x, pred_cam, box, K);
+    bool fitted = fit(turn, points, &f, kp2d, K, (double)box[2]);
+    for (int u = 0; u < UNKNOWNS; u++) d[u] = (float)turn[u];
+    return fitted;
+}
+
+void gv_correction_apply(float *pred_x, float *pred_cam, const float d[GV_CORRECTION], const float *box,
+                         const float *K) {
+    figure f;
+    decode(&f, pred_x, pred_cam, box, K);
+    for (int i = 0; i < 3; i++) f.ray[i] += (double)d[GV_CORRECTION_TURNS + i];
+    encode_turns(pred_x, &f, d);
+    encode_betas(pred_x, &f);
+    encode_ray(pred_cam, f.ray, box, K);
+}
+
 double gv_reprojection_error(const float *pred_x, const float *pred_cam, const gv_observations *o,
                              const gv_body *body) {
     gv_points *regressor = body->coco17 ? gv_points_create(body, body->coco17, KEYPOINTS) : NULL;

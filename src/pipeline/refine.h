@@ -7,6 +7,7 @@
 #pragma once
 #include "body/body.h"
 #include "formats/observations.h"
+#include <stdbool.h>
 
 // The network's answer trembles with the keypoints: rotations and velocities of pred_x [L, 151] smoothed in time
 // (Gaussian, 1.5 and 2 frames; the shape stays), in place. In the 6D form that is a mean of rotations' rows, made
@@ -17,6 +18,15 @@ gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err);
 // was seen follow their neighbours. Nothing is changed where the body has no keypoint regressor.
 gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observations *o, const gv_body *body,
                                gv_error *err);
+
+// The same for a single frame, for those who smooth in their own way. d: turns of the joints, and the change of the
+// place in the camera (x / z, y / z, log z). Fit returns false, and zeros, where too little was seen. points:
+// body->coco17's.
+enum { GV_CORRECTION_TURNS = 48, GV_CORRECTION = GV_CORRECTION_TURNS + 3 };
+bool gv_correction_fit(float d[GV_CORRECTION], const gv_points *points, const float *pred_x, const float *pred_cam,
+                       const float *kp2d, const float *box, const float *K);
+void gv_correction_apply(float *pred_x, float *pred_cam, const float d[GV_CORRECTION], const float *box,
+                         const float *K);
 
 // Mean distance between projected and observed keypoints (confidence over 0.5) in sides of the box; negative where
 // there is none: how well a prediction lies on its picture.

@@ -4,11 +4,15 @@
 // readable frame fails where a caller expects it. Colour conversion follows FFmpeg's own `scale` filter
 // (bicubic flags, BT.601 where the stream names no matrix), so frames equal `ffmpeg -pix_fmt rgb24`.
 #include "base/memory.h"
+#include "base/progress.h"
 #include "video/video.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#ifdef GV_HAVE_DEVICES
+#include <libavdevice/avdevice.h>
+#endif
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
@@ -51,6 +55,7 @@ struct gv_video {
     long index, damaged;
     double step_sec; // nominal time between frames
     double first_sec, last_sec;
+    double asked_sec; // live: since when data is waited for
 };
 
 static gv_status fail_av(const gv_video *v, gv_error *err, gv_status status, const char *what, int code) {
@@ -81,19 +86,64 @@ static gv_status check_file(const gv_video *v, gv_error *err) {
     return GV_OK;
 }
 
+// FFmpeg asks while it waits; 1: wait no longer.
+static int is_tired(void *context) {
+    const gv_video *v = context;
+    return (v->opt.stop && atomic_load(v->opt.stop)) ||
+           (v->opt.patience_sec > 0 && gv_now() - v->asked_sec > v->opt.patience_sec);
+}
+
+static gv_status gave_up(const gv_video *v, gv_error *err) {
+    if (v->opt.stop && atomic_load(v->opt.stop)) return gv_fail(err, GV_ERR_CANCELLED, "%s: cancelled", v->path);
+    return gv_fail(err, GV_ERR_IO, "%s: no data for %.1f s", v->path, v->opt.patience_sec);
+}
+
+static gv_status prepare_live(gv_video *v, const AVInputFormat **format, AVDictionary **options, gv_error *err) {
+    *format = NULL;
+    v->asked_sec = gv_now();
+    v->format = avformat_alloc_context();
+    if (!v->format) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", v->path);
+    v->format->interrupt_callback = (AVIOInterruptCB){is_tired, v};
+    v->format->flags |= AVFMT_FLAG_NOBUFFER | AVFMT_FLAG_DISCARD_CORRUPT;
+    av_dict_set(options, "protocol_whitelist", "file,pipe,tcp,udp,rtp,rtsp,srt,tls,http,https,crypto", 0);
+    av_dict_set(options, "rtsp_transport", "tcp", 0); // packets lost in between are worse than late ones
+    av_dict_set(options, "rw_timeout", "5000000", 0); // us
+    av_dict_set(options, "overrun_nonfatal", "1", 0); // udp: what comes too fast is lost, not an end
+    if (strncmp(v->path, "/dev/", 5) != 0) return GV_OK;
+#ifdef GV_HAVE_DEVICES
+    avdevice_register_all();
+    *format = av_find_input_format("v4l2");
+#endif
+    if (!*format)
+        return gv_fail(err, GV_ERR_MISSING, "%s: this program was built without cameras (libavdevice-dev)", v->path);
+    return GV_OK;
+}
+
 static gv_status open_container(gv_video *v, gv_error *err) {
     AVDictionary *options = NULL;
-    av_dict_set(&options, "protocol_whitelist", "file", 0);
+    const AVInputFormat *format = NULL;
+    if (v->opt.live) {
+        gv_status status = prepare_live(v, &format, &options, err);
+        if (status != GV_OK) {
+            av_dict_free(&options);
+            return status;
+        }
+    } else {
+        av_dict_set(&options, "protocol_whitelist", "file", 0);
+    }
     av_dict_set(&options, "pattern_type", "none", 0); // a picture's name is a name, not a pattern
-    int code = avformat_open_input(&v->format, v->url, NULL, &options);
+    int code = avformat_open_input(&v->format, v->url, format, &options);
     av_dict_free(&options);
+    if (code == AVERROR_EXIT) return gave_up(v, err);
+    if (code < 0 && v->opt.live) return fail_av(v, err, GV_ERR_IO, "cannot open", code);
     if (code < 0)
         return fail_av(v, err, GV_ERR_FORMAT,
                        "not a video that FFmpeg can read, or damaged or cut short where it tells what it holds", code);
-    if (is_refused(v->format->iformat->name))
+    if (is_refused(v->format->iformat->name) && !(v->opt.live && !strcmp(v->format->iformat->name, "rtsp")))
         return gv_fail(err, GV_ERR_FORMAT, "%s: looks like \"%s\", expected a video file", v->path,
                        v->format->iformat->long_name ? v->format->iformat->long_name : v->format->iformat->name);
     code = avformat_find_stream_info(v->format, NULL);
+    if (v->opt.live && is_tired(v)) return gave_up(v, err);
     if (code < 0) return fail_av(v, err, GV_ERR_FORMAT, "cannot find out what is inside", code);
     v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (v->stream < 0 || v->format->streams[v->stream]->disposition & AV_DISPOSITION_ATTACHED_PIC) {
@@ -142,6 +192,7 @@ static gv_status feed(gv_video *v, gv_error *err) {
     for (;;) {
         int code = av_read_frame(v->format, v->packet);
         if (code == AVERROR(ENOMEM)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
+        if (v->opt.live && (code == AVERROR_EXIT || (code < 0 && is_tired(v)))) return gave_up(v, err);
         if (code == AVERROR(EAGAIN)) continue;
         if (code < 0) { // the end, or bytes beyond which nothing can be read
             if (code != AVERROR_EOF) v->damaged++;
@@ -389,8 +440,9 @@ gv_status gv_video_open(gv_video **out, const char *path, const gv_video_options
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
         goto done;
     }
-    snprintf(v->url, n, "file:%s", path); // a colon in the name is not a protocol
-    if ((status = check_file(v, err)) != GV_OK) goto done;
+    bool url = v->opt.live && (strstr(path, "://") || !strncmp(path, "/dev/", 5) || !strncmp(path, "pipe:", 5));
+    snprintf(v->url, n, "%s%s", url ? "" : "file:", path); // a colon in a file's name is not a protocol
+    if (!url && !v->opt.live && (status = check_file(v, err)) != GV_OK) goto done;
     if ((status = start(v, err)) != GV_OK) goto done;
     find_rates(v);
     if ((status = plan_output(v, err)) != GV_OK) goto done;
@@ -425,6 +477,7 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     if (!v->frame) return gv_fail(err, GV_ERR_IO, "%s: not open after a failed rewind", v->path);
     bool got = v->pending;
     v->pending = false;
+    v->asked_sec = gv_now();
     if (!got) {
         gv_status status = decode(v, &got, err);
         if (status != GV_OK || !got) return status;
@@ -445,7 +498,14 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     if (rows < 0) return fail_av(v, err, GV_ERR_INTERNAL, "cannot convert a frame to RGB", rows);
     if (v->upright) turn_upright(v);
     double t = frame_time(v);
-    *frame = (gv_frame){v->upright ? v->upright : v->rgb, v->info.width, v->info.height, v->stride, v->index, t};
+    *frame = (gv_frame){v->upright ? v->upright : v->rgb,
+                        v->info.width,
+                        v->info.height,
+                        v->stride,
+                        v->index,
+                        t,
+                        v->sws_source.width,
+                        v->sws_source.height};
     v->last_sec = t;
     v->index++;
     av_frame_unref(v->frame);

@@ -12,6 +12,7 @@
 // and counted in `damaged`; a file without a single readable frame is an error.
 #pragma once
 #include "base/error.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ typedef struct gv_frame {
     int width, height, stride;
     long index;      // 0, 1, 2, ...
     double time_sec; // presentation time, first frame = 0; strictly increasing (repaired where a stream is not)
+    int source_width, source_height; // as coded, before any reduction: a stream may change it under way
 } gv_frame;
 
 typedef struct gv_video_options {
@@ -37,6 +39,10 @@ typedef struct gv_video_options {
     int threads;  // decoder threads, 0 = automatic
     bool half;    // frames of half the size (rounded down), as FFmpeg's scale=iw*0.5:ih*0.5 makes them: bicubic, in
                   // the video's own pixel format, before the conversion to RGB. max_side then counts for nothing.
+    // For sources that are not files: a URL (rtsp, rtp, udp, tcp, srt, http), a camera (/dev/videoN) or a pipe.
+    bool live;
+    double patience_sec;     // live: longest wait for data, then GV_ERR_IO; 0: for ever
+    const atomic_bool *stop; // live: once true, waiting ends with GV_ERR_CANCELLED; may be NULL
 } gv_video_options;
 
 typedef struct gv_video gv_video;
