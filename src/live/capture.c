@@ -307,7 +307,8 @@ static gv_status play(gv_capture *c, gv_error *err) {
 
 static gv_status play_again_and_again(gv_capture *c, gv_error *err) {
     gv_status status = play(c, err);
-    while (!c->file && c->index > 0 && status != GV_ERR_CANCELLED && status != GV_ERR_MEMORY && !is_over(c)) {
+    while (!c->file && (c->index > 0 || status == GV_ERR_EMPTY) && status != GV_ERR_CANCELLED &&
+           status != GV_ERR_MEMORY && !is_over(c)) {
         long before = c->index;
         double lost = gv_now();
         tell_gap(c, status == GV_OK ? "the source has ended" : err->text);

@@ -8,7 +8,8 @@
 // Sources: a video file, played at its own speed; "-", raw RGB frames on standard input; /dev/videoN; a URL (rtsp, udp,
 // ...). At most three frames wait; when a fourth comes the oldest is dropped and counted. A source that falls silent,
 // goes away, loses packets or changes its size is told of by a gap, in place; cameras and URLs are opened again every
-// second until that has failed for long enough. A size that changes is scaled to the first one.
+// second until that has failed for long enough; one that cannot be opened at all is an error at once, unless it is only
+// silent. A size that changes is scaled to the first one.
 #pragma once
 #include "base/error.h"
 #include <stdatomic.h>

@@ -352,8 +352,8 @@ gv_status gv_live(const gv_live_options *opt, gv_live_take *take, void *user, gv
     l->take = take;
     l->user = user;
     memcpy(l->R, still, sizeof still);
-    status = open_models(l, err);
-    if (status == GV_OK) status = gv_capture_open(&l->capture, &opt->capture, err);
+    status = gv_capture_open(&l->capture, &opt->capture, err); // cameras and streams take their time: so do models
+    if (status == GV_OK) status = open_models(l, err);
     if (status == GV_OK) {
         status = run(l, err);
         finish_report(l, report);

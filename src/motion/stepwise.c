@@ -8,13 +8,14 @@
 #include <string.h>
 
 enum { J = 22, STILL = GV_STILL_JOINTS, FEET = 4 };
-static const double RATE = 30;                                // the network's frames per second
-static const double trusted = 0.2;                            // rad: directions further from the mean count less
-static const double longest_memory = 900;                     // frames of gravity that count
-static const double far_off = 0.25, pull = 0.02;              // m; m per 1/30 s (SPEC.md 9.2)
-static const double seen_share = 0.2;                         // of a new sighting in the smoothed place
-static const double standing = 0.8;                           // probability from where on a joint stands
-static const double ground_share = 0.1, ground_speed = 0.004; // of the error; m per 1/30 s
+static const double RATE = 30;                   // the network's frames per second
+static const double trusted = 0.2;               // rad: directions further from the mean count less
+static const double longest_memory = 900;        // frames of gravity that count
+static const double far_off = 0.25, pull = 0.02; // m; m per 1/30 s (SPEC.md 9.2)
+static const double seen_share = 0.2;            // of a new sighting in the smoothed place
+static const double standing = 0.8;              // probability from where on a joint stands
+static const double on_ground = 0.5;             // probability from where on a foot tells where the ground is
+static const double ground_share = 0.1, ground_speed = 0.004, fall_speed = 0.0015, fall_share = 0.015; // of the error; m per 1/30 s
 
 static void normalise(double v[3]) {
     double n = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
@@ -165,17 +166,25 @@ static void follow_camera(gv_stepper *s, const double seen[3], double frames) {
     }
 }
 
-// Error of the height: the lowest standing foot's sole, or what is below the ground.
-static double above_ground(const gv_stepper *s, double still[STILL][3], double low, const gv_step_input *in) {
-    double height = INFINITY;
-    for (int f = 0; f < FEET; f++)
-        if (sigmoid(in->logits[f]) > standing) height = fmin(height, s->root[1] + still[f][1] - in->sole[f]);
-    return isfinite(height) ? height : fmin(s->root[1] + low, 0);
+// Height of the lowest foot's sole over the ground, of those that stand if any does; negative where anything is below.
+static double above_ground(const gv_stepper *s, double still[STILL][3], double low, const gv_step_input *in,
+                           bool *stands) {
+    double height[2] = {INFINITY, INFINITY}; // of all, of those that stand
+    for (int f = 0; f < FEET; f++) {
+        double h = s->root[1] + still[f][1] - in->sole[f];
+        height[0] = fmin(height[0], h);
+        if (sigmoid(in->logits[f]) > on_ground) height[1] = fmin(height[1], h);
+    }
+    *stands = isfinite(height[1]);
+    return fmin(height[*stands], *stands ? INFINITY : s->root[1] + low);
 }
 
+// Somebody who does not stand comes down by and by, slowly enough for a jump to be one.
 static void find_ground(gv_stepper *s, double still[STILL][3], double low, const gv_step_input *in, double frames) {
-    double error = above_ground(s, still, low, in);
-    double by = -fmin(fmax(ground_share * error, -ground_speed), ground_speed) * frames;
+    bool stands;
+    double error = above_ground(s, still, low, in, &stands);
+    double most = stands || error < 0 ? ground_speed : fmax(fall_speed, fall_share * error);
+    double by = -fmin(fmax(ground_share * error, -most), most) * frames;
     s->root[1] += by;
     for (int k = 0; k < STILL; k++) s->targets[3 * k + 1] += by; // the world has moved, not the foot
 }

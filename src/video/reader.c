@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 
 enum { MAX_SIDE = 16384, MAX_PIXELS = 1 << 28, MAX_DRAIN_ERRORS = 1024 };
+static const double probing_sec = 3;        // live: what finding out about a stream may take besides
 static const double longest_gap_sec = 3600; // a longer silence between two frames is a damaged timestamp
 
 typedef struct orientation { // upright pixel (x, y) comes from (x', y'), after an optional swap of the axes
@@ -90,12 +91,12 @@ static gv_status check_file(const gv_video *v, gv_error *err) {
 static int is_tired(void *context) {
     const gv_video *v = context;
     return (v->opt.stop && atomic_load(v->opt.stop)) ||
-           (v->opt.patience_sec > 0 && gv_now() - v->asked_sec > v->opt.patience_sec);
+           (v->opt.patience_sec > 0 && gv_now() - v->asked_sec > v->opt.patience_sec + (v->frame ? 0 : probing_sec));
 }
 
 static gv_status gave_up(const gv_video *v, gv_error *err) {
     if (v->opt.stop && atomic_load(v->opt.stop)) return gv_fail(err, GV_ERR_CANCELLED, "%s: cancelled", v->path);
-    return gv_fail(err, GV_ERR_IO, "%s: no data for %.1f s", v->path, v->opt.patience_sec);
+    return gv_fail(err, GV_ERR_EMPTY, "%s: no data for %.1f s", v->path, v->opt.patience_sec);
 }
 
 static gv_status prepare_live(gv_video *v, const AVInputFormat **format, AVDictionary **options, gv_error *err) {
@@ -104,7 +105,9 @@ static gv_status prepare_live(gv_video *v, const AVInputFormat **format, AVDicti
     v->format = avformat_alloc_context();
     if (!v->format) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", v->path);
     v->format->interrupt_callback = (AVIOInterruptCB){is_tired, v};
-    v->format->flags |= AVFMT_FLAG_NOBUFFER | AVFMT_FLAG_DISCARD_CORRUPT;
+    v->format->max_analyze_duration = 1000000; // us of stream
+    v->format->fps_probe_size = 3;
+    v->format->flags |= AVFMT_FLAG_DISCARD_CORRUPT;
     av_dict_set(options, "protocol_whitelist", "file,pipe,tcp,udp,rtp,rtsp,srt,tls,http,https,crypto", 0);
     av_dict_set(options, "rtsp_transport", "tcp", 0); // packets lost in between are worse than late ones
     av_dict_set(options, "rw_timeout", "5000000", 0); // us

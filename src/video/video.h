@@ -41,7 +41,7 @@ typedef struct gv_video_options {
                   // the video's own pixel format, before the conversion to RGB. max_side then counts for nothing.
     // For sources that are not files: a URL (rtsp, rtp, udp, tcp, srt, http), a camera (/dev/videoN) or a pipe.
     bool live;
-    double patience_sec;     // live: longest wait for data, then GV_ERR_IO; 0: for ever
+    double patience_sec;     // live: longest wait for data, then GV_ERR_EMPTY; 0: for ever
     const atomic_bool *stop; // live: once true, waiting ends with GV_ERR_CANCELLED; may be NULL
 } gv_video_options;
 
