@@ -8,14 +8,16 @@
 #include <string.h>
 
 enum { J = 22, STILL = GV_STILL_JOINTS, FEET = 4 };
-static const double RATE = 30;                   // the network's frames per second
-static const double trusted = 0.2;               // rad: directions further from the mean count less
-static const double longest_memory = 900;        // frames of gravity that count
-static const double far_off = 0.25, pull = 0.02; // m; m per 1/30 s (SPEC.md 9.2)
-static const double seen_share = 0.2;            // of a new sighting in the smoothed place
-static const double standing = 0.8;              // probability from where on a joint stands
-static const double on_ground = 0.5;             // probability from where on a foot tells where the ground is
-static const double ground_share = 0.1, ground_speed = 0.004, fall_speed = 0.0015, fall_share = 0.015; // of the error; m per 1/30 s
+static const double RATE = 30;                       // the network's frames per second
+static const double trusted = 0.2;                   // rad: directions further from the mean count less
+static const double longest_memory = 900;            // frames of gravity that count
+static const double near_enough = 0.03, pull = 0.02; // m; m per 1/30 s
+static const double pull_share = 0.05;               // of what is beyond, per 1/30 s
+static const double seen_share = 0.2;                // of a new sighting in the smoothed place
+static const double standing = 0.8;                  // probability from where on a joint stands
+static const double on_ground = 0.5;                 // probability from where on a foot tells where the ground is
+static const double ground_share = 0.1, ground_speed = 0.004, fall_speed = 0.0015,
+                    fall_share = 0.015; // of the error; m per 1/30 s
 
 static void normalise(double v[3]) {
     double n = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
@@ -155,14 +157,15 @@ static void roll_out(gv_stepper *s, double still[STILL][3], double frames) {
     for (int i = 0; i < 3; i++) s->root[i] += step[i] - (i == 1 ? 0 : slip[i]); // heights are the ground's business
 }
 
-// SPEC.md 9.2, step 3, with a place smoothed over the past: by up to 2 cm a frame where it is more than 25 cm off.
+// After SPEC.md 9.2, step 3, with a place smoothed over the past. The reference lets the root be 25 cm off and then
+// pulls it by 2 cm a frame; there the whole clip is fitted afterwards, here this is all that keeps the path from
+// drifting.
 static void follow_camera(gv_stepper *s, const double seen[3], double frames) {
     double share = 1 - pow(1 - seen_share, frames);
     for (int i = 0; i < 3; i++) {
         s->seen[i] += share * (seen[i] - s->seen[i]);
-        double e = s->root[i] - s->seen[i];
-        if (e > -far_off && e < far_off) e = 0;
-        s->root[i] -= fmin(fmax(e, -pull * frames), pull * frames);
+        double e = s->root[i] - s->seen[i], beyond = fmax(fabs(e) - near_enough, 0);
+        s->root[i] -= copysign(fmin(pull_share * beyond, pull) * frames, e);
     }
 }
 
