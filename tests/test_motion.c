@@ -5,7 +5,9 @@
 #include "geometry/rotation.h"
 #include "motion/kinematics.h"
 #include "motion/smoothing.h"
+#include "motion/stepwise.h"
 #include "motion/world.h"
+#include "network/statistics.h"
 
 #include <string.h>
 
@@ -199,12 +201,111 @@ static void solving_approaches_the_targets(void **state) {
     free(f);
 }
 
+// ---- one frame at a time
+
+static void put_block(float *row, int first, int count, const double *y) {
+    for (int i = 0; i < count; i++)
+        row[first + i] = (float)((y[i] - (double)gv_pred_x_mean[first + i]) / (double)gv_pred_x_std[first + i]);
+}
+
+// The prediction for somebody upright in the T-pose who faces an upright camera and moves by v (root frame, m per
+// frame).
+static void upright(float *row, const double v[3]) {
+    static const double none[6] = {1, 0, 0, 0, 1, 0}, facing[6] = {1, 0, 0, 0, -1, 0}, shape[10] = {0};
+    for (int j = 0; j < 21; j++) put_block(row, GV_X_POSE + 6 * j, 6, none);
+    put_block(row, GV_X_BETAS, 10, shape);
+    put_block(row, GV_X_ORIENT_C, 6, facing);
+    put_block(row, GV_X_ORIENT_GV, 6, facing);
+    put_block(row, GV_X_VELOCITY, 3, v);
+}
+
+typedef struct walk {
+    gv_body *body;
+    gv_stepper stepper;
+    gv_world_view world;
+    double sole[4];
+    gv_step_output out;
+} walk;
+
+static void begin_walk(walk *w) {
+    gv_error err = {0};
+    *w = (walk){0};
+    if (gv_body_open(&w->body, NULL, &err)) fail_msg("%s", err.text);
+    float S[3 * 22], betas[10] = {0}, *v = malloc((size_t)w->body->vertices * 12), ground = 9;
+    gv_body_rest_joints(S, w->body, betas, 22);
+    gv_body_rest_surface(w->body, betas, v, NULL);
+    for (int i = 0; i < w->body->vertices; i++) ground = fminf(ground, v[3 * i + 1]);
+    const int feet[4] = {7, 10, 8, 11};
+    for (int f = 0; f < 4; f++) w->sole[f] = (double)S[3 * feet[f] + 1] - (double)ground;
+    free(v);
+}
+
+// One frame: at x metres to the camera's right, 4 m away, for whom the network says `speed` m/s in that direction.
+static void walk_to(walk *w, double time_sec, double x, double speed, float logit) {
+    static const float K[9] = {1000, 0, 500, 0, 1000, 500, 0, 0, 1}, R[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    float row[GV_PRED_X], logits[6] = {logit, logit, logit, logit, -5, -5}, S[3], betas[10] = {0};
+    gv_body_rest_joints(S, w->body, betas, 1);
+    float box[3] = {500 + 250 * (float)x, 500, 400}, cam[3] = {1.25f, 0, -S[1]}; // depth 2 f / (side s) = 4
+    upright(row, (double[3]){speed / 30, 0, 0});
+    double down[3];
+    gv_step_down(down, row, R);
+    assert_true(fabs(down[1] - 1) < 1e-5);
+    gv_world_look(&w->world, down, 1);
+    gv_step(&w->out, &w->stepper, &w->world,
+            &(gv_step_input){.pred_x = row,
+                             .pred_cam = cam,
+                             .logits = logits,
+                             .box = box,
+                             .K = K,
+                             .R_w2c = R,
+                             .time_sec = time_sec,
+                             .body = w->body,
+                             .sole = w->sole,
+                             .static_camera = true});
+}
+
+static void who_stands_stays_on_the_ground(void **s) {
+    (void)s;
+    walk w;
+    begin_walk(&w);
+    for (int t = 0; t < 300; t++) {
+        walk_to(&w, t / 30.0, 0, 0.2, 5); // the network's velocity is wrong: the feet that stand hold
+        assert_true(fabs((double)w.out.joints_world[0]) < 0.01 && fabs((double)w.out.joints_world[2]) < 0.01);
+        assert_true(fabs((double)w.out.joints_world[3 * 10 + 1] - w.sole[1]) < 0.005);
+        assert_true(w.out.static_prob[0] > 0.99f && w.out.static_prob[4] < 0.01f);
+    }
+    gv_body_close(w.body);
+}
+
+// Somebody walks three metres; with every frame, and with most of them dropped, the path is the same and has no jump.
+static void dropped_frames_do_not_change_the_way(void **s) {
+    (void)s;
+    for (int every = 1; every <= 5; every += 2) {
+        walk w;
+        begin_walk(&w);
+        double last = 0;
+        for (int t = 0; t <= 90; t += every) {
+            walk_to(&w, t / 30.0, t / 30.0, 1, -5);
+            double x = fabs((double)w.out.joints_world[0]);
+            assert_true(fabs(x - last) < 0.04 * every);
+            last = x;
+            assert_true(fabs(x - t / 30.0) < 0.15);
+        }
+        gv_body_close(w.body);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(smoothing_is_the_references),    cmocka_unit_test(smoothing_keeps_constants_and_single_frames),
-        cmocka_unit_test(static_cameras_do_not_drift),    cmocka_unit_test(pans_add_up_exactly),
-        cmocka_unit_test(kinematics_agree_with_the_body), cmocka_unit_test(reached_targets_leave_the_pose),
+        cmocka_unit_test(smoothing_is_the_references),
+        cmocka_unit_test(smoothing_keeps_constants_and_single_frames),
+        cmocka_unit_test(static_cameras_do_not_drift),
+        cmocka_unit_test(pans_add_up_exactly),
+        cmocka_unit_test(kinematics_agree_with_the_body),
+        cmocka_unit_test(reached_targets_leave_the_pose),
         cmocka_unit_test(solving_approaches_the_targets),
+        cmocka_unit_test(who_stands_stays_on_the_ground),
+        cmocka_unit_test(dropped_frames_do_not_change_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

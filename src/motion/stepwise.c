@@ -186,7 +186,9 @@ static double above_ground(const gv_stepper *s, double still[STILL][3], double l
 static void find_ground(gv_stepper *s, double still[STILL][3], double low, const gv_step_input *in, double frames) {
     bool stands;
     double error = above_ground(s, still, low, in, &stands);
-    double most = stands || error < 0 ? ground_speed : fmax(fall_speed, fall_share * error);
+    double most = error < 0 ? fmax(ground_speed, -ground_share * error)
+                  : stands  ? ground_speed
+                            : fmax(fall_speed, fall_share * error);
     double by = -fmin(fmax(ground_share * error, -most), most) * frames;
     s->root[1] += by;
     for (int k = 0; k < STILL; k++) s->targets[3 * k + 1] += by; // the world has moved, not the foot
@@ -197,7 +199,7 @@ static void begin(gv_stepper *s, double still[STILL][3], double low, const doubl
     for (int f = 0; f < FEET; f++) sole = fmin(sole, still[f][1] - in->sole[f]);
     memcpy(s->root, seen, sizeof s->root);
     memcpy(s->seen, seen, sizeof s->seen);
-    s->root[1] = s->seen[1] = isfinite(sole) ? -sole : -low;
+    s->root[1] = s->seen[1] = fmax(-sole, -low);
     for (int k = 0; k < STILL; k++)
         for (int i = 0; i < 3; i++) s->targets[3 * k + i] = s->root[i] + still[k][i];
 }
