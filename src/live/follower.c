@@ -92,7 +92,8 @@ static gv_status observe(gv_follower *f, int n, gv_person *p, gv_observations *s
     gv_status status = gv_history_finish(&h, f->set.width, f->set.height, p, err);
     if (status != GV_OK) return status;
     if (f->set.lens.model != GV_LENS_PINHOLE)
-        for (int t = 0; t < n; t++) gv_camera_straighten(&f->set.lens, p->bbx_xys + 3 * t, p->kp2d + 51 * t);
+        for (int t = 0; t < n; t++)
+            gv_camera_straighten(&f->set.lens, p->bbx_xys + 3 * t, p->kp2d + 51 * t, p->feet2d + 12 * t);
     *seen = (gv_observations){.frames = n,
                               .bbx_xys = p->bbx_xys,
                               .kp2d = p->kp2d,
