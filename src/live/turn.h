@@ -2,8 +2,8 @@
 //
 // Corners outside of the people are followed, and the rotation from a keyframe to now is the one that most of them
 // agree with, with or without a translation (camera/relative.h). A new keyframe is taken when half of the corners are
-// lost. Without the future there are no windows to solve: errors add up from keyframe to keyframe, by tenths of a
-// degree where odometry.h makes hundredths. Constant memory.
+// lost. Without the future there are no windows to solve: errors add up from keyframe to keyframe
+// (docs/live.md has figures). Constant memory.
 #pragma once
 #include "camera/intrinsics.h"
 #include <stdint.h>
