@@ -1,0 +1,398 @@
+// Every command with one call failing: memory, reads, writes, opens, renames. Each run ends either with the files of
+// an undisturbed one or with a non-zero status and one line; no signal, no hang, nothing half-written, no temporary
+// file; and what a failed run leaves does not spoil the next.
+//
+//     test_faults [POINTS [PROCESSES]]     at least that many points, spread over all commands (default: a sample)
+#define _GNU_SOURCE // pipe2
+#include "clip.h"
+#include "faults.h"
+#include "folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+typedef struct job {
+    const char *name, *arguments; // run in a folder beside `in`, with the results in `out`
+    int sample, share;            // points in the sample; share of a longer run, in thousandths
+    int lines;                    // most lines of a failed run
+} job;
+
+static const job jobs[] = {
+    {"predict", "predict ../in/obs.npz -o out/m.npz -q", 60, 200, 1},
+    {"export-glb", "export ../in/m.npz -o out/m.glb", 40, 90, 1},
+    {"export-bvh", "export ../in/m.npz -o out/m.bvh", 30, 60, 1},
+    {"export-amass", "export ../in/m.npz -o out/m.amass.npz", 30, 60, 1},
+    {"export-pt", "export ../in/m.npz -o out/m.pt", 30, 60, 1},
+    {"convert", "convert ../in/net -o out/net.safetensors --dtype bf16", 40, 70, 1},
+    {"info", "info --json ../in/m.npz ../in/obs.npz ../in/clip.mp4 ../in/net", 40, 80, 4},
+    {"run", "run ../in/clip.mp4 -o out --people 1 --landmarks lite -q", 14, 250, 1},
+    {"batch", "batch ../in/list.txt -o out --no-video --export none --landmarks lite --people 1 -q", 6, 130, 3},
+};
+enum { JOBS = sizeof jobs / sizeof *jobs, TIMEOUT_MS = 60000, FILES = 64 };
+
+// ---- the files of a run
+
+typedef struct result {
+    char name[160];
+    unsigned char *data;
+    size_t size;
+    bool varies; // differs between undisturbed runs: times
+} result;
+
+typedef struct results {
+    result file[FILES];
+    int count;
+} results;
+
+static bool ends(const char *name, const char *ending) {
+    size_t n = strlen(name), m = strlen(ending);
+    return n >= m && !strcmp(name + n - m, ending);
+}
+
+static void add_file(results *r, const char *name, const char *path) {
+    if (r->count == FILES) return;
+    result *f = &r->file[r->count];
+    struct stat st;
+    FILE *in = fopen(path, "rb");
+    if (!in || fstat(fileno(in), &st) != 0) fail_msg("%s: %s", path, strerror(errno));
+    *f = (result){.data = malloc((size_t)st.st_size + 1)};
+    snprintf(f->name, sizeof f->name, "%s", name);
+    f->size = fread(f->data, 1, (size_t)st.st_size, in);
+    fclose(in);
+    r->count++;
+}
+
+// All files under `folder`/`at` but the journals of the cache, which end anywhere and are checked when they are read.
+static void gather(results *r, const char *folder, const char *at) {
+    char path[1024], name[512];
+    snprintf(path, sizeof path, "%s/%s", folder, at);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        snprintf(name, sizeof name, "%s%s%.200s", at, *at ? "/" : "", e->d_name);
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        struct stat st;
+        if (lstat(path, &st) != 0 || ends(name, ".journal")) continue;
+        if (S_ISDIR(st.st_mode)) gather(r, folder, name);
+        else add_file(r, name, path);
+    }
+    if (d) closedir(d);
+}
+
+static void release(results *r) {
+    for (int i = 0; i < r->count; i++) free(r->file[i].data);
+    r->count = 0;
+}
+
+static result *find(results *r, const char *name) {
+    for (int i = 0; i < r->count; i++)
+        if (!strcmp(r->file[i].name, name)) return &r->file[i];
+    return NULL;
+}
+
+static bool same_bytes(const result *a, const result *b) {
+    return a->size == b->size && !memcmp(a->data, b->data, a->size);
+}
+
+static bool whole(const result *f, const result *expected) {
+    if (!expected->varies) return same_bytes(f, expected);
+    json_t *o = ends(f->name, ".json") ? json_loadb((char *)f->data, f->size, 0, NULL) : NULL;
+    json_decref(o);
+    return f->size > 0 && (o || !ends(f->name, ".json"));
+}
+
+// ---- one server a job
+
+typedef struct server {
+    const job *job;
+    char folder[300];
+    pid_t pid;
+    int in, out, messages;
+    faults_shared *shared;
+    results expected;
+} server;
+
+static void in_own_process(const server *s, const char *shared_file, const int to[2], const int from[2]) {
+    char *argv[32] = {(char *)"gvhmr"}, text[512];
+    snprintf(text, sizeof text, "%s", s->job->arguments);
+    int n = 1;
+    for (char *w = strtok(text, " "); w && n < 31; w = strtok(NULL, " ")) argv[n++] = w;
+    int output = open("stdout", O_RDWR | O_CREAT | O_APPEND, 0644), nowhere = open("/dev/null", O_RDONLY);
+    dup2(nowhere, 0);
+    dup2(output, 1);
+    dup2(s->messages, 2);
+    dup2(to[0], FAULTS_IN);
+    dup2(from[1], FAULTS_OUT);
+    for (int fd = 3; fd < FAULTS_IN; fd++) close(fd);
+    setenv("FAULTS_SERVE", "1", 1);
+    setenv("FAULTS_SHARED", shared_file, 1);
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    setenv("LD_PRELOAD", GV_TEST_FAULTS, 1);
+    execv(GV_TEST_PROGRAM, argv);
+    _exit(127);
+}
+
+static void start(server *s, const job *j, const char *tag) {
+    char path[400];
+    *s = (server){.job = j};
+    snprintf(s->folder, sizeof s->folder, "%s/%s%s", dir, j->name, tag);
+    mkdir(s->folder, 0755);
+    snprintf(path, sizeof path, "%s/shared", s->folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_int_equal(ftruncate(fd, sizeof *s->shared), 0);
+    s->shared = mmap(NULL, sizeof *s->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(s->shared != MAP_FAILED);
+    close(fd);
+    char messages[400];
+    snprintf(messages, sizeof messages, "%s/messages", s->folder);
+    s->messages = open(messages, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int to[2], from[2];
+    assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+    fflush(NULL);
+    s->pid = fork();
+    assert_true(s->pid >= 0);
+    if (s->pid == 0) {
+        if (chdir(s->folder) != 0) _exit(126);
+        in_own_process(s, path, to, from);
+    }
+    close(to[0]);
+    close(from[1]);
+    s->in = to[1], s->out = from[0];
+}
+
+static void stop(server *s) {
+    close(s->in);
+    close(s->out);
+    waitpid(s->pid, NULL, 0);
+    close(s->messages);
+    munmap(s->shared, sizeof *s->shared);
+    release(&s->expected);
+}
+
+static void clear_folder(const server *s) {
+    char command[700];
+    snprintf(command, sizeof command, "cd '%s' && rm -rf out && mkdir out && : >stdout && : >messages", s->folder);
+    assert_int_equal(system(command), 0);
+}
+
+// Runs the job in what its folder holds; returns the status as of a shell, -1 where it hangs.
+static int go(server *s, int kind, long at) {
+    faults_point p = {kind, at};
+    memset(s->shared, 0, sizeof *s->shared);
+    int pid, status;
+    assert_int_equal(write(s->in, &p, sizeof p), sizeof p);
+    assert_int_equal(read(s->out, &pid, sizeof pid), sizeof pid);
+    bool hangs = poll(&(struct pollfd){s->out, POLLIN, 0}, 1, TIMEOUT_MS) == 0;
+    if (hangs) kill(pid, SIGKILL);
+    assert_int_equal(read(s->out, &status, sizeof status), sizeof status);
+    return hangs ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void collect(const server *s, results *r) {
+    char path[400];
+    r->count = 0;
+    snprintf(path, sizeof path, "%s/out", s->folder);
+    gather(r, path, "");
+    snprintf(path, sizeof path, "%s/stdout", s->folder);
+    add_file(r, "stdout", path);
+}
+
+// Counts the calls; notes which files are the same each time.
+static void undisturbed(server *s, long count[FAULT_KINDS]) {
+    results again;
+    for (int k = 0; k < 2; k++) {
+        clear_folder(s);
+        int status = go(s, -1, 0);
+        if (status) fail_msg("%s: status %d, undisturbed", s->job->name, status);
+        collect(s, k ? &again : &s->expected);
+    }
+    assert_int_equal(again.count, s->expected.count);
+    for (int i = 0; i < again.count; i++) {
+        result *f = find(&again, s->expected.file[i].name);
+        assert_non_null(f);
+        s->expected.file[i].varies = !same_bytes(f, &s->expected.file[i]);
+    }
+    release(&again);
+    memcpy(count, s->shared->count, sizeof s->shared->count);
+    if (s->shared->unable) printf("%s: no seccomp filter: only memory is tried\n", s->job->name);
+}
+
+// ---- what must hold
+
+static int count_lines(const server *s, char text[2048]) {
+    ssize_t n = pread(s->messages, text, 2047, 0);
+    text[n > 0 ? n : 0] = 0;
+    int lines = 0;
+    for (char *p = text; *p; p++) lines += *p == '\n';
+    return lines;
+}
+
+// NULL, or what is wrong.
+static const char *judge(server *s, int status, char text[2048]) {
+    static char words[400];
+    int lines = count_lines(s, text);
+    if (status < 0) return "hangs";
+    if (status > 125) return "ended by a signal";
+    if (status && (lines < 1 || lines > s->job->lines)) return "not one line";
+    if (status && strncmp(text, "gvhmr", 5) != 0) return "the line does not begin with the program's name";
+    results r;
+    const char *wrong = NULL;
+    collect(s, &r);
+    for (int i = 0; i < r.count && !wrong; i++) {
+        result *e = find(&s->expected, r.file[i].name);
+        if (status && !strcmp(r.file[i].name, "stdout")) continue;
+        if (!e) wrong = "unexpected file";
+        else if (!whole(&r.file[i], e)) wrong = "file differs";
+        if (wrong) snprintf(words, sizeof words, "%s: %s", wrong, r.file[i].name);
+    }
+    for (int i = 0; i < s->expected.count && !wrong && !status; i++)
+        if (!find(&r, s->expected.file[i].name)) {
+            wrong = "success without the file";
+            snprintf(words, sizeof words, "%s %s", wrong, s->expected.file[i].name);
+        }
+    release(&r);
+    return wrong ? words : NULL;
+}
+
+static bool try_point(server *s, int kind, long at, bool go_on) {
+    char text[2048];
+    clear_folder(s);
+    int status = go(s, kind, at);
+    unsigned long where = s->shared->where;
+    const char *wrong = judge(s, status, text);
+    if (!wrong && status && go_on) { // what is left does not spoil the next run
+        char command[700];
+        snprintf(command, sizeof command, "cd '%s' && : >stdout && : >messages", s->folder);
+        assert_int_equal(system(command), 0);
+        int next = go(s, -1, 0);
+        wrong = judge(s, next, text);
+        if (next && !wrong) wrong = "the next run fails";
+    }
+    if (wrong) printf("%s %s %ld: status %d: %s (at 0x%lx) %s\n", s->job->name, fault_names[kind], at, status, wrong, where, text);
+    fflush(stdout);
+    return !wrong;
+}
+
+// Every part-th point of a job, from the first-th on; returns how many were wrong, the number tried in *tried.
+static int try_job(const job *j, int points, int part, int parts, int *tried) {
+    server s;
+    long count[FAULT_KINDS];
+    char tag[20];
+    snprintf(tag, sizeof tag, "-%d", part);
+    start(&s, j, tag);
+    undisturbed(&s, count);
+    int kinds = 0, wrong = 0, k = 0;
+    long want[FAULT_KINDS] = {0}, left = points;
+    for (int i = 0; i < FAULT_KINDS; i++) kinds += count[i] > 0;
+    for (int round = 0; round < 8 && left > 0; round++) // equal shares; what a kind has too few calls for goes to the others
+        for (int i = 0; i < FAULT_KINDS; i++) {
+            long more = (points + kinds * 8 - 1) / (kinds * 8) * (i < FAULT_LIBRARY ? 2 : 1);
+            if (more > count[i] - want[i]) more = count[i] - want[i];
+            if (more > left) more = left;
+            want[i] += more, left -= more;
+        }
+    for (int i = 0; i < FAULT_KINDS; i++)
+        for (long n = 0; n < want[i]; n++, k++) {
+            if (k % parts != part) continue;
+            long at = 1 + (2 * n + 1) * count[i] / (2 * want[i]);
+            wrong += !try_point(&s, i, at > count[i] ? count[i] : at, k % 4 == 0);
+            (*tried)++;
+        }
+    stop(&s);
+    return wrong;
+}
+
+// ---- the inputs
+
+static void quiet_program(const char *command, const char *arguments) {
+    char text[2048];
+    if (program(command, arguments, text) != 0) fail_msg("gvhmr %s %s: %s", command, arguments, text);
+}
+
+static void make_inputs(void) {
+    static const char source[] = "/usr/share/doc/opencv-doc/examples/data/vtest.avi";
+    if (access(source, R_OK) != 0) {
+        printf("skipped: no %s\n", source);
+        skip();
+    }
+    gv_error err = {0};
+    gv_video *v = NULL;
+    gv_video_writer *w = NULL;
+    gv_frame f;
+    mkdir(in_dir("in"), 0755);
+    assert_int_equal(gv_video_open(&v, source, NULL, &err), GV_OK);
+    assert_int_equal(gv_video_create(&w, in_dir("in/clip.mp4"), 384, 288, 10, &err), GV_OK);
+    for (int t = 0; t < 12; t++) { // the middle of the picture, where somebody walks
+        assert_int_equal(gv_video_next(v, &f, &err), GV_OK);
+        assert_int_equal(gv_video_write(w, f.rgb + 144 * f.stride + 3 * 192, f.stride, t / 10.0, &err), GV_OK);
+    }
+    assert_int_equal(gv_video_finish(w, &err), GV_OK);
+    gv_video_close(v);
+    quiet_program("observe", "in/clip.mp4 -o in/obs.npz --landmarks lite --no-cache -q");
+    quiet_program("predict", "in/obs.npz -o in/m.npz -q");
+    write_text("in/list.txt", "clip.mp4\nclip.mp4\tagain\n");
+    const char *net = shared_path("reference/motion/tiny.ckpt"); // a pickle where there is one, else the built-in one
+    assert_int_equal(symlink(net ? net : GV_TEST_MODEL, in_dir("in/net")), 0);
+}
+
+static int asked_points, processes = 1;
+
+static int all_jobs(int part, int *tried) {
+    int wrong = 0;
+    for (size_t i = 0; i < JOBS; i++) {
+        struct timespec a, b;
+        int before = *tried;
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        wrong += try_job(&jobs[i], asked_points ? (asked_points * jobs[i].share + 999) / 1000 : jobs[i].sample, part,
+                         processes, tried);
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        printf("%s: %d points, %d wrong so far, %.1f s\n", jobs[i].name, *tried - before, wrong,
+               (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+        fflush(stdout);
+    }
+    return wrong;
+}
+
+static void whatever_fails(void **state) {
+    (void)state;
+    make_inputs();
+    typedef struct sums {
+        int tried, wrong;
+    } sums;
+    sums *sum = mmap(NULL, 64 * sizeof *sum, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), all = {0};
+    assert_true(sum != MAP_FAILED);
+    fflush(NULL);
+    for (int p = 0; p < processes; p++) {
+        sum[p].wrong = 1; // until it gets through
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            sum[p].wrong = all_jobs(p, &sum[p].tried);
+            fflush(NULL);
+            _exit(0);
+        }
+    }
+    while (wait(NULL) > 0) continue;
+    for (int p = 0; p < processes; p++) all.tried += sum[p].tried, all.wrong += sum[p].wrong;
+    printf("%d points, %d wrong\n", all.tried, all.wrong);
+    munmap(sum, 64 * sizeof *sum);
+    assert_int_equal(all.wrong, 0);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) asked_points = atoi(argv[1]);
+    if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= 64) processes = atoi(argv[2]);
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whatever_fails)};
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
