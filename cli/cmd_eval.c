@@ -1,6 +1,7 @@
 // gvhmr eval: the field's measures, of motions against true motions and of the network on held-out motion capture.
 #include "cli.h"
 #include "base/file.h"
+#include "base/json_build.h"
 #include "formats/motion_file.h"
 #include "pipeline/benchmark.h"
 #include "geometry/rotation.h"
@@ -59,12 +60,17 @@ static void print_row(const char *name, const gv_score *s) {
         printf(" %7s\n", "-");
 }
 
+// null where it is no number
+static json_t *figure(double v) {
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
 static json_t *score_json(const gv_score *s) {
     json_t *o = json_object();
     for (int m = 0; m < GV_MEASURES; m++)
-        if (s->count[m]) json_object_set_new(o, gv_measure_names[m], json_real(gv_score_mean(s, (gv_measure)m)));
-    if (s->count[GV_GRAVITY]) json_object_set_new(o, "gravity_median", json_real(gv_score_median_gravity(s)));
-    json_object_set_new(o, "frames", json_integer(s->count[GV_PA_MPJPE]));
+        if (s->count[m]) gv_json_set(&o, gv_measure_names[m], figure(gv_score_mean(s, (gv_measure)m)));
+    if (s->count[GV_GRAVITY]) gv_json_set(&o, "gravity_median", figure(gv_score_median_gravity(s)));
+    gv_json_set(&o, "frames", json_integer(s->count[GV_PA_MPJPE]));
     return o;
 }
 
@@ -168,7 +174,6 @@ static int eval_motion(int argc, char **argv) {
     gv_error err = {0};
     gv_score total = {0};
     json_t *root = json_object(), *list = json_array();
-    json_object_set_new(root, "sequences", list);
     gv_status s = GV_OK;
     print_header("sequence");
     for (int i = optind; i < argc && !s; i += 2) {
@@ -177,11 +182,12 @@ static int eval_motion(int argc, char **argv) {
         print_row(argv[i], &one);
         gv_score_add(&total, &one);
         json_t *o = score_json(&one);
-        json_object_set_new(o, "file", json_string(argv[i]));
-        json_array_append_new(list, o);
+        gv_json_set(&o, "file", gv_json_text(argv[i]));
+        gv_json_append(&list, o);
     }
     if (!s) print_row("all", &total);
-    json_object_set_new(root, "all", score_json(&total));
+    gv_json_set(&root, "sequences", list);
+    gv_json_set(&root, "all", score_json(&total));
     if (!s) s = write_json(json, root, &err);
     json_decref(root);
     return s ? gv_cli_fail(&err) : 0;
@@ -203,16 +209,16 @@ static void count_piece(void *user, const gv_benchmark_piece *p) {
     while (k < t->kinds && strcmp(t->kind[k], p->clip->category)) k++;
     if (k == t->kinds && k < MAX_KINDS) snprintf(t->kind[t->kinds++], sizeof t->kind[0], "%s", p->clip->category);
     json_t *o = json_object();
-    json_object_set_new(o, "clip", json_string(p->clip->name));
-    json_object_set_new(o, "category", json_string(p->clip->category));
-    json_object_set_new(o, "first", json_integer(p->first));
-    json_object_set_new(o, "camera", json_string(p->moving ? "moving" : "static"));
+    gv_json_set(&o, "clip", gv_json_text(p->clip->name));
+    gv_json_set(&o, "category", gv_json_text(p->clip->category));
+    gv_json_set(&o, "first", json_integer(p->first));
+    gv_json_set(&o, "camera", json_string(p->moving ? "moving" : "static"));
     for (int s = 0; s < GV_STAGES; s++) {
         if (k < MAX_KINDS) gv_score_add(&t->of_kind[k][p->moving][s], &p->score[s]);
         gv_score_add(&t->all[p->moving][s], &p->score[s]);
-        json_object_set_new(o, gv_stage_names[s], score_json(&p->score[s]));
+        gv_json_set(&o, gv_stage_names[s], score_json(&p->score[s]));
     }
-    json_array_append_new(t->list, o);
+    gv_json_append(&t->list, o);
 }
 
 static json_t *print_group(const char *name, gv_score of[2][GV_STAGES]) {
@@ -224,7 +230,7 @@ static json_t *print_group(const char *name, gv_score of[2][GV_STAGES]) {
             snprintf(row, sizeof row, "%s, %s, %s", name, camera, gv_stage_names[s]);
             print_row(row, &of[moving][s]);
             snprintf(row, sizeof row, "%s_%s", camera, gv_stage_names[s]);
-            json_object_set_new(o, row, score_json(&of[moving][s]));
+            gv_json_set(&o, row, score_json(&of[moving][s]));
         }
     return o;
 }
@@ -232,10 +238,10 @@ static json_t *print_group(const char *name, gv_score of[2][GV_STAGES]) {
 static gv_status finish_tally(tally *t, const char *json, gv_error *err) {
     json_t *root = json_object(), *kinds = json_object();
     print_header("kind of motion, camera, stage");
-    for (int k = 0; k < t->kinds; k++) json_object_set_new(kinds, t->kind[k], print_group(t->kind[k], t->of_kind[k]));
-    json_object_set_new(root, "all", print_group("all", t->all));
-    json_object_set_new(root, "kinds", kinds);
-    json_object_set(root, "sequences", t->list);
+    for (int k = 0; k < t->kinds; k++) gv_json_set(&kinds, t->kind[k], print_group(t->kind[k], t->of_kind[k]));
+    gv_json_set(&root, "all", print_group("all", t->all));
+    gv_json_set(&root, "kinds", kinds);
+    gv_json_set(&root, "sequences", json_incref(t->list));
     gv_status s = write_json(json, root, err);
     json_decref(root);
     return s;

@@ -3,6 +3,7 @@
 // One function per kind of file fills a report; printing comes last.
 #include "cli.h"
 #include "base/file.h"
+#include "base/json_build.h"
 #include "formats/motion_export.h"
 #include "formats/npz.h"
 #include "formats/observations.h"
@@ -30,7 +31,7 @@ typedef struct report {
 } report;
 
 static void report_kind(report *r, const char *kind) {
-    json_object_set_new(r->root, "kind", json_string(kind));
+    gv_json_set(&r->root, "kind", json_string(kind));
 }
 
 // Names come from the files: control characters and what is no UTF-8 become '?'.
@@ -39,39 +40,36 @@ static json_t *clean_text(const char *source) {
     snprintf(text, sizeof text, "%s", source);
     for (char *p = text; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-    json_t *clean = json_string(text);
-    for (char *p = text; !clean && *p; p++)
-        if ((unsigned char)*p >= 0x80) *p = '?';
-    return clean ? clean : json_string(text);
+    return gv_json_text(text);
 }
 
-static void append_text(json_t *list, const char *format, va_list ap) {
+static void append_text(json_t **list, const char *format, va_list ap) {
     char text[512];
     vsnprintf(text, sizeof text, format, ap);
-    json_array_append_new(list, clean_text(text));
+    gv_json_append(list, clean_text(text));
 }
 
 __attribute__((format(printf, 2, 3))) static void holds(report *r, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    append_text(r->holds, format, ap);
+    append_text(&r->holds, format, ap);
     va_end(ap);
 }
 
 __attribute__((format(printf, 2, 3))) static void missing(report *r, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    append_text(r->missing, format, ap);
+    append_text(&r->missing, format, ap);
     va_end(ap);
 }
 
 static void report_item(report *r, const char *name, gv_dtype dtype, const int64_t *shape, int ndim) {
     json_t *item = json_object(), *list = json_array();
-    for (int i = 0; i < ndim; i++) json_array_append_new(list, json_integer(shape[i]));
-    json_object_set_new(item, "name", clean_text(name));
-    json_object_set_new(item, "type", json_string(gv_dtype_name(dtype)));
-    json_object_set_new(item, "shape", list);
-    json_array_append_new(r->items, item);
+    for (int i = 0; i < ndim; i++) gv_json_append(&list, json_integer(shape[i]));
+    gv_json_set(&item, "name", clean_text(name));
+    gv_json_set(&item, "type", json_string(gv_dtype_name(dtype)));
+    gv_json_set(&item, "shape", list);
+    gv_json_append(&r->items, item);
 }
 
 // ---- tensors
@@ -152,7 +150,7 @@ static void describe_keys(report *r, const gv_tensors *w) {
 static void describe_tensors(report *r, const gv_tensors *w) {
     const char *prefix = find_with(w, "pipeline.denoiser3d.", "learned_pos_params") ? "pipeline.denoiser3d." : "";
     int vit = count_layers(w, "", "backbone.blocks.", ".norm1.weight");
-    json_object_set_new(r->root, "container", json_string(gv_tensors_container(w)));
+    gv_json_set(&r->root, "container", json_string(gv_tensors_container(w)));
     if (find_with(w, prefix, "learned_pos_params")) {
         describe_network(r, w, prefix);
     } else if (vit && count_prefix(w, "keypoint_head.")) {
@@ -269,7 +267,7 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, bool pickl
         missing(r, "the members of a motion (body_pose, joints_world), of observations (bbx_xys, kp2d) or of a body "
                    "model (v_template)");
     }
-    json_object_set_new(r->root, "container", json_string(pickled ? "pickle" : "npz"));
+    gv_json_set(&r->root, "container", json_string(pickled ? "pickle" : "npz"));
     for (int i = 0; i < gv_npz_count(z); i++) {
         const gv_array *a = gv_npz_at(z, i);
         report_item(r, a->name, a->dtype, a->shape, a->ndim);
@@ -350,22 +348,24 @@ static void print_plain(const char *path, const report *r, bool all) {
 static int info(const char *path, bool json, bool all) {
     gv_error err = {0};
     report r = {json_object(), json_array(), json_array(), json_array()};
-    json_object_set_new(r.root, "file", clean_text(path));
-    json_object_set(r.root, "holds", r.holds);
-    json_object_set(r.root, "missing", r.missing);
-    int result = describe(&r, path, &err) == GV_OK ? 0 : gv_cli_fail(&err);
-    if (result == 0 && json) {
-        if (all) json_object_set(r.root, "items", r.items);
-        json_dumpf(r.root, stdout, JSON_INDENT(1));
-        putchar('\n');
-    } else if (result == 0) {
+    gv_json_set(&r.root, "file", clean_text(path));
+    gv_json_set(&r.root, "holds", json_incref(r.holds));
+    gv_json_set(&r.root, "missing", json_incref(r.missing));
+    gv_status status = describe(&r, path, &err);
+    if (all) gv_json_set(&r.root, "items", json_incref(r.items));
+    char *text = status == GV_OK && json && r.root ? json_dumps(r.root, JSON_INDENT(1)) : NULL;
+    if (status == GV_OK && (!r.root || !r.holds || !r.missing || !r.items || (json && !text)))
+        status = gv_fail(&err, GV_ERR_MEMORY, "%s: no memory to describe it", path);
+    if (status == GV_OK && json)
+        puts(text);
+    else if (status == GV_OK)
         print_plain(path, &r, all);
-    }
+    free(text);
     json_decref(r.items);
     json_decref(r.missing);
     json_decref(r.holds);
     json_decref(r.root);
-    return result;
+    return status == GV_OK ? 0 : gv_cli_fail(&err);
 }
 
 int gv_cmd_info(int argc, char **argv) {

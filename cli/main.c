@@ -1,6 +1,7 @@
 // main.c - the table of subcommands.
 #include "cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,14 @@ static void start_with_sleeping_threads(char **argv) {
     execv(path, argv); // where that fails, work goes on as it is
 }
 
+// A full disk must not pass for success where the results go to standard output.
+static int written(int status) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    if (status == 0) fprintf(stderr, "gvhmr: standard output: cannot write: %s\n", strerror(errno ? errno : EIO));
+    return status ? status : 1;
+}
+
 int main(int argc, char **argv) {
     start_with_sleeping_threads(argv);
     if (argc < 2) {
@@ -57,7 +66,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (const gv_command *c = commands; c->name; c++)
-        if (!strcmp(c->name, argv[1])) return c->run(argc - 1, argv + 1);
+        if (!strcmp(c->name, argv[1])) return written(c->run(argc - 1, argv + 1));
     fprintf(stderr, "gvhmr: \"%s\" is not a command; see `gvhmr --help`\n", argv[1]);
     return 2;
 }

@@ -3,11 +3,14 @@
 //     FAULTS_KIND=own FAULTS_AT=120 LD_PRELOAD=libfaults.so OMP_WAIT_POLICY=passive gvhmr predict ...
 //
 // Memory: malloc and its relatives are replaced; a call belongs to a kind by the address it returns to. Libraries that
-// end the process by themselves when memory runs out (oneDNN, libgomp, the C++ library, x264) never see a failure.
-// Files: a seccomp filter turns the system calls into a signal, and the handler makes them or fails them, so that
-// what the C library does inside fread and fclose is reached as well. Only regular files count, and not stderr.
+// do not stand it are spared: oneDNN, libgomp, the C++ library and x264 end the process, and FFmpeg 5.1 fails
+// assertions (libavcodec, when a reference to a frame cannot be made) or goes on with options unset
+// (avcodec_alloc_context3). Files: a seccomp filter turns the system calls into a signal, and the handler makes them or
+// fails them, so that what the C library does inside fread and fclose is reached as well. Only regular files count, and
+// not stderr.
 //
 // FAULTS_SHARED=FILE: counts, and where memory was refused, are kept there (faults.h).
+// FAULTS_SHOW: who asked for the memory is printed.
 // FAULTS_SERVE: the program waits before its main for points on descriptor FAULTS_IN and runs each in a process of its
 // own, which saves loading 150 libraries each time.
 #define _GNU_SOURCE
@@ -15,6 +18,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
@@ -44,7 +48,7 @@ static int kind = -1;
 static long at;
 static range program, libraries[8];
 static int library_count;
-static bool ready;
+static bool ready, show;
 
 // Counts a call of kind k; true where it is to fail.
 static bool strike(int k) {
@@ -71,6 +75,11 @@ static bool refused(void *caller) {
     }
     if (!no) return false;
     if (!shared->where) shared->where = p - program.from;
+    if (show) { // who asked for it
+        ready = false;
+        void *frame[24];
+        backtrace_symbols_fd(frame, backtrace(frame, 24), 2);
+    }
     errno = ENOMEM;
     return true;
 }
@@ -122,7 +131,7 @@ char *strndup(const char *s, size_t limit) {
 
 static int note_ranges(struct dl_phdr_info *info, size_t size, void *data) {
     (void)size, (void)data;
-    static const char *const names[] = {"libjansson", "libzip", "libavformat", "libavcodec", "libavutil", "libswscale"};
+    static const char *const names[] = {"libjansson", "libzip"};
     range r = {UINTPTR_MAX, 0};
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &info->dlpi_phdr[i];
@@ -175,11 +184,16 @@ static long verdict(long nr, const long *a, long *size) {
         if (*size > 1 && strike(reads ? FAULT_SHORT_READ : FAULT_SHORT_WRITE)) *size /= 2;
         return 1;
     }
-    case SYS_ftruncate: return strike(FAULT_FULL) ? -ENOSPC : 1;
-    case SYS_open: return watched_path((const char *)a[0]) && strike(FAULT_OPEN) ? -EMFILE : 1;
-    case SYS_openat: return watched_path((const char *)a[1]) && strike(FAULT_OPEN) ? -EMFILE : 1;
-    case SYS_mkdir: return strike(FAULT_OPEN) ? -EACCES : 1;
-    default: return strike(FAULT_RENAME) ? -EIO : 1; // rename, fsync
+    case SYS_ftruncate:
+        return strike(FAULT_FULL) ? -ENOSPC : 1;
+    case SYS_open:
+        return watched_path((const char *)a[0]) && strike(FAULT_OPEN) ? -EMFILE : 1;
+    case SYS_openat:
+        return watched_path((const char *)a[1]) && strike(FAULT_OPEN) ? -EMFILE : 1;
+    case SYS_mkdir:
+        return strike(FAULT_OPEN) ? -EACCES : 1;
+    default:
+        return strike(FAULT_RENAME) ? -EIO : 1; // rename, fsync
     }
 }
 
@@ -249,6 +263,7 @@ static int first_main(int argc, char **argv, char **envp) {
         for (int k = 0; name && k < FAULT_KINDS; k++)
             if (!strcmp(name, fault_names[k])) kind = k;
         at = n ? atol(n) : 0;
+        show = getenv("FAULTS_SHOW") != NULL;
         return watched_main(argc, argv, envp);
     }
     faults_point point;
@@ -268,10 +283,10 @@ static int first_main(int argc, char **argv, char **envp) {
     _exit(0);
 }
 
-int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
-                      void (*loader_fini)(void), void *stack_end);
-int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
-                      void (*loader_fini)(void), void *stack_end) {
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*loader_fini)(void), void *stack_end);
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*loader_fini)(void), void *stack_end) {
     union {
         void *symbol;
         int (*function)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),

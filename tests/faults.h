@@ -4,7 +4,7 @@
 enum {
     FAULT_OWN,         // one allocation by gvhmr's own code
     FAULT_ALL,         // all of them from the n-th on
-    FAULT_LIBRARY,     // one allocation by jansson, libzip or FFmpeg
+    FAULT_LIBRARY,     // one allocation by jansson or libzip
     FAULT_SHORT_READ,  // one read gives half
     FAULT_SHORT_WRITE, // one write takes half
     FAULT_INTERRUPT,   // one read or write says EINTR

@@ -1,5 +1,6 @@
 #include "exports/glb.h"
 #include "base/file.h"
+#include "base/json_build.h"
 #include "base/memory.h"
 #include "formats/motion_export.h"
 #include "geometry/rotation.h"
@@ -25,9 +26,9 @@ typedef struct builder {
     double first_sec, last_sec;
 } builder;
 
-static int append(json_t *array, json_t *value) {
-    json_array_append_new(array, value);
-    return (int)json_array_size(array) - 1;
+static int append(json_t **array, json_t *value) {
+    gv_json_append(array, value);
+    return (int)json_array_size(*array) - 1;
 }
 
 // Copies bytes behind what is there, at a multiple of four; returns the buffer view.
@@ -45,14 +46,14 @@ static int add_view(builder *b, const void *data, size_t bytes, int target) {
     b->size = needed;
     json_t *view =
         json_pack("{s:i, s:I, s:I}", "buffer", 0, "byteOffset", (json_int_t)at, "byteLength", (json_int_t)bytes);
-    if (target) json_object_set_new(view, "target", json_integer(target));
-    return append(b->views, view);
+    if (target) gv_json_set(&view, "target", json_integer(target));
+    return append(&b->views, view);
 }
 
 static int add_accessor(builder *b, const void *data, int type, const char *shape, size_t count, size_t bytes,
                         int target) {
-    return append(b->accessors, json_pack("{s:i, s:i, s:I, s:s}", "bufferView", add_view(b, data, bytes, target),
-                                          "componentType", type, "count", (json_int_t)count, "type", shape));
+    return append(&b->accessors, json_pack("{s:i, s:i, s:I, s:s}", "bufferView", add_view(b, data, bytes, target),
+                                           "componentType", type, "count", (json_int_t)count, "type", shape));
 }
 
 // Floats [count, width] with their smallest and largest values, which positions and times must state.
@@ -62,25 +63,24 @@ static int add_bounded(builder *b, const float *data, size_t count, int width, c
     for (int c = 0; c < width; c++) {
         float lo = data[c], hi = data[c];
         for (size_t i = 0; i < count; i++) lo = fminf(lo, data[i * width + c]), hi = fmaxf(hi, data[i * width + c]);
-        json_array_append_new(lowest, json_real((double)lo));
-        json_array_append_new(highest, json_real((double)hi));
+        gv_json_append(&lowest, json_real((double)lo));
+        gv_json_append(&highest, json_real((double)hi));
     }
     json_t *a = json_array_get(b->accessors, (size_t)accessor);
-    json_object_set_new(a, "min", lowest);
-    json_object_set_new(a, "max", highest);
+    if (json_object_set_new(a, "min", lowest) != 0 || json_object_set_new(a, "max", highest) != 0) b->failed = true;
     return accessor;
 }
 
 static json_t *vector(const float *v, int n) {
     json_t *a = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(a, json_real((double)v[i]));
+    for (int i = 0; i < n; i++) gv_json_append(&a, json_real((double)v[i]));
     return a;
 }
 
 static void animate(builder *b, int node, const char *path, const char *interpolation, int times, int values) {
     int sampler = append(
-        b->samplers, json_pack("{s:i, s:s, s:i}", "input", times, "interpolation", interpolation, "output", values));
-    append(b->channels, json_pack("{s:i, s:{s:i, s:s}}", "sampler", sampler, "target", "node", node, "path", path));
+        &b->samplers, json_pack("{s:i, s:s, s:i}", "input", times, "interpolation", interpolation, "output", values));
+    append(&b->channels, json_pack("{s:i, s:{s:i, s:s}}", "sampler", sampler, "target", "node", node, "path", path));
 }
 
 // Quaternion x, y, z, w as glTF has it, on the side of the one before (NULL: any).
@@ -131,13 +131,13 @@ static int add_mesh(builder *b, const gv_body *body, const gv_motion *m, int num
         int position = add_bounded(b, vertices, V, 3, "VEC3", VERTICES);
         int normal = add_accessor(b, normals, FLOAT, "VEC3", V, V * 12, VERTICES);
         json_t *colour = vector(gv_palette(number - 1), 3);
-        json_array_append_new(colour, json_real(1));
+        gv_json_append(&colour, json_real(1));
         int material =
-            append(b->materials, json_pack("{s:s, s:{s:o, s:f, s:f}}", "name", name, "pbrMetallicRoughness",
-                                           "baseColorFactor", colour, "metallicFactor", 0.0, "roughnessFactor", 0.75));
-        mesh = append(b->meshes, json_pack("{s:s, s:[{s:{s:i, s:i, s:i, s:i}, s:i, s:i}]}", "name", name, "primitives",
-                                           "attributes", "POSITION", position, "NORMAL", normal, "JOINTS_0", b->joints,
-                                           "WEIGHTS_0", b->weights, "indices", b->faces, "material", material));
+            append(&b->materials, json_pack("{s:s, s:{s:o, s:f, s:f}}", "name", name, "pbrMetallicRoughness",
+                                            "baseColorFactor", colour, "metallicFactor", 0.0, "roughnessFactor", 0.75));
+        mesh = append(&b->meshes, json_pack("{s:s, s:[{s:{s:i, s:i, s:i, s:i}, s:i, s:i}]}", "name", name, "primitives",
+                                            "attributes", "POSITION", position, "NORMAL", normal, "JOINTS_0", b->joints,
+                                            "WEIGHTS_0", b->weights, "indices", b->faces, "material", material));
     }
     free(vertices);
     free(normals);
@@ -153,16 +153,16 @@ static int add_skeleton(builder *b, const gv_body *body, const float S[GV_SMPLX_
         json_t *children = json_array(),
                *node = json_pack("{s:s, s:o}", "name", gv_joint_names55[j], "translation", vector(offset, 3));
         for (int c = j + 1; c < GV_SMPLX_JOINTS; c++)
-            if (gv_parents55[c] == j) json_array_append_new(children, json_integer(first + c));
-        if (json_array_size(children)) json_object_set(node, "children", children);
+            if (gv_parents55[c] == j) gv_json_append(&children, json_integer(first + c));
+        if (!children || json_array_size(children)) gv_json_set(&node, "children", json_incref(children));
         json_decref(children);
         if (j >= 25) {
             float R[9], q[4];
             gv_rot_from_aa(R, body->hands_mean + 3 * (j - 25));
             gltf_quaternion(q, R, NULL);
-            json_object_set_new(node, "rotation", vector(q, 4));
+            gv_json_set(&node, "rotation", vector(q, 4));
         }
-        append(b->nodes, node);
+        append(&b->nodes, node);
     }
     return first;
 }
@@ -173,10 +173,10 @@ static int add_skin(builder *b, const float S[GV_SMPLX_JOINTS * 3], int pelvis, 
     for (int j = 0; j < GV_SMPLX_JOINTS; j++) {
         for (int i = 0; i < 4; i++) inverse[16 * j + 5 * i] = 1;
         for (int i = 0; i < 3; i++) inverse[16 * j + 12 + i] = -S[3 * j + i];
-        json_array_append_new(joints, json_integer(pelvis + j));
+        gv_json_append(&joints, json_integer(pelvis + j));
     }
     int matrices = add_accessor(b, inverse, FLOAT, "MAT4", GV_SMPLX_JOINTS, sizeof inverse, 0);
-    return append(b->skins,
+    return append(&b->skins,
                   json_pack("{s:o, s:i, s:i}", "joints", joints, "inverseBindMatrices", matrices, "skeleton", root));
 }
 
@@ -247,12 +247,12 @@ static gv_status add_person(builder *b, const gv_body *body, const gv_motion *m,
     if (b->faces < 0) add_shared(b, body);
     int pelvis = add_skeleton(b, body, S);
     snprintf(name, sizeof name, "person-%d", number);
-    int root = append(b->nodes, json_pack("{s:s, s:[i]}", "name", name, "children", pelvis));
+    int root = append(&b->nodes, json_pack("{s:s, s:[i]}", "name", name, "children", pelvis));
     int mesh = add_mesh(b, body, m, number), skin = add_skin(b, S, pelvis, root);
     snprintf(name, sizeof name, "person-%d-body", number);
-    int skinned = append(b->nodes, json_pack("{s:s, s:i, s:i}", "name", name, "mesh", mesh, "skin", skin));
-    append(b->roots, json_integer(root));
-    append(b->roots, json_integer(skinned));
+    int skinned = append(&b->nodes, json_pack("{s:s, s:i, s:i}", "name", name, "mesh", mesh, "skin", skin));
+    append(&b->roots, json_integer(root));
+    append(&b->roots, json_integer(skinned));
     animate_person(b, m, pelvis);
     animate_presence(b, m, root);
     return GV_OK;
@@ -285,12 +285,12 @@ static void add_camera(builder *b, const gv_export_camera *c) {
         times[f] = (float)(c->time_sec[f] - b->first_sec);
     }
     double aspect = c->width * c->fy / (c->height * c->fx);
-    append(b->cameras,
+    append(&b->cameras,
            json_pack("{s:s, s:s, s:{s:f, s:f, s:f}}", "name", "camera", "type", "perspective", "perspective", "yfov",
                      2 * atan(c->height / (2 * c->fy)), "aspectRatio", aspect, "znear", 0.05));
-    int node = append(b->nodes, json_pack("{s:s, s:i, s:o, s:o}", "name", "camera", "camera", 0, "translation",
-                                          vector(places, 3), "rotation", vector(turns, 4)));
-    append(b->roots, json_integer(node));
+    int node = append(&b->nodes, json_pack("{s:s, s:i, s:o, s:o}", "name", "camera", "camera", 0, "translation",
+                                           vector(places, 3), "rotation", vector(turns, 4)));
+    append(&b->roots, json_integer(node));
     if (n > 1) {
         int input = add_bounded(b, times, n, 1, "SCALAR", 0);
         animate(b, node, "translation", "LINEAR", input, add_accessor(b, places, FLOAT, "VEC3", n, n * 12, 0));
@@ -311,7 +311,7 @@ static char *json_text(builder *b) {
         b->roots, "nodes", b->nodes, "meshes", b->meshes, "materials", b->materials, "skins", b->skins, "accessors",
         b->accessors, "bufferViews", b->views, "buffers", "byteLength", (json_int_t)b->size, "animations", "name",
         "motion", "samplers", b->samplers, "channels", b->channels);
-    if (root && json_array_size(b->cameras)) json_object_set(root, "cameras", b->cameras);
+    if (root && (!b->cameras || json_array_size(b->cameras))) gv_json_set(&root, "cameras", json_incref(b->cameras));
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(root);
     return text;

@@ -1,6 +1,7 @@
 // safetensors.c - reading and writing: 8 bytes of length, a JSON header, the data.
 // Source: the format's description, https://github.com/huggingface/safetensors (README, "Format").
 #include "base/file.h"
+#include "base/json_build.h"
 #include "base/memory.h"
 #include "formats/elements.h"
 #include "formats/tensor_table.h"
@@ -120,19 +121,19 @@ static char *make_header(const gv_tensor_view *tensors, int n, gv_dtype dtype, c
     json_t *header = json_object(), *meta = json_object();
     const char *type = dtype == GV_F32 ? "F32" : dtype == GV_F16 ? "F16" : "BF16";
     size_t at = 0;
-    for (; metadata && *metadata; metadata += 2) json_object_set_new(meta, metadata[0], json_string(metadata[1]));
-    if (json_object_size(meta)) json_object_set(header, "__metadata__", meta);
+    for (; metadata && *metadata; metadata += 2) gv_json_set(&meta, metadata[0], json_string(metadata[1]));
+    if (!meta || json_object_size(meta)) gv_json_set(&header, "__metadata__", json_incref(meta));
     json_decref(meta);
     for (int i = 0; i < n; i++) {
         json_t *shape = json_array();
-        for (int d = 0; d < tensors[i].ndim; d++) json_array_append_new(shape, json_integer(tensors[i].shape[d]));
+        for (int d = 0; d < tensors[i].ndim; d++) gv_json_append(&shape, json_integer(tensors[i].shape[d]));
         size_t end = at + count_elements(&tensors[i]) * gv_dtype_size(dtype);
-        json_object_set_new(header, tensors[i].name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets",
-                                      (json_int_t)at, (json_int_t)end));
+        gv_json_set(&header, tensors[i].name,
+                    json_pack("{s:s, s:o, s:[I, I]}", "dtype", type, "shape", shape, "data_offsets", (json_int_t)at,
+                              (json_int_t)end));
         at = end;
     }
-    char *text = json_dumps(header, JSON_COMPACT);
+    char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
     json_decref(header);
     return text;
 }

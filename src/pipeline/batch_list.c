@@ -1,5 +1,6 @@
 #include "pipeline/batch_list.h"
 #include "base/file.h"
+#include "base/json_build.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -14,8 +15,8 @@ enum { MAX_ITEMS = 1 << 20, MAX_NAME = 200, MAX_PATH = 4096 };
 
 // ---- the list
 
-// The name given, or the file's without its ending; another one where it is taken.
-static void choose_name(char *name, json_t *taken, const char *video, const char *given) {
+// The name given, or the file's without its ending; another one where it is taken. False: no memory.
+static bool choose_name(char *name, json_t *taken, const char *video, const char *given) {
     const char *slash = strrchr(video, '/'), *file = slash ? slash + 1 : video, *dot = strrchr(file, '.');
     int length = dot && dot > file ? (int)(dot - file) : (int)strlen(file);
     if (given)
@@ -24,7 +25,7 @@ static void choose_name(char *name, json_t *taken, const char *video, const char
         snprintf(name, MAX_NAME, "%.*s", length < 150 ? length : 150, file);
     size_t n = strlen(name);
     for (int k = 2; json_object_get(taken, name); k++) snprintf(name + n, MAX_NAME - n, "-%d", k);
-    json_object_set_new_nocheck(taken, name, json_true());
+    return json_object_set_new_nocheck(taken, name, json_true()) == 0; // memory
 }
 
 static gv_status add(gv_batch_list *l, json_t *taken, const char *list, int line, const char *text, char *given,
@@ -33,7 +34,7 @@ static gv_status add(gv_batch_list *l, json_t *taken, const char *list, int line
     const char *slash = strrchr(list, '/');
     if (given && (!*given || strchr(given, '/') || *given == '.'))
         return gv_fail(err, GV_ERR_ARGUMENT, "%s: line %d: \"%.100s\" cannot be a folder's name", list, line, given);
-    choose_name(name, taken, text, given);
+    if (!choose_name(name, taken, text, given)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", list);
     if (*text == '/' || !slash)
         snprintf(path, sizeof path, "%s", text);
     else
@@ -100,26 +101,15 @@ static void record_path(char *path, const gv_batch_item *item) {
     snprintf(path, MAX_PATH, "%s/BATCH.json", item->folder);
 }
 
-// Text that may hold anything: what is not UTF-8 becomes question marks.
-static json_t *text_of(const char *s) {
-    json_t *t = json_string(s);
-    if (t) return t;
-    char copy[MAX_PATH];
-    snprintf(copy, sizeof copy, "%s", s);
-    for (char *c = copy; *c; c++)
-        if (*c & 0x80) *c = '?';
-    return json_string(copy);
-}
-
 static json_t *to_json(const gv_batch_item *item, const gv_batch_record *r) {
-    json_t *o = json_pack("{s:o, s:o, s:s}", "video", text_of(item->video), "folder", text_of(item->name), "state",
-                          state_names[r->state]);
-    if (o && r->state == GV_BATCH_FAILED) json_object_set_new(o, "reason", text_of(r->reason));
+    json_t *o = json_pack("{s:o, s:o, s:s}", "video", gv_json_text(item->video), "folder", gv_json_text(item->name),
+                          "state", state_names[r->state]);
+    if (o && r->state == GV_BATCH_FAILED) gv_json_set(&o, "reason", gv_json_text(r->reason));
     if (o && r->state == GV_BATCH_DONE) {
-        json_object_set_new(o, "people", json_integer(r->people));
-        json_object_set_new(o, "frames", json_integer(r->frames));
+        gv_json_set(&o, "people", json_integer(r->people));
+        gv_json_set(&o, "frames", json_integer(r->frames));
     }
-    if (o && r->state != GV_BATCH_OPEN) json_object_set_new(o, "seconds", json_real(r->seconds));
+    if (o && r->state != GV_BATCH_OPEN) gv_json_set(&o, "seconds", json_real(r->seconds));
     return o;
 }
 
@@ -137,8 +127,8 @@ gv_status gv_batch_record_write(const gv_batch_item *item, const gv_batch_record
     record_path(path, item);
     json_t *o = to_json(item, r);
     if (o) {
-        json_object_set_new(o, "fingerprint", json_string(r->fingerprint));
-        json_object_set_new(o, "options", json_string(r->options));
+        gv_json_set(&o, "fingerprint", json_string(r->fingerprint));
+        gv_json_set(&o, "options", json_string(r->options));
     }
     return save(path, o, err);
 }
@@ -174,7 +164,7 @@ gv_status gv_batch_report(const char *path, const gv_batch_list *l, const gv_bat
     json_t *videos = json_array();
     for (int i = 0; i < l->count; i++) {
         count[records[i].state]++;
-        json_array_append_new(videos, to_json(&l->item[i], &records[i]));
+        gv_json_append(&videos, to_json(&l->item[i], &records[i]));
     }
     return save(path,
                 json_pack("{s:i, s:i, s:i, s:i, s:o}", "count", l->count, "done", count[GV_BATCH_DONE], "failed",

@@ -1,4 +1,5 @@
 #include "pipeline/scene_file.h"
+#include "base/json_build.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -15,7 +16,7 @@ static json_t *number(double v) {
 
 static json_t *numbers(const float *v, int n) {
     json_t *a = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(a, number(v[i]));
+    for (int i = 0; i < n; i++) gv_json_append(&a, number(v[i]));
     return a;
 }
 
@@ -28,9 +29,9 @@ static json_t *quality_of(const gv_quality *q, const gv_motion *m) {
     json_t *stretches = json_array();
     for (int i = 0; i < q->stretches; i++) {
         const gv_stretch *s = q->stretch + i;
-        json_array_append_new(stretches, json_pack("{s:i, s:i, s:s, s:s}", "first_frame", (int)m->frame_index[s->first],
-                                                   "last_frame", (int)m->frame_index[s->last], "reason",
-                                                   gv_doubt_name(s->why), "words", gv_doubt_words(s->why)));
+        gv_json_append(&stretches, json_pack("{s:i, s:i, s:s, s:s}", "first_frame", (int)m->frame_index[s->first],
+                                             "last_frame", (int)m->frame_index[s->last], "reason",
+                                             gv_doubt_name(s->why), "words", gv_doubt_words(s->why)));
     }
     char text[GV_QUALITY_TEXT];
     gv_quality_describe(text, sizeof text, q, m);
@@ -55,11 +56,10 @@ static json_t *people_of(const gv_scene *scene, const gv_quality *quality) {
             for (int j = 0; j < 17; j++) sum += m->kp2d[51 * (size_t)t + 3 * j + 2];
             seen += sum > 0;
         }
-        json_array_append_new(people,
-                              json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o, s:o}", "id", k + 1, "file", file,
-                                        "first_frame", (int)m->frame_index[0], "last_frame",
-                                        (int)m->frame_index[m->frames - 1], "frames", m->frames, "frames_seen", seen,
-                                        "betas", numbers(m->betas, 10), "quality", quality_of(quality + k, m)));
+        gv_json_append(&people, json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:o, s:o}", "id", k + 1, "file", file,
+                                          "first_frame", (int)m->frame_index[0], "last_frame",
+                                          (int)m->frame_index[m->frames - 1], "frames", m->frames, "frames_seen", seen,
+                                          "betas", numbers(m->betas, 10), "quality", quality_of(quality + k, m)));
     }
     return people;
 }
@@ -69,7 +69,7 @@ static json_t *unsure_frames(const gv_camera_path *c) {
     json_t *a = json_array();
     int first, last;
     for (int f = 0; gv_camera_unsure(c, f, &first, &last); f = last + 1)
-        json_array_append_new(a, json_pack("[i, i]", first, last));
+        gv_json_append(&a, json_pack("[i, i]", first, last));
     return a;
 }
 
@@ -77,15 +77,16 @@ static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) 
     json_t *R = json_array(), *t = json_array(), *confidence = json_array(), *known = json_array();
     long frames = s->camera.is_static ? 1 : scene->frames; // a static camera stands in one line
     for (long f = 0; f < frames; f++) {
-        json_array_append_new(R, numbers(scene->R_w2c + 9 * f, 9));
-        json_array_append_new(t, numbers(scene->t_w2c + 3 * f, 3));
-        json_array_append_new(confidence, number(s->camera.confidence[f]));
-        json_array_append_new(known, json_boolean(scene->camera_known[f]));
+        gv_json_append(&R, numbers(scene->R_w2c + 9 * f, 9));
+        gv_json_append(&t, numbers(scene->t_w2c + 3 * f, 3));
+        gv_json_append(&confidence, number(s->camera.confidence[f]));
+        gv_json_append(&known, json_boolean(scene->camera_known[f]));
     }
     const gv_lens *lens = gv_optics_at(&s->optics, 0);
     const gv_outside_report *outside = &s->outside;
-    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static", (int)s->camera.is_static,
-                     "rotation_source", s->rotation_source, "rotation_note", *outside->note ? outside->note : NULL, "focal_px", number(lens->fx), "focal_source",
+    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static",
+                     (int)s->camera.is_static, "rotation_source", s->rotation_source, "rotation_note",
+                     *outside->note ? outside->note : NULL, "focal_px", number(lens->fx), "focal_source",
                      s->focal_source, "focal_sd", number(s->optics.sd), "principal_point", number(lens->cx),
                      number(lens->cy), "unsure_frames", unsure_frames(&s->camera), "R_w2c", R, "t_w2c", t,
                      "rotation_confidence", confidence, "position_known", known);
@@ -95,10 +96,9 @@ static json_t *timings_of(const gv_scene_observations *s) {
     json_t *timings = json_array();
     for (int i = 0; i < s->timings; i++) {
         const gv_timing *t = s->timing + i;
-        json_array_append_new(timings,
-                              json_pack("{s:s, s:o, s:I, s:o}", "stage", t->stage, "seconds", number(t->seconds),
-                                        "frames", (json_int_t)t->frames, "frames_per_second",
-                                        number(t->seconds > 0 ? (double)t->frames / t->seconds : 0)));
+        gv_json_append(&timings, json_pack("{s:s, s:o, s:I, s:o}", "stage", t->stage, "seconds", number(t->seconds),
+                                           "frames", (json_int_t)t->frames, "frames_per_second",
+                                           number(t->seconds > 0 ? (double)t->frames / t->seconds : 0)));
     }
     return timings;
 }
@@ -107,10 +107,9 @@ static json_t *models_of(const gv_model_used *models, int n) {
     json_t *a = json_array();
     for (int i = 0; i < n; i++) {
         const char *slash = strrchr(models[i].path, '/');
-        json_t *file = json_string(slash ? slash + 1 : models[i].path);
-        if (!file) file = json_string("(not UTF-8)");
-        json_array_append_new(a, json_pack("{s:s, s:s, s:o, s:s}", "role", models[i].role, "method", models[i].method,
-                                           "file", file, "sha256", models[i].sha256));
+        json_t *file = gv_json_text(slash ? slash + 1 : models[i].path);
+        gv_json_append(&a, json_pack("{s:s, s:s, s:o, s:s}", "role", models[i].role, "method", models[i].method, "file",
+                                     file, "sha256", models[i].sha256));
     }
     return a;
 }
@@ -118,8 +117,7 @@ static json_t *models_of(const gv_model_used *models, int n) {
 gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_observations *s, const gv_quality *quality,
                         const char *video, const gv_model_used *models, int nmodels, gv_error *err) {
     const char *slash = strrchr(video, '/');
-    json_t *name = json_string(slash ? slash + 1 : video);
-    if (!name) name = json_string("(not UTF-8)");
+    json_t *name = gv_json_text(slash ? slash + 1 : video);
     json_t *root = json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:I, s:o, s:s, s:I}, s:s, s:o, s:o, s:o, s:o}", "program",
                              "gvhmr.c", "version", GVHMR_VERSION, "video", "file", name, "width", s->width, "height",
                              s->height, "frames", (json_int_t)s->frames, "fps", number(s->fps), "codec", s->codec,
