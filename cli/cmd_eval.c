@@ -76,7 +76,7 @@ static json_t *score_json(const gv_score *s) {
 
 static gv_status write_json(const char *path, json_t *root, gv_error *err) {
     if (!path) return GV_OK;
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
+    char *text = gv_json_dump(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
     gv_status s = text ? gv_file_write(path, text, strlen(text), err)
                        : gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the results", path);
     free(text);

@@ -338,7 +338,7 @@ static void print_plain(const char *path, const report *r, bool all) {
     json_array_foreach(r->missing, i, text) printf("  missing  %s\n", json_string_value(text));
     if (!all) return;
     json_array_foreach(r->items, i, text) {
-        char *shape = json_dumps(json_object_get(text, "shape"), JSON_COMPACT);
+        char *shape = gv_json_dump(json_object_get(text, "shape"), JSON_COMPACT);
         printf("  %-8s %s %s\n", json_string_value(json_object_get(text, "type")),
                json_string_value(json_object_get(text, "name")), shape ? shape : "");
         free(shape);
@@ -353,7 +353,7 @@ static int info(const char *path, bool json, bool all) {
     gv_json_set(&r.root, "missing", json_incref(r.missing));
     gv_status status = describe(&r, path, &err);
     if (all) gv_json_set(&r.root, "items", json_incref(r.items));
-    char *text = status == GV_OK && json && r.root ? json_dumps(r.root, JSON_INDENT(1)) : NULL;
+    char *text = status == GV_OK && json ? gv_json_dump(r.root, JSON_INDENT(1)) : NULL;
     if (status == GV_OK && (!r.root || !r.holds || !r.missing || !r.items || (json && !text)))
         status = gv_fail(&err, GV_ERR_MEMORY, "%s: no memory to describe it", path);
     if (status == GV_OK && json)

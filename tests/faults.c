@@ -61,6 +61,7 @@ static bool strike(int k) {
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
 
 static bool refused(void *caller) {
     if (!ready) return false;
@@ -84,47 +85,98 @@ static bool refused(void *caller) {
     return true;
 }
 
-#define REFUSED refused(__builtin_return_address(0))
+// Pointers that gvhmr's own code holds, by their address: 0 is free, 1 was one once. A pointer is put in and taken out
+// by one thread at a time, so that the slots need no lock.
+enum { SLOTS = 1 << 17 };
+static uintptr_t held[SLOTS], holder[SLOTS];
+
+static size_t slot_of(uintptr_t p) {
+    return (size_t)((p >> 4) * 0x9E3779B97F4A7C15u >> 47);
+}
+
+static void *hold(void *p, void *caller) {
+    uintptr_t from = (uintptr_t)caller - program.from;
+    if (!p || !ready || from >= program.to - program.from) return p;
+    for (size_t k = 0, i = slot_of((uintptr_t)p); k < SLOTS; k++, i = (i + 1) % SLOTS) {
+        uintptr_t was = __atomic_load_n(&held[i], __ATOMIC_RELAXED);
+        if (was > 1 ||
+            !__atomic_compare_exchange_n(&held[i], &was, (uintptr_t)p, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            continue;
+        holder[i] = from;
+        break;
+    }
+    return p;
+}
+
+static void let_go(void *p) {
+    if (!p || !ready) return;
+    for (size_t k = 0, i = slot_of((uintptr_t)p); k < SLOTS; k++, i = (i + 1) % SLOTS) {
+        uintptr_t was = __atomic_load_n(&held[i], __ATOMIC_RELAXED);
+        if (was == (uintptr_t)p) __atomic_store_n(&held[i], 1, __ATOMIC_SEQ_CST);
+        if (was == (uintptr_t)p || was == 0) return;
+    }
+}
+
+static void count_kept(void) {
+    for (size_t i = 0; i < SLOTS; i++)
+        if (held[i] > 1) shared->kept++, shared->keeper = holder[i];
+    shared->ended = 1;
+}
+
+#define CALLER  __builtin_return_address(0)
+#define REFUSED refused(CALLER)
 
 void *malloc(size_t n) {
-    return REFUSED ? NULL : __libc_malloc(n);
+    return REFUSED ? NULL : hold(__libc_malloc(n), CALLER);
 }
 
 void *calloc(size_t count, size_t n) {
-    return REFUSED ? NULL : __libc_calloc(count, n);
+    return REFUSED ? NULL : hold(__libc_calloc(count, n), CALLER);
+}
+
+static void *grow(void *p, size_t n, void *caller) {
+    let_go(p); // before another thread can get the same address
+    void *q = __libc_realloc(p, n);
+    if (!q && n) hold(p, caller);
+    return hold(q, caller);
 }
 
 void *realloc(void *p, size_t n) {
-    return REFUSED ? NULL : __libc_realloc(p, n);
+    return REFUSED ? NULL : grow(p, n, CALLER);
 }
 
 void *reallocarray(void *p, size_t count, size_t n) {
     size_t all;
-    return REFUSED || __builtin_mul_overflow(count, n, &all) ? NULL : __libc_realloc(p, all);
+    return REFUSED || __builtin_mul_overflow(count, n, &all) ? NULL : grow(p, all, CALLER);
 }
 
 void *aligned_alloc(size_t alignment, size_t n) {
-    return REFUSED ? NULL : __libc_memalign(alignment, n);
+    return REFUSED ? NULL : hold(__libc_memalign(alignment, n), CALLER);
 }
 
 int posix_memalign(void **p, size_t alignment, size_t n) {
-    void *q = REFUSED ? NULL : __libc_memalign(alignment, n);
+    void *q = REFUSED ? NULL : hold(__libc_memalign(alignment, n), CALLER);
     if (!q) return ENOMEM;
     *p = q;
     return 0;
+}
+
+void free(void *p) {
+    let_go(p);
+    __libc_free(p);
 }
 
 #undef strdup
 #undef strndup
 char *strdup(const char *s) {
     size_t n = strlen(s) + 1;
-    char *p = REFUSED ? NULL : __libc_malloc(n);
+    char *p = REFUSED ? NULL : hold(__libc_malloc(n), CALLER);
     return p ? memcpy(p, s, n) : NULL;
 }
 
 char *strndup(const char *s, size_t limit) {
     size_t n = strnlen(s, limit);
-    char *p = REFUSED ? NULL : __libc_malloc(n + 1);
+    char *p = REFUSED ? NULL : hold(__libc_malloc(n + 1), CALLER);
     if (p) memcpy(p, s, n), p[n] = 0;
     return p;
 }
@@ -244,7 +296,9 @@ static int watched_main(int argc, char **argv, char **envp) {
     unsetenv("LD_PRELOAD");
     watch_files();
     ready = true;
-    return real_main(argc, argv, envp);
+    int status = real_main(argc, argv, envp);
+    count_kept();
+    return status;
 }
 
 static void map_counts(void) {

@@ -20,8 +20,11 @@ static const char *const fault_names[FAULT_KINDS] = {"own",       "all",  "libra
 
 typedef struct faults_shared {
     long count[FAULT_KINDS];
-    unsigned long where; // return address of the first allocation that was refused, from the start of the program
-    int unable;          // the kernel lets no filter be set: files are not watched
+    unsigned long where;  // return address of the first allocation that was refused, from the start of the program
+    int unable;           // the kernel lets no filter be set: files are not watched
+    int ended;            // main has returned
+    long kept;            // allocations of gvhmr's own code that nobody had released by then
+    unsigned long keeper; // where the last of them was made, as `where`
 } faults_shared;
 
 typedef struct faults_point {

@@ -133,6 +133,7 @@ typedef struct server {
     char folder[300];
     pid_t pid;
     int in, out, messages;
+    long kept; // allocations that an undisturbed run does not release
     faults_shared *shared;
     results expected;
 } server;
@@ -240,6 +241,8 @@ static void undisturbed(server *s, long count[FAULT_KINDS]) {
     }
     release(&again);
     memcpy(count, s->shared->count, sizeof s->shared->count);
+    s->kept = s->shared->kept;
+    if (s->kept) printf("%s: %ld allocations kept, undisturbed (0x%lx)\n", s->job->name, s->kept, s->shared->keeper);
     if (s->shared->unable) printf("%s: no seccomp filter: only memory is tried\n", s->job->name);
 }
 
@@ -261,6 +264,10 @@ static const char *judge(server *s, int status, char text[2048]) {
     if (status > 125 || strstr(text, "by signal")) return "ended by a signal";
     if (status && (lines < 1 || lines > s->job->lines)) return "not one line";
     if (status && strncmp(text, "gvhmr", 5) != 0) return "the line does not begin with the program's name";
+    if (s->shared->ended && s->shared->kept > s->kept) {
+        snprintf(words, sizeof words, "%ld allocations kept (0x%lx)", s->shared->kept - s->kept, s->shared->keeper);
+        return words;
+    }
     results r;
     const char *wrong = NULL;
     collect(s, &r);

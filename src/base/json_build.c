@@ -1,7 +1,8 @@
 #include "base/json_build.h"
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 void gv_json_append(json_t **array, json_t *value) {
     if (json_array_append_new(*array, value) == 0) return;
@@ -28,4 +29,34 @@ json_t *gv_json_text(const char *bytes) {
     }
     plain[n] = 0;
     return ascii ? NULL : json_string(plain);
+}
+
+typedef struct text {
+    char *p;
+    size_t size, capacity;
+    bool failed;
+} text;
+
+static int write_piece(const char *piece, size_t size, void *data) {
+    text *t = data;
+    if (!t->failed && size >= t->capacity - t->size) {
+        size_t capacity = 2 * t->capacity + size + 4096;
+        char *grown = realloc(t->p, capacity);
+        if (grown) t->p = grown, t->capacity = capacity;
+        t->failed = !grown;
+    }
+    if (t->failed) return -1;
+    memcpy(t->p + t->size, piece, size);
+    t->size += size;
+    return 0;
+}
+
+char *gv_json_dump(const json_t *root, size_t flags) {
+    text t = {0};
+    if (root && json_dump_callback(root, write_piece, &t, flags) == 0 && !t.failed && t.p) {
+        t.p[t.size] = 0;
+        return t.p;
+    }
+    free(t.p);
+    return NULL;
 }

@@ -9,5 +9,9 @@
 void gv_json_append(json_t **array, json_t *value);
 void gv_json_set(json_t **object, const char *key, json_t *value);
 
+// The text of a root, malloc'ed; NULL without memory, and for NULL. (json_dumps of jansson 2.14 does not look whether a
+// key found room.)
+char *gv_json_dump(const json_t *root, size_t flags);
+
 // A string of any bytes: where they are no UTF-8, those beyond ASCII become '?', cut at 1 kB. NULL without memory.
 json_t *gv_json_text(const char *bytes);

@@ -312,7 +312,7 @@ static char *json_text(builder *b) {
         b->accessors, "bufferViews", b->views, "buffers", "byteLength", (json_int_t)b->size, "animations", "name",
         "motion", "samplers", b->samplers, "channels", b->channels);
     if (root && (!b->cameras || json_array_size(b->cameras))) gv_json_set(&root, "cameras", json_incref(b->cameras));
-    char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = gv_json_dump(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(root);
     return text;
 }

@@ -22,9 +22,9 @@ void gv_npz_shape_text(char *text, size_t capacity, const int64_t *shape, int nd
 }
 
 enum { HEADER = 512 };
-typedef struct held { // the header of a member whose elements are the caller's
+typedef struct held { // the header of a member, and its elements unless they are the caller's
     struct held *next;
-    unsigned char header[HEADER];
+    unsigned char bytes[];
 } held;
 
 struct gv_npz_writer {
@@ -32,7 +32,7 @@ struct gv_npz_writer {
     zip_t *zip;
     int members;
     bool borrow;
-    held *held;   // what borrowed members need until the end
+    held *held;   // what members need until the end
     gv_error err; // the first failure
 };
 
@@ -86,27 +86,20 @@ void gv_npz_borrow(gv_npz_writer *w, bool borrow) {
     w->borrow = borrow;
 }
 
-// Elements are copied: the caller's array may go as soon as this returns.
-static zip_source_t *copied(gv_npz_writer *w, const unsigned char *header, size_t head, const void *data,
-                            size_t bytes) {
-    unsigned char *buffer = head + bytes < bytes ? NULL : malloc(head + bytes);
-    if (!buffer) return NULL;
-    memcpy(buffer, header, head);
-    if (bytes) memcpy(buffer + head, data, bytes);
-    zip_source_t *source = zip_source_buffer(w->zip, buffer, head + bytes, 1);
-    if (!source) free(buffer);
-    return source;
-}
-
-// libzip keeps a copy of the list of parts, not of what they point to.
-static zip_source_t *borrowed(gv_npz_writer *w, const unsigned char *header, size_t head, const void *data,
-                              size_t bytes) {
-    held *h = malloc(sizeof *h);
+// Elements are copied, or only the header is and the caller's array must stay until the end. What is copied belongs to
+// the writer: where zip_source_buffer fails, libzip 1.7 has released a buffer that was given to it, or has not.
+static zip_source_t *make_source(gv_npz_writer *w, const unsigned char *header, size_t head, const void *data,
+                                 size_t bytes, bool borrow) {
+    size_t own = borrow ? head : head + bytes;
+    held *h = own < head || own > SIZE_MAX - sizeof *h ? NULL : malloc(sizeof *h + own);
     if (!h) return NULL;
-    memcpy(h->header, header, head);
+    memcpy(h->bytes, header, head);
+    if (own > head) memcpy(h->bytes + head, data, bytes);
     h->next = w->held;
     w->held = h;
-    const zip_buffer_fragment_t parts[2] = {{h->header, head}, {(zip_uint8_t *)(uintptr_t)data, bytes}};
+    if (!borrow) return zip_source_buffer(w->zip, h->bytes, own, 0);
+    // libzip keeps a copy of the list of parts, not of what they point to
+    const zip_buffer_fragment_t parts[2] = {{h->bytes, head}, {(zip_uint8_t *)(uintptr_t)data, bytes}};
     return zip_source_buffer_fragment(w->zip, parts, bytes ? 2 : 1, 0);
 }
 
@@ -124,7 +117,7 @@ static void add(gv_npz_writer *w, const char *name, gv_dtype t, size_t width, co
         return;
     }
     snprintf(member_name, sizeof member_name, "%s.npy", name);
-    zip_source_t *source = (borrow ? borrowed : copied)(w, header, head, data, bytes);
+    zip_source_t *source = make_source(w, header, head, data, bytes, borrow);
     if (!source) {
         gv_fail(&w->err, GV_ERR_MEMORY, "%s: no memory for \"%s\"", w->file.path, name);
         return;

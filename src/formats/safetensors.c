@@ -133,7 +133,7 @@ static char *make_header(const gv_tensor_view *tensors, int n, gv_dtype dtype, c
                               (json_int_t)end));
         at = end;
     }
-    char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+    char *text = gv_json_dump(header, JSON_COMPACT);
     json_decref(header);
     return text;
 }

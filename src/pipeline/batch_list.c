@@ -114,7 +114,7 @@ static json_t *to_json(const gv_batch_item *item, const gv_batch_record *r) {
 }
 
 static gv_status save(const char *path, json_t *o, gv_error *err) {
-    char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
+    char *text = gv_json_dump(o, JSON_INDENT(1));
     gv_status status =
         text ? gv_file_write(path, text, strlen(text), err) : gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     free(text);

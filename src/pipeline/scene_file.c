@@ -125,7 +125,7 @@ gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_obser
                              "y up, ground at y = 0, metres; origin and heading of person 1; x_cam = R_w2c x + t_w2c",
                              "people", people_of(scene, quality), "camera", camera_of(scene, s), "models",
                              models_of(models, nmodels), "timings", timings_of(s));
-    *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7)) : NULL;
+    *text = gv_json_dump(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
     json_decref(root);
     return *text ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for scene.json");
 }
