@@ -85,7 +85,10 @@ static bool take(void *user, const gv_live_frame *f) {
     if (!j->text && !j->floats) return true;
     if (j->floats && !gv_live_floats(&j->buffer, f)) return false;
     if (j->text && !j->server && !gv_live_json(&j->buffer, f)) return false;
-    return fwrite(j->buffer.data, 1, j->buffer.size, stdout) == j->buffer.size && fflush(stdout) == 0;
+    if (fwrite(j->buffer.data, 1, j->buffer.size, stdout) == j->buffer.size && fflush(stdout) == 0) return true;
+    // Whoever read is gone: the end, and no error. Anything else, such as a full disk, is told of when the program ends.
+    if (errno == EPIPE && !freopen("/dev/null", "w", stdout)) fclose(stdout);
+    return false;
 }
 
 static void print_report(const gv_live_report *r) {
