@@ -197,17 +197,21 @@ static void check_row(const gv_batch *b, const gv_rig *rig, int64_t at) {
     }
 }
 
+static void make_sampler(gv_sampler *s, gv_store *store, gv_rig *rig, const char *path) {
+    make_store(path);
+    make_rig(rig);
+    assert_int_equal(gv_store_open(store, path, &err), GV_OK);
+    assert_int_equal(gv_sampler_init(s, store, rig, &gv_sample_defaults, &err), GV_OK);
+}
+
 static void test_samples(void **state) {
     (void)state;
     char path[] = "/tmp/gv_store_XXXXXX";
     close(mkstemp(path));
-    make_store(path);
     gv_store store;
     gv_rig rig;
     gv_sampler s;
-    make_rig(&rig);
-    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
-    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    make_sampler(&s, &store, &rig, path);
     enum { B = 12, L = 40 };
     gv_batch *a = gv_batch_create(B, L, 8), *b = gv_batch_create(B, L, 8);
     gv_batch_fill(a, &s, 1, 5);
@@ -241,13 +245,10 @@ static void test_sheet(void **state) {
     char path[] = "/tmp/gv_store_XXXXXX", png[] = "/tmp/gv_sheet_XXXXXX";
     close(mkstemp(path));
     close(mkstemp(png));
-    make_store(path);
     gv_store store;
     gv_rig rig;
     gv_sampler s;
-    make_rig(&rig);
-    assert_int_equal(gv_store_open(&store, path, &err), GV_OK);
-    assert_int_equal(gv_sampler_init(&s, &store, &rig, &gv_sample_defaults, &err), GV_OK);
+    make_sampler(&s, &store, &rig, path);
     for (int made = 0; made < 2; made++) {
         unsigned char *data;
         size_t n, colours[5] = {0};

@@ -45,22 +45,35 @@ gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, siz
     return GV_OK;
 }
 
-// Removes what processes that are no more left behind when they were killed while writing `name`, or something that
-// goes into it, in `folder`: ".tmpPID.K-NAME...", PID perhaps more than once.
+// The name in ".tmpPID.K-NAME", as gv_outfile_begin calls a file that is being written, PID perhaps more than once (a
+// part of it); NULL for other names.
+static const char *name_within(const char *entry, long *pid) {
+    if (strncmp(entry, ".tmp", 4)) return NULL;
+    char *rest = (char *)entry;
+    while (!strncmp(rest, ".tmp", 4)) {
+        *pid = strtol(rest + 4, &rest, 10);
+        if (*rest == '.') strtol(rest + 1, &rest, 10);
+        rest += *rest == '-';
+    }
+    return *pid > 0 ? rest : NULL;
+}
+
+// Removes what processes that are no more left behind when they were killed while writing `name` or a part of it;
+// name NULL: what anybody left behind while writing anything.
 static void remove_remains(const char *folder, const char *name) {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         long pid = 0;
-        char *rest = e->d_name;
-        while (!strncmp(rest, ".tmp", 4)) {
-            pid = strtol(rest + 4, &rest, 10);
-            if (*rest == '.') strtol(rest + 1, &rest, 10);
-            rest += *rest == '-';
-        }
-        if (pid > 0 && !strncmp(rest, name, strlen(name)) && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
-            unlinkat(dirfd(d), e->d_name, 0);
+        const char *of = name_within(e->d_name, &pid);
+        if (!of || (name && strncmp(of, name, strlen(name)))) continue;
+        bool dead = !name || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+        if (dead) unlinkat(dirfd(d), e->d_name, 0);
     }
     if (d) closedir(d);
+}
+
+void gv_folder_clean(const char *folder) {
+    remove_remains(folder, NULL);
 }
 
 gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {

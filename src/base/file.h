@@ -19,6 +19,9 @@ gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err);
 gv_status gv_outfile_commit(gv_outfile *out, gv_error *err); // flushes to disk, renames
 void gv_outfile_abandon(gv_outfile *out);
 
+// Removes all that interrupted writers left in a folder in which nobody writes now.
+void gv_folder_clean(const char *folder);
+
 // Writes bytes to a file, whole or not at all.
 gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);
 
@@ -27,5 +30,6 @@ gv_status gv_folder_prepare(const char *folder, gv_error *err);
 
 // Finds a data file of the program (model, weights, body) by name. Looked at in order: $GVHMR_DATA; the
 // folder of the shared library or else of the executable and the one above it, ../models and
-// ../models/node_modules/@mediapipe/pose beside it, ../share/gvhmr; the data folder of the installation. Returns a malloc'ed path, or NULL with an error that lists the folders tried.
+// ../models/node_modules/@mediapipe/pose beside it, ../share/gvhmr; the data folder of the installation. Returns a
+// malloc'ed path, or NULL with an error that lists the folders tried.
 char *gv_resource_find(const char *name, gv_error *err);

@@ -1,6 +1,7 @@
 #include "camera/corners.h"
 
 #include "base/memory.h"
+#include "nn/vec8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,17 +45,7 @@ static bool inside(const gv_plane *l, float x, float y) { // also false for NaN
     return x >= 0 && y >= 0 && x <= (float)l->width && y <= (float)l->height;
 }
 
-typedef float lanes __attribute__((vector_size(32))); // eight floats for the vector unit
-
-static inline lanes load(const float *p) {
-    lanes v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-static inline void store(float *p, lanes v) {
-    memcpy(p, &v, sizeof v);
-}
-static inline float total(lanes s) {
+static inline float total(v8 s) {
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
 }
 
@@ -66,11 +57,11 @@ static inline void sample(const gv_plane *l, float x, float y, int n, float *out
     const float *row = l->data + (long)iy * l->stride + ix;
     for (int c = 0; c < stride; c += 8) {
         const float *a = row + c;
-        lanes top = load(a) + fx * (load(a + 1) - load(a));
+        v8 top = v8_load(a) + fx * (v8_load(a + 1) - v8_load(a));
         for (int r = 0; r < n; r++) {
             a += l->stride;
-            lanes bottom = load(a) + fx * (load(a + 1) - load(a));
-            store(out + r * stride + c, top + fy * (bottom - top));
+            v8 bottom = v8_load(a) + fx * (v8_load(a + 1) - v8_load(a));
+            v8_store(out + r * stride + c, top + fy * (bottom - top));
             top = bottom;
         }
     }
@@ -105,28 +96,28 @@ bool gv_patch_make(gv_patch *p, const gv_plane *plane, float x, float y) {
     float big[(P + 2) * 24];
     sample(plane, x, y, P + 2, big, 24);
     const float *w = window();
-    lanes sv = {0}, sx = {0}, sy = {0}, tt = {0}, tx = {0}, ty = {0}, xx = {0}, xy = {0}, yy = {0};
+    v8 sv = {0}, sx = {0}, sy = {0}, tt = {0}, tx = {0}, ty = {0}, xx = {0}, xy = {0}, yy = {0};
     for (int i = 0; i < P * S; i += 8) {
         const float *b = big + (i / S + 1) * 24 + i % S + 1;
-        lanes v = load(b), gx = 0.5f * (load(b + 1) - load(b - 1)), gy = 0.5f * (load(b + 24) - load(b - 24)),
-              k = load(w + i);
-        store(p->value + i, v), store(p->gx + i, gx), store(p->gy + i, gy);
+        v8 v = v8_load(b), gx = 0.5f * (v8_load(b + 1) - v8_load(b - 1)),
+           gy = 0.5f * (v8_load(b + 24) - v8_load(b - 24)), k = v8_load(w + i);
+        v8_store(p->value + i, v), v8_store(p->gx + i, gx), v8_store(p->gy + i, gy);
         sv += k * v, sx += k * gx, sy += k * gy;
     }
     float sw = window_sum(), mx = total(sx) / sw, my = total(sy) / sw;
     p->mean = total(sv) / sw;
     for (int i = 0; i < P * S; i += 8) {
-        lanes t = load(p->value + i) - p->mean, wt = load(w + i) * t;
-        tt += wt * t, tx += wt * load(p->gx + i), ty += wt * load(p->gy + i);
+        v8 t = v8_load(p->value + i) - p->mean, wt = v8_load(w + i) * t;
+        tt += wt * t, tx += wt * v8_load(p->gx + i), ty += wt * v8_load(p->gy + i);
     }
     float t2 = total(tt), ax = total(tx) / t2, ay = total(ty) / t2;
     p->norm = sqrtf(t2);
     if (!(t2 > 1)) return false;
     for (int i = 0; i < P * S; i += 8) {
-        lanes t = load(p->value + i) - p->mean, k = load(w + i);
-        lanes gx = load(p->gx + i) - mx - ax * t, gy = load(p->gy + i) - my - ay * t, wx = k * gx, wy = k * gy;
+        v8 t = v8_load(p->value + i) - p->mean, k = v8_load(w + i);
+        v8 gx = v8_load(p->gx + i) - mx - ax * t, gy = v8_load(p->gy + i) - my - ay * t, wx = k * gx, wy = k * gy;
         xx += wx * gx, xy += wx * gy, yy += wy * gy;
-        store(p->gx + i, wx), store(p->gy + i, wy);
+        v8_store(p->gx + i, wx), v8_store(p->gy + i, wy);
     }
     float hxx = total(xx), hxy = total(xy), hyy = total(yy), det = hxx * hyy - hxy * hxy;
     if (!(det > 1e-3f * hxx * hyy) || !(det > 1)) return false;
@@ -139,8 +130,9 @@ bool gv_patch_align(const gv_patch *p, const gv_plane *plane, float *x, float *y
     for (int it = 0; it < ITERATIONS; it++) {
         if (!inside(plane, px, py)) return false;
         sample(plane, px, py, P, j, S);
-        lanes sx = {0}, sy = {0};
-        for (int i = 0; i < P * S; i += 8) sx += load(p->gx + i) * load(j + i), sy += load(p->gy + i) * load(j + i);
+        v8 sx = {0}, sy = {0};
+        for (int i = 0; i < P * S; i += 8)
+            sx += v8_load(p->gx + i) * v8_load(j + i), sy += v8_load(p->gy + i) * v8_load(j + i);
         float bx = total(sx), by = total(sy);
         float dx = -(p->inv[0] * bx + p->inv[1] * by), dy = -(p->inv[1] * bx + p->inv[2] * by);
         float step = sqrtf(dx * dx + dy * dy);
@@ -158,13 +150,13 @@ float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, flo
     if (!inside(plane, x, y)) return -1;
     float j[P * S];
     const float *w = window();
-    lanes sj = {0}, jj = {0}, jt = {0};
+    v8 sj = {0}, jj = {0}, jt = {0};
     sample(plane, x, y, P, j, S);
-    for (int i = 0; i < P * S; i += 8) sj += load(w + i) * load(j + i);
+    for (int i = 0; i < P * S; i += 8) sj += v8_load(w + i) * v8_load(j + i);
     float mean = total(sj) / window_sum();
     for (int i = 0; i < P * S; i += 8) {
-        lanes d = load(j + i) - mean, wd = load(w + i) * d;
-        jj += wd * d, jt += wd * load(p->value + i); // d has no mean: the template's does not count
+        v8 d = v8_load(j + i) - mean, wd = v8_load(w + i) * d;
+        jj += wd * d, jt += wd * v8_load(p->value + i); // d has no mean: the template's does not count
     }
     float norm = sqrtf(total(jj)) * p->norm;
     return norm > 0 ? total(jt) / norm : -1;

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,25 +173,9 @@ gv_status gv_batch_report(const char *path, const gv_batch_list *l, const gv_bat
 
 // ---- tidying up
 
-// ".tmp123-name", as gv_outfile_begin calls a file that is being written.
-static bool is_temporary(const char *name) {
-    return !strncmp(name, ".tmp", 4) && isdigit((unsigned char)name[4]) && strchr(name, '-');
-}
-
-static void clean_one(const char *folder) {
-    DIR *d = opendir(folder);
-    if (!d) return;
-    char path[MAX_PATH];
-    for (struct dirent *e; (e = readdir(d));) {
-        int n = snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (is_temporary(e->d_name) && n < MAX_PATH) unlink(path);
-    }
-    closedir(d);
-}
-
 void gv_batch_clean(const char *folder) {
     char cache[MAX_PATH];
-    clean_one(folder);
+    gv_folder_clean(folder);
     snprintf(cache, sizeof cache, "%s/cache", folder);
-    clean_one(cache);
+    gv_folder_clean(cache);
 }
