@@ -9,12 +9,24 @@ static void key_frames(void **state) {
     for (int n = 1; n < 20; n++) {
         int last = -1;
         for (int k = 0; k < n; k++) {
-            if (!gv_sparing_is_key(k, n)) continue;
+            if (!gv_sparing_is_key(k, n, 3)) continue;
             assert_true(k - last <= 3);
             last = k;
         }
         assert_int_equal(last, n - 1); // both ends, and no gap wider than two
-        assert_true(gv_sparing_is_key(0, n));
+        assert_true(gv_sparing_is_key(0, n, 3));
+    }
+}
+
+static void steps_are_of_equal_time(void **state) {
+    (void)state;
+    const struct {
+        double fps;
+        int keypoints, others;
+    } expected[] = {{0, 1, 1}, {10, 1, 1}, {12, 1, 2}, {15, 2, 2}, {24, 3, 3}, {25, 3, 3}, {30, 3, 4}, {60, 7, 8}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(gv_sparing_step(expected[i].fps, true), expected[i].keypoints);
+        assert_int_equal(gv_sparing_step(expected[i].fps, false), expected[i].others);
     }
 }
 
@@ -62,6 +74,7 @@ static void frames_between_are_linear(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(key_frames),
+        cmocka_unit_test(steps_are_of_equal_time),
         cmocka_unit_test(only_sure_points_count_as_motion),
         cmocka_unit_test(frames_between_are_linear),
     };

@@ -3,12 +3,11 @@
 #include "camera/background.h"
 #include "perception/detected.h"
 #include "perception/yolo.h"
+#include "pipeline/sparing.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STEP = 3 }; // of the frames looked at when fast
 
 typedef struct found { // the people of one frame that was looked at
     int64_t frame, count;
@@ -17,7 +16,7 @@ typedef struct found { // the people of one frame that was looked at
 
 struct gv_detections {
     gv_finder_options opt;
-    int width, height;
+    int width, height, step; // every step-th frame is looked at
     gv_yolo *yolo;
     gv_detected *tracks;
     gv_background *background;
@@ -40,6 +39,7 @@ gv_status gv_detections_create(gv_detections **out, const gv_finder_options *opt
     d->opt = *opt;
     d->width = width;
     d->height = height;
+    d->step = opt->fast ? gv_sparing_step(opt->fps, false) : 1;
     // a wrong file is told of now, not after hours of work
     gv_status status = gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, err);
     if (status == GV_OK) status = gv_detected_create(&d->tracks, NULL, width, height, err);
@@ -162,7 +162,7 @@ static gv_status pass_over(gv_detections *d, gv_error *err) {
 gv_status gv_detections_frame(gv_detections *d, const gv_image *image, double time_sec, gv_error *err) {
     gv_status status = d->is_skipped ? pass_over(d, err) : GV_OK;
     if (status != GV_OK) return status;
-    if (!d->opt.fast || d->frames % STEP == 0) return look(d, image, time_sec, err);
+    if (d->frames % d->step == 0) return look(d, image, time_sec, err);
     for (int y = 0; y < d->height; y++)
         memcpy(d->skipped + (size_t)y * d->width * 3, image->rgb + (size_t)y * image->stride, (size_t)d->width * 3);
     d->skipped_sec = time_sec;

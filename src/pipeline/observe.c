@@ -115,7 +115,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
                                             {"model", model},
                                             {"landmarks", landmarks},
                                             {"precision", !own && o->precision ? "bf16" : "f32"},
-                                            {"fast", !own && o->fast ? "yes" : "no"},
+                                            {"fast", !own && o->fast ? "spare 3" : "no"},
                                             {0}});
     return GV_OK;
 }
@@ -233,6 +233,7 @@ static gv_status second_pass(job *j, gv_error *err) {
     const gv_observe_options *o = j->opt;
     gv_study_options study = {.video = j->video,
                               .frames = j->seen.frames,
+                              .fps = j->s->fps,
                               .person = j->seen.tracks.person,
                               .people = j->seen.tracks.count,
                               .models = o->models,

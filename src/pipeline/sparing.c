@@ -3,11 +3,16 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { STEP = 3 };
-static const float MUCH = 0.12f, SURE = 0.3f; // share of the box's side; confidence of points that count
+static const double SLOW = 0.13, QUICK = 0.11; // s between two looks; keypoints, which move most: QUICK
+static const float MUCH = 0.12f, SURE = 0.3f;  // share of the box's side; confidence of points that count
 
-bool gv_sparing_is_key(int k, int n) {
-    return k % STEP == 0 || k == n - 1;
+int gv_sparing_step(double fps, bool keypoints) {
+    long step = lround((keypoints ? QUICK : SLOW) * fmin(fps, 1000));
+    return step > 1 ? (int)step : 1;
+}
+
+bool gv_sparing_is_key(int k, int n, int step) {
+    return k % step == 0 || k == n - 1;
 }
 
 int gv_sparing_looks(const float *a, const float *b, float side, int between) {

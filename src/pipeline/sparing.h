@@ -1,7 +1,7 @@
 // sparing.h - which frames of a person the image networks look at when speed counts, and what stands in the others.
 //
-// Of n consecutive frames every third and the last are key frames. Between two of them ViTPose looks at one frame where
-// the keypoints moved much from one to the other, and at all where they moved very much; elsewhere results are
+// Of n consecutive frames every step-th and the last are key frames. Between two of them ViTPose looks at one frame
+// where the keypoints moved much from one to the other, and at all where they moved very much; elsewhere results are
 // interpolated linearly in time.
 #pragma once
 #include <stdbool.h>
@@ -9,7 +9,12 @@
 
 enum { GV_SPARING_BETWEEN, GV_SPARING_KEY, GV_SPARING_MOVING };
 
-bool gv_sparing_is_key(int k, int n);
+// How many frames of a video with `fps` frames a second (0 = not known) are from one look to the next, at least 1:
+// of 30 fps every fourth frame for people's boxes and image features, every third for keypoints; of 12 fps every
+// second and every one.
+int gv_sparing_step(double fps, bool keypoints);
+
+bool gv_sparing_is_key(int k, int n, int step);
 
 // How many of the `between` frames that lie between two key frames are worth a look: 0, 1 (the middle one) or all, by
 // how far somebody moved from a [17, 3] to b [17, 3], keypoints (px, confidence) in a square box of `side` px.

@@ -183,9 +183,11 @@ static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
     bool keypoints = w->role == GV_ROLE_KEYPOINTS;
     int *list = gv_calloc2((size_t)p->count, sizeof *list);
     if (!list) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", p->count);
+    int step = gv_sparing_step(p->opt->fps, keypoints);
     for (int q = 0; q < p->opt->people; q++) {
         int n = items_of(p, q, list);
-        for (int k = 0; k < n; k++) p->want[list[k]] = gv_sparing_is_key(k, n) ? GV_SPARING_KEY : GV_SPARING_BETWEEN;
+        for (int k = 0; k < n; k++)
+            p->want[list[k]] = gv_sparing_is_key(k, n, step) ? GV_SPARING_KEY : GV_SPARING_BETWEEN;
     }
     gv_status status = run_wanted(p, w, GV_SPARING_KEY, err);
     for (int q = 0; keypoints && q < p->opt->people && status == GV_OK; q++)
@@ -365,7 +367,7 @@ static gv_status make_key(gv_key *key, const gv_study_options *o, gv_role role, 
                                        {"method", gv_method_name(c->method)},
                                        {"model", print},
                                        {"precision", o->precision == GV_PRECISION_BF16 ? "bf16" : "f32"},
-                                       {"fast", o->fast ? "spare 2" : "no"},
+                                       {"fast", o->fast ? "spare 3" : "no"},
                                        {0}});
     return status;
 }

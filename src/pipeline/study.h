@@ -5,7 +5,7 @@
 // one record: an interrupted pass goes on with the first chunk that is missing, and its results are the same to the
 // last bit. Chunks depend on the tracks alone.
 //
-// fast: ViTPose without the mirrored copy; the networks see every third frame, ViTPose also some between them where
+// fast: ViTPose without the mirrored copy; the networks see a part of the frames (sparing.h), ViTPose more where
 // somebody's keypoints move much; the rest is interpolated linearly.
 #pragma once
 #include "base/progress.h"
@@ -16,7 +16,8 @@
 
 typedef struct gv_study_options {
     const char *video;
-    long frames;             // of the video
+    long frames; // of the video
+    double fps;
     const gv_person *person; // [people]
     int people;
     const gv_models *models;
