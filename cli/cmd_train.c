@@ -69,6 +69,7 @@ static const option_row rows[] = {
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},
     {"noise", REAL, AT(sample.noise), 0, 10, "scale of the keypoint noise"},
     {"points-seen", REAL, AT(sample.points), 0, 1, "share of sequences with points in space, given --points 1"},
+    {"shapes", REAL, AT(sample.shapes), 0, 1, "share of sequences with their clip's shape; for an SMPL-X --body-model"},
     {"drop", REAL, AT(sample.drop), 0, 1, "probability that a frame's condition is dropped"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    MAX_VALUES = 1 << 22,
-    MAX_CELLS = 1 << 23,
+    MAX_VALUES = 1 << 24,
+    MAX_CELLS = 1 << 25,
     MEMO_SLACK = 64,    // writers number the memo without gaps, from 0 or 1; popped values may leave a few
     MAX_LINE = 1 << 16, // of a number or name in the text protocol
 };

@@ -21,6 +21,7 @@ struct gv_tensors {
     int key_count;
     char **metadata; // [2 * metadata_count] key, value
     int metadata_count;
+    bool tree; // every tensor, text and number of nested dictionaries by its path, see gv_tensors_open_tree
 };
 
 // Adds one tensor after checking that it lies within its storage (sizes, strides and offset non-negative,

@@ -30,13 +30,14 @@ static gv_status read_container(gv_tensors *w, gv_error *err) {
 
 static gv_status sort_by_name(gv_tensors *w, gv_error *err);
 
-gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err) {
+static gv_status open_file(gv_tensors **out, const char *path, bool tree, gv_error *err) {
     *out = NULL;
     gv_tensors *w = calloc(1, sizeof *w);
     if (!w || !(w->path = strdup(path))) {
         free(w);
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
+    w->tree = tree;
     gv_status status = gv_map_file(&w->data, &w->size, path, err);
     if (status == GV_OK) status = read_container(w, err);
     if (status == GV_OK) status = sort_by_name(w, err);
@@ -46,6 +47,14 @@ gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err) {
     }
     *out = w;
     return GV_OK;
+}
+
+gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err) {
+    return open_file(out, path, false, err);
+}
+
+gv_status gv_tensors_open_tree(gv_tensors **out, const char *path, gv_error *err) {
+    return open_file(out, path, true, err);
 }
 
 void gv_tensors_close(gv_tensors *w) {

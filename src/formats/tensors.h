@@ -24,6 +24,12 @@ typedef struct gv_tensor {
 
 typedef struct gv_tensors gv_tensors;
 gv_status gv_tensors_open(gv_tensors **out, const char *path, gv_error *err);
+// Data sets: a PyTorch file of nested dictionaries, lists and tuples (not deeper than GV_TREE_DEPTH). Tensors are named
+// by their path, "sequence|smpl_params|transl", positions in lists and tuples counting from 0; texts, numbers and short
+// lists of numbers (separated by commas) are metadata by path; all keys of the top level are kept. Whatever else is in
+// the file is stepped over.
+enum { GV_TREE_DEPTH = 8 };
+gv_status gv_tensors_open_tree(gv_tensors **out, const char *path, gv_error *err);
 void gv_tensors_close(gv_tensors *w); // accepts NULL
 const char *gv_tensors_path(const gv_tensors *w);
 const char *gv_tensors_container(const gv_tensors *w); // "PyTorch zip", "PyTorch legacy", "safetensors"
@@ -42,11 +48,11 @@ const float *gv_tensors_in_place(const gv_tensors *w, const char *name);
 // fetched again.
 void gv_tensors_forget(const gv_tensors *w);
 
-// Keys of a checkpoint's top level ("state_dict", "epoch", ...), at most 64; none for safetensors.
+// Keys of a checkpoint's top level ("state_dict", "epoch", ...), at most 64 unless it is a tree; none for safetensors.
 int gv_tensors_key_count(const gv_tensors *w);
 const char *gv_tensors_key(const gv_tensors *w, int i);
 
-// A string of safetensors' __metadata__, or NULL.
+// A string of safetensors' __metadata__, or a tree's text or numbers; NULL where there is none.
 const char *gv_tensors_metadata(const gv_tensors *w, const char *key);
 
 // Writes a safetensors file. dtype is GV_F32, GV_F16 or GV_BF16 (round to nearest even) for all tensors.

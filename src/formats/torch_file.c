@@ -1,5 +1,6 @@
 // torch_file.c - PyTorch checkpoints: where the pickle and the storages lie in both containers, and which
 // values of the pickle are the weights. SPEC-perception.md 2.1, 2.2, 2.4 and 2.5.
+#include "base/memory.h"
 #include "formats/pickle.h"
 #include "formats/tensor_table.h"
 #include "formats/zip_directory.h"
@@ -27,6 +28,7 @@ typedef struct checkpoint {
     storage *storages; // [storage_count] sorted by key; NULL for the zip container
     size_t storage_count;
     unsigned char *visited; // [values] of the walk over modules
+    int64_t visits;         // of the walk over a tree
 } checkpoint;
 
 // ---- storages
@@ -235,13 +237,16 @@ static gv_status add_modules(checkpoint *c, gv_value root, gv_error *err) {
 static gv_status list_keys(checkpoint *c, gv_value top, gv_error *err) {
     const gv_pickle *p = c->p;
     gv_tensors *w = c->w;
-    if (!(w->keys = calloc(MAX_KEYS, sizeof *w->keys))) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
-    for (gv_cell cell = gv_pickle_first(p, top); cell && w->key_count < MAX_KEYS; cell = gv_pickle_next(p, cell)) {
+    int most = w->tree ? (int)gv_pickle_count(p, top) : MAX_KEYS;
+    if (!(w->keys = gv_calloc2((size_t)most, sizeof *w->keys)))
+        return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
+    for (gv_cell cell = gv_pickle_first(p, top); cell && w->key_count < most; cell = gv_pickle_next(p, cell)) {
         size_t n;
         gv_value key = gv_pickle_key(p, cell);
         if (gv_pickle_kind_of(p, key) != GV_PICKLE_STRING) continue;
         const char *text = gv_pickle_string(p, key, &n);
-        if (!(w->keys[w->key_count] = strndup(text, n < 100 ? n : 100)))
+        size_t longest = w->tree ? MAX_PATH_NAME : 100;
+        if (!(w->keys[w->key_count] = strndup(text, n < longest ? n : longest)))
             return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
         w->key_count++;
     }
@@ -281,9 +286,102 @@ static gv_status add_single(checkpoint *c, gv_value top, gv_error *err) {
     return status == GV_OK ? add_tensor(c, "values", 6, values, err) : status;
 }
 
+// ---- trees
+
+static gv_status keep_text(checkpoint *c, const char *path, const char *text, size_t length, gv_error *err) {
+    gv_tensors *w = c->w;
+    size_t room = w->metadata_count ? (size_t)w->metadata_count : 1;
+    if (!w->metadata_count || (room >= 64 && !(room & (room - 1)))) { // 64, 128, 256, ... pairs
+        void *more = realloc(w->metadata, 2 * (room < 64 ? 64 : 2 * room) * sizeof *w->metadata);
+        if (!more) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
+        w->metadata = more;
+    }
+    char *k = strdup(path), *v = strndup(text, length);
+    w->metadata[2 * w->metadata_count] = k;
+    w->metadata[2 * w->metadata_count++ + 1] = v;
+    return k && v ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory", w->path);
+}
+
+// Numbers of a value or of the list or tuple (of lists or tuples) that it is, with commas between them; false where
+// something else is among them or there is no room.
+static bool number_text(const gv_pickle *p, gv_value v, int depth, char *out, size_t room, size_t *used) {
+    gv_pickle_kind kind = gv_pickle_kind_of(p, v);
+    int64_t n;
+    if (kind == GV_PICKLE_LIST || kind == GV_PICKLE_TUPLE) {
+        if (depth == 2 || !gv_pickle_count(p, v)) return false;
+        for (gv_cell c = gv_pickle_first(p, v); c; c = gv_pickle_next(p, c))
+            if (!number_text(p, gv_pickle_item(p, c), depth + 1, out, room, used)) return false;
+        return true;
+    }
+    const char *comma = *used ? "," : "";
+    int wrote = gv_pickle_int(p, v, &n) ? snprintf(out + *used, room - *used, "%s%lld", comma, (long long)n)
+                : kind == GV_PICKLE_FLOAT
+                    ? snprintf(out + *used, room - *used, "%s%.17g", comma, gv_pickle_float(p, v))
+                    : -1;
+    if (wrote < 0 || (size_t)wrote >= room - *used) return false;
+    *used += (size_t)wrote;
+    return true;
+}
+
+static gv_status add_branch(checkpoint *c, gv_value v, char *path, size_t length, int depth, gv_error *err);
+
+// The value under `key` [n] of what lies at path [length].
+static gv_status add_leaf(checkpoint *c, gv_value v, char *path, size_t length, const char *key, size_t n, int depth,
+                          gv_error *err) {
+    const gv_pickle *p = c->p;
+    if (length + n + 2 > MAX_PATH_NAME)
+        return gv_fail(err, GV_ERR_FORMAT, "%s: a name of more than %d bytes", c->w->path, MAX_PATH_NAME);
+    if (length) path[length++] = '|';
+    memcpy(path + length, key, n);
+    path[length += n] = 0;
+    if (memchr(path, 0, length)) return GV_OK; // nobody's name
+    gv_value call = tensor_call(p, v);
+    if (call) return add_tensor(c, path, length, call, err);
+    char text[2000];
+    size_t used = 0;
+    if (number_text(p, v, 0, text, sizeof text, &used)) return keep_text(c, path, text, used, err);
+    if (gv_pickle_kind_of(p, v) == GV_PICKLE_STRING) {
+        const char *s = gv_pickle_string(p, v, &used);
+        return keep_text(c, path, s, used, err);
+    }
+    return add_branch(c, v, path, length, depth + 1, err);
+}
+
+static gv_status add_branch(checkpoint *c, gv_value v, char *path, size_t length, int depth, gv_error *err) {
+    const gv_pickle *p = c->p;
+    gv_pickle_kind kind = gv_pickle_kind_of(p, v);
+    gv_status status = GV_OK;
+    int64_t position = 0;
+    if ((kind != GV_PICKLE_DICT && kind != GV_PICKLE_LIST && kind != GV_PICKLE_TUPLE) || depth >= GV_TREE_DEPTH)
+        return GV_OK;
+    for (gv_cell cell = gv_pickle_first(p, v); cell && status == GV_OK; cell = gv_pickle_next(p, cell)) {
+        char number[24];
+        const char *key = number;
+        size_t n = 0;
+        gv_value name = gv_pickle_key(p, cell);
+        if (++c->visits > (int64_t)gv_pickle_size(p) + 1) // a file that contains itself
+            return gv_fail(err, GV_ERR_FORMAT, "%s: contains itself", c->w->path);
+        if (kind != GV_PICKLE_DICT)
+            n = (size_t)snprintf(number, sizeof number, "%lld", (long long)position++);
+        else if (gv_pickle_kind_of(p, name) == GV_PICKLE_STRING)
+            key = gv_pickle_string(p, name, &n);
+        else
+            continue;
+        status = add_leaf(c, gv_pickle_item(p, cell), path, length, key, n, depth, err);
+    }
+    return status;
+}
+
 static gv_status find_weights(checkpoint *c, gv_error *err) {
     const gv_pickle *p = c->p;
     gv_value top = gv_pickle_root(p);
+    if (c->w->tree) {
+        char path[MAX_PATH_NAME];
+        if (gv_pickle_kind_of(p, top) != GV_PICKLE_DICT) return refuse(c, err);
+        gv_status status = list_keys(c, top, err);
+        if (status == GV_OK) status = add_branch(c, top, path, 0, 0, err);
+        return status == GV_OK && c->w->count == 0 ? refuse(c, err) : status;
+    }
     if (tensor_call(p, top) || gv_pickle_is_call(p, top, "torch._utils _rebuild_sparse_tensor"))
         return add_single(c, top, err);
     if (gv_pickle_kind_of(p, top) != GV_PICKLE_DICT) return refuse(c, err);

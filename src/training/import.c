@@ -1,19 +1,21 @@
-// import.c - the list of clips, the joint map, forward kinematics of the captured skeleton.
+// import.c - the list of clips, the joint map, forward kinematics of the captured skeleton; folders of other motions.
 #include "training/import.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/motion_file.h"
 #include "geometry/rotation.h"
 #include "training/bvh.h"
-#include "training/store.h"
+#include "training/motions.h"
 
+#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { J = GV_STORE_JOINTS, MAX_PRODUCT = 4, FIELDS = 64 };
+enum { J = GV_STORE_JOINTS, MAX_PRODUCT = 4, FIELDS = 64, FOLDERS = 16 };
 static const int feet[GV_STORE_FEET] = {7, 10, 8, 11}; // SMPL-X joints whose stillness is stored
 
 // One line of a CSV text, split in place: quotes may hold commas, "" is a quote. Returns the field count.
@@ -131,18 +133,6 @@ static void convert_frame(const gv_bvh *b, const joint_map *m, int source, int t
     }
 }
 
-// 255 below 0.15 m/s, 0 above 0.35 m/s: the speed towards the next frame, the last frame repeats.
-static void stillness(clip_data *d, int frames) {
-    for (int t = 0; t + 1 < frames; t++)
-        for (int i = 0; i < GV_STORE_FEET; i++) {
-            const float *a = d->foot + (t * GV_STORE_FEET + i) * 3, *b = a + GV_STORE_FEET * 3;
-            float v = 30 * sqrtf((b[0] - a[0]) * (b[0] - a[0]) + (b[1] - a[1]) * (b[1] - a[1]) +
-                                 (b[2] - a[2]) * (b[2] - a[2]));
-            d->still[t * GV_STORE_FEET + i] = (uint8_t)lrintf(255 * fmaxf(0, fminf(1, (0.35f - v) / 0.2f)));
-        }
-    memcpy(d->still + (frames - 1) * GV_STORE_FEET, d->still + (frames - 2) * GV_STORE_FEET, GV_STORE_FEET);
-}
-
 static float leg_length(const gv_bvh *b, const joint_map *m) { // m, mean of both sides
     double sum = 0;
     for (int j = 4; j <= 8; j++) {
@@ -151,6 +141,19 @@ static float leg_length(const gv_bvh *b, const joint_map *m) { // m, mean of bot
         sum += 0.005 * sqrt((double)o[0] * o[0] + (double)o[1] * o[1] + (double)o[2] * o[2]);
     }
     return (float)sum;
+}
+
+// Where feet are, seen from the hips, in the rest pose: below them, or the file has another axis up.
+static gv_status check_rest_pose(const gv_bvh *b, const joint_map *m, const char *path, gv_error *err) {
+    double down[3] = {0};
+    for (int j = 4; j <= 8; j++)
+        for (int c = 0; c < 3 && j != 6 && m->count[j]; c++) down[c] += b->joints[m->index[j][0]].offset[c];
+    int most = 0;
+    for (int c = 1; c < 3; c++)
+        if (fabs(down[c]) > fabs(down[most])) most = c;
+    if (most == 1 && down[1] < 0) return GV_OK;
+    return gv_fail(err, GV_ERR_FORMAT, "%s: in the rest pose the feet are at %c%c of the hips, expected -y (y up)",
+                   path, down[most] < 0 ? '-' : '+', 'x' + most);
 }
 
 static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *path, json_t *skeleton, gv_error *err) {
@@ -163,13 +166,14 @@ static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *p
     if (s) goto done;
     int frames = (int)lrint((b.frames - 1) * b.frame_time * 30) + 1;
     clip->leg = leg_length(&b, &m);
+    if ((s = check_rest_pose(&b, &m, path, err))) goto done;
     if (frames < 25)
         s = gv_fail(err, GV_ERR_EMPTY, "%s: %d frames at 30 fps, expected 25 or more", path, frames);
     else if (frames > GV_BVH_FRAMES)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", path);
-    else if (clip->leg < 0.3f || clip->leg > 1.5f)
-        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.3 to 1.5; is the unit centimetres?", path,
-                    clip->leg);
+    else if (!(clip->leg > 0.45f && clip->leg < 1.5f))
+        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.45 to 1.5; is the unit centimetres%s?", path,
+                    clip->leg, clip->leg > 0.25f && clip->leg <= 0.45f ? ", not inches" : "");
     else if (!clip_alloc(&d, frames, b.joint_count))
         s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", path, frames);
     if (s) goto done;
@@ -180,7 +184,7 @@ static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *p
     for (int i = 0; i < 3 * frames && !s; i++)
         if (!(fabsf(d.hips[i]) < 1e3f)) s = gv_fail(err, GV_ERR_FORMAT, "%s: the hips are %g m away", path, d.hips[i]);
     if (!s) {
-        stillness(&d, frames);
+        gv_store_stillness(d.still, d.foot, frames);
         clip->frames = (uint32_t)frames;
         s = gv_store_builder_add(out, clip, d.rotation, d.hips, d.still, err);
     }
@@ -233,25 +237,113 @@ static gv_status import_list(gv_store_builder *out, char *text, json_t *skeleton
     return GV_OK;
 }
 
-gv_status gv_import_clips(const char *store_path, const gv_import_options *o, gv_import_report *report, gv_error *err) {
+// ---- folders of motions ----
+
+typedef struct import {
+    const gv_import_options *o;
+    gv_import_report *report;
+    gv_motion_bodies bodies;
+    gv_motion_reader reader;
+} import;
+
+static void count_clip(void *user, int frames, const char *why) {
+    import *i = user;
+    if (why && i->o->dropped) i->o->dropped(i->o->user, why);
+    i->report->dropped += why != NULL;
+    i->report->clips += why == NULL;
+    i->report->hours += why ? 0 : frames / 108000.0;
+}
+
+static int ends_with(const char *name, const char *ending) {
+    size_t n = strlen(name), k = strlen(ending);
+    return n > k && !strcmp(name + n - k, ending);
+}
+
+static int is_pack(const char *name) { // as the reference calls them; other .pt files beside them are features
+    static const char *const names[] = {"smplxpose_v2.pth", "smplpose_v2.pth", "smplxpose_v1.pt", "train_refit_smplx.pt"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) return 1;
+    return 0;
+}
+
+// `inside`: the folders between the one that was named and the file, "" for none.
+static gv_status import_file(import *i, const char *path, const char *inside, gv_error *err) {
+    gv_clip *c = &i->reader.texts;
+    *c = (gv_clip){0};
+    snprintf(c->category, sizeof c->category, "%s", i->o->category ? i->o->category : "");
+    snprintf(c->licence, sizeof c->licence, "%s", i->o->licence ? i->o->licence : "");
+    if (!ends_with(path, ".npz")) return gv_motion_read_pack(&i->reader, path, err);
+    int first = (int)strcspn(inside, "/");
+    snprintf(c->source, sizeof c->source, "%.*s", first && first < 31 ? first : 5, first ? inside : "AMASS");
+    snprintf(c->subject, sizeof c->subject, "%.31s", *inside ? inside : "unknown");
+    for (char *p = c->subject; *p; p++) *p = *p == '/' || *p == ',' ? '_' : *p;
+    if (!*c->category) snprintf(c->category, sizeof c->category, "%.31s", first ? c->source : "mixed");
+    return gv_motion_read_npz(&i->reader, path, err);
+}
+
+static gv_status import_folder(import *i, const char *path, const char *inside, int depth, gv_error *err) {
+    struct dirent **entry;
+    int n = scandir(path, &entry, NULL, alphasort);
+    if (n < 0) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be read", path);
+    gv_status s = GV_OK;
+    for (int k = 0; k < n; k++) {
+        const char *name = entry[k]->d_name;
+        char full[4096], within[4096];
+        struct stat st;
+        int fits = snprintf(full, sizeof full, "%s/%s", path, name) < (int)sizeof full &&
+                   snprintf(within, sizeof within, "%s%s%s", inside, *inside ? "/" : "", name) < (int)sizeof within;
+        if (!s && name[0] != '.' && fits && !stat(full, &st)) {
+            if (S_ISDIR(st.st_mode) && depth < FOLDERS)
+                s = import_folder(i, full, within, depth + 1, err);
+            else if (S_ISREG(st.st_mode) && (ends_with(name, ".npz") || is_pack(name)))
+                s = import_file(i, full, inside, err);
+        }
+        free(entry[k]);
+    }
+    free(entry);
+    return s;
+}
+
+static gv_status import_paths(gv_store_builder *out, const gv_import_options *o, gv_import_report *report,
+                              gv_error *err) {
+    import i = {.o = o, .report = report, .bodies = {.folder = o->bodies}};
+    i.reader = (gv_motion_reader){.out = out, .bodies = &i.bodies, .done = count_clip, .user = &i};
+    gv_status s = GV_OK;
+    for (int k = 0; k < o->path_count && !s; k++) {
+        struct stat st;
+        if (stat(o->paths[k], &st))
+            s = gv_fail(err, GV_ERR_IO, "%s: cannot be read", o->paths[k]);
+        else
+            s = S_ISDIR(st.st_mode) ? import_folder(&i, o->paths[k], "", 0, err) : import_file(&i, o->paths[k], "", err);
+    }
+    gv_motion_bodies_close(&i.bodies);
+    return s;
+}
+
+static gv_status import_bvh(gv_store_builder *out, const gv_import_options *o, gv_import_report *report,
+                            gv_error *err) {
     unsigned char *text = NULL;
     size_t size;
     json_error_t je;
-    gv_store_builder *b = NULL;
-    *report = (gv_import_report){0};
     gv_status s = gv_file_read(o->list, 0, &text, &size, err);
     if (s) return s;
     json_t *map = json_load_file(o->map, 0, &je), *skeletons = json_object_get(map, "skeletons");
-    if (!json_is_object(skeletons)) {
+    if (!json_is_object(skeletons))
         s = gv_fail(err, GV_ERR_FORMAT, "%s: no joint map: %s", o->map, map ? "\"skeletons\" is missing" : je.text);
-        goto done;
-    }
-    if (!(b = gv_store_builder_create())) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the clips");
-    if (!s) s = import_list(b, (char *)text, skeletons, o, report, err);
-    if (!s) s = gv_store_builder_write(b, store_path, err);
-done:
-    gv_store_builder_destroy(b);
+    else
+        s = import_list(out, (char *)text, skeletons, o, report, err);
     json_decref(map);
     free(text);
+    return s;
+}
+
+gv_status gv_import_clips(const char *store_path, const gv_import_options *o, gv_import_report *report, gv_error *err) {
+    *report = (gv_import_report){0};
+    gv_store_builder *b = gv_store_builder_create();
+    gv_status s = b ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for the clips");
+    if (!s && o->list) s = import_bvh(b, o, report, err);
+    if (!s) s = import_paths(b, o, report, err);
+    if (!s) s = gv_store_builder_write(b, store_path, err);
+    gv_store_builder_destroy(b);
     return s;
 }

@@ -546,7 +546,7 @@ void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sa
     v->row = (int64_t)row * b->L;
     v->L = m->frames;
     b->length[row] = m->frames;
-    b->incam_only[row] = 0;
+    b->incam_only[row] = m->incam_only != 0;
     gv_rig_pose rest;
     gv_rig_shape(&rest, s->rig, m->betas);
     place_camera(v);

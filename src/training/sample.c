@@ -45,28 +45,42 @@ static bool listed(const char *list, const char *name) {
     return false;
 }
 
-static double group_frames(const gv_sampler *s, const gv_clip *like, bool same_source) {
-    double frames = 0;
-    for (int i = 0; i < s->count; i++) {
-        const gv_clip *c = &s->store->clips[s->clip[i]];
-        if (!strcmp(c->category, like->category) && (!same_source || !strcmp(c->source, like->source)))
-            frames += c->frames;
-    }
-    return frames;
+typedef struct group { // clips of one category and source
+    const gv_clip *like;
+    double frames;
+} group;
+
+enum { GROUPS = 4096 }; // what comes after so many shares the last one's probability
+static int group_of(const group *g, int count, const gv_clip *c) {
+    int i = 0;
+    while (i < count && (strcmp(g[i].like->category, c->category) || strcmp(g[i].like->source, c->source))) i++;
+    return i;
 }
 
-static double group_roots(const gv_sampler *s, const gv_clip *like) { // sum over sources of sqrt(frames)
-    double sum = 0;
+static void set_probabilities(gv_sampler *s, group *g) {
+    int groups = 0, last = -1;
     for (int i = 0; i < s->count; i++) {
         const gv_clip *c = &s->store->clips[s->clip[i]];
-        bool first = !strcmp(c->category, like->category);
-        for (int k = 0; k < i && first; k++) {
-            const gv_clip *e = &s->store->clips[s->clip[k]];
-            first = strcmp(e->category, like->category) || strcmp(e->source, like->source);
-        }
-        if (first) sum += sqrt(group_frames(s, c, true));
+        int k = group_of(g, groups, c);
+        if (k == GROUPS) k = GROUPS - 1;
+        if (k == groups) g[groups++] = (group){.like = c};
+        g[k].frames += c->frames;
     }
-    return sum;
+    double sum = 0, per_frame = 1;
+    for (int i = 0; i < s->count; i++) {
+        const gv_clip *c = &s->store->clips[s->clip[i]];
+        int k = group_of(g, groups, c);
+        if (k == groups) k = groups - 1;
+        if (k != last && !s->options.plain) {
+            double roots = 0;
+            for (int e = 0; e < groups; e++)
+                if (!strcmp(g[e].like->category, c->category)) roots += sqrt(g[e].frames);
+            per_frame = share_of(c->category) * sqrt(g[k].frames) / roots / g[k].frames;
+        }
+        last = k;
+        s->cumulative[i] = sum += per_frame * c->frames;
+    }
+    for (int i = 0; i < s->count; i++) s->cumulative[i] /= sum;
 }
 
 gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o,
@@ -74,33 +88,26 @@ gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *ri
     *s = (gv_sampler){.store = store, .rig = rig, .options = *o};
     s->clip = gv_calloc2((size_t)store->clip_count, sizeof(int));
     s->cumulative = gv_calloc2((size_t)store->clip_count, sizeof(double));
-    if (!s->clip || !s->cumulative) {
+    group *groups = gv_calloc2(GROUPS, sizeof *groups);
+    if (!s->clip || !s->cumulative || !groups) {
         gv_sampler_free(s);
+        free(groups);
         return gv_fail(err, GV_ERR_MEMORY, "no memory for %d clips", store->clip_count);
     }
     for (int i = 0; i < store->clip_count; i++) {
         const char *subject = store->clips[i].subject;
+        if (o->plain && store->clips[i].incam_only) continue; // there is no truth to hold against
         if ((!o->leave_out || !listed(o->leave_out, subject)) && (!o->only || listed(o->only, subject)))
             s->clip[s->count++] = i;
     }
     if (!s->count) {
         gv_sampler_free(s);
+        free(groups);
         return gv_fail(err, GV_ERR_EMPTY, "no clip of the subjects asked for (%s)",
                        o->only ? o->only : "all but the left-out ones");
     }
-    double sum = 0;
-    const gv_clip *before = NULL;
-    double group = 0, per_frame = 0;
-    for (int i = 0; i < s->count; i++) {
-        const gv_clip *c = &store->clips[s->clip[i]];
-        if (!before || strcmp(before->category, c->category) || strcmp(before->source, c->source)) {
-            group = group_frames(s, c, true);
-            per_frame = share_of(c->category) * sqrt(group) / group_roots(s, c) / group;
-            before = c;
-        }
-        s->cumulative[i] = sum += o->plain ? c->frames : per_frame * c->frames;
-    }
-    for (int i = 0; i < s->count; i++) s->cumulative[i] /= sum;
+    set_probabilities(s, groups);
+    free(groups);
     return GV_OK;
 }
 
@@ -169,6 +176,7 @@ static excerpt draw_excerpt(const gv_sampler *s, gv_rng *r, int L) {
 static void read_excerpt(gv_sequence *m, const gv_store *s, const excerpt *e) {
     m->frames = e->frames;
     m->leg = e->clip->leg;
+    m->incam_only = e->clip->incam_only;
     for (int t = 0; t < e->frames; t++) {
         double at = e->start + t * e->speed;
         uint64_t i = (uint64_t)at;
@@ -286,6 +294,11 @@ static void draw_shape(gv_sequence *m, gv_rng *r) {
     }
 }
 
+// The clip's own shape and a little more (SPEC.md 14.5), where it has one.
+static void take_shape(gv_sequence *m, const gv_clip *c, gv_rng *r) {
+    for (int k = 0; k < GV_BETAS; k++) m->betas[k] = c->betas[k] + 0.1f * (float)gv_normal(r);
+}
+
 void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r) {
     const excerpt e = {.clip = c, .start = first, .speed = 1, .frames = frames};
     read_excerpt(m, s, &e);
@@ -299,7 +312,10 @@ void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
     if (gv_chance(r, s->options.bend)) gv_sequence_bend(m, s->rig, r);
     if (gv_chance(r, s->options.lay)) gv_sequence_lay(m, s->rig, r);
     if (gv_chance(r, s->options.perturb)) perturb(m, r);
-    draw_shape(m, r);
+    if (e.clip->shaped && gv_chance(r, s->options.shapes))
+        take_shape(m, e.clip, r);
+    else
+        draw_shape(m, r);
 }
 
 // ---- our body in it ----

@@ -23,6 +23,7 @@ typedef struct gv_sample_options {
     double noise;        // scale of all keypoint noise, 1 = default
     double points;       // share whose keypoint network also guesses the points in space
     double drop;         // condition dropping probability per frame
+    double shapes;       // share of sequences that keep their clip's shape, where it has one; the rest draws one
 } gv_sample_options;
 extern const gv_sample_options gv_sample_defaults;
 
@@ -65,6 +66,7 @@ typedef struct gv_sequence { // a motion in the world at 30 fps
     float hips[GV_MAX_FRAMES][3]; // middle of the hip joints, m, scaled to `leg`
     float still[GV_MAX_FRAMES][4];
     float leg;
+    unsigned incam_only; // as in the store
     float betas[GV_BETAS];
     float R_w[GV_MAX_FRAMES][9], transl[GV_MAX_FRAMES][3], joints[GV_MAX_FRAMES][22][3]; // set by place
 } gv_sequence;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(gv_clip) == 256, "the clip table's record");
+_Static_assert(sizeof(gv_clip) == 320, "the clip table's record");
 
 typedef struct header {
     char magic[16];
@@ -21,7 +21,7 @@ typedef struct header {
 } header;
 
 static const char MAGIC[16] = "gvhmr motions\n";
-enum { VERSION = 1, MAX_CLIPS = 1 << 20 };
+enum { VERSION = 2, MAX_CLIPS = 1 << 20, OLD_CLIP = 256 };
 static const uint64_t FRAME_BYTES = GV_STORE_JOINTS * 4 * sizeof(int16_t) + 3 * sizeof(float) + GV_STORE_FEET;
 
 static gv_status check(const gv_store *s, const char *path, gv_error *err) {
@@ -34,12 +34,26 @@ static gv_status check(const gv_store *s, const char *path, gv_error *err) {
         if (c->frames < 2 || c->first > s->frame_count || c->frames > s->frame_count - c->first)
             return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" lies outside the %llu frames", path, c->name,
                            (unsigned long long)s->frame_count);
+        if (c->shaped > 1 || c->incam_only > 1)
+            return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" has unknown properties", path, c->name);
+        for (int k = 0; k < 10; k++)
+            if (!(fabsf(c->betas[k]) < 100))
+                return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" has an absurd shape", path, c->name);
         if (!(c->leg > 0.1f && c->leg < 3))
             return gv_fail(err, GV_ERR_FORMAT, "%s: clip \"%s\" has legs of %g m", path, c->name, c->leg);
     }
     for (uint64_t i = 0; i < s->frame_count * 3; i++)
         if (!(fabsf(s->hips[i]) < 1e4f))
             return gv_fail(err, GV_ERR_FORMAT, "%s: frame %llu has no finite place", path, (unsigned long long)(i / 3));
+    return GV_OK;
+}
+
+// Version 1's records are the first 256 bytes of today's, the rest zero.
+static gv_status convert(gv_store *s, const unsigned char *table, const char *path, gv_error *err) {
+    s->converted = gv_calloc2((size_t)s->clip_count, sizeof *s->converted);
+    if (!s->converted) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d clips", path, s->clip_count);
+    for (int i = 0; i < s->clip_count; i++) memcpy(&s->converted[i], table + (size_t)i * OLD_CLIP, OLD_CLIP);
+    s->clips = s->converted;
     return GV_OK;
 }
 
@@ -59,20 +73,23 @@ gv_status gv_store_open(gv_store *s, const char *path, gv_error *err) {
     s->map_size = size;
     const header *h = map;
     gv_status status = GV_OK;
-    if (memcmp(h->magic, MAGIC, sizeof MAGIC) || h->version != VERSION)
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: not a motion store of version %d", path, VERSION);
+    uint64_t record = h->version == 1 ? OLD_CLIP : sizeof(gv_clip);
+    if (memcmp(h->magic, MAGIC, sizeof MAGIC) || (h->version != VERSION && h->version != 1))
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: not a motion store of version 1 or %d", path, VERSION);
     else if (h->clips < 1 || h->clips > MAX_CLIPS || h->frames < 2 || h->frames > size / FRAME_BYTES ||
-             sizeof *h + h->clips * sizeof(gv_clip) + h->frames * FRAME_BYTES != size)
+             sizeof *h + h->clips * record + h->frames * FRAME_BYTES != size)
         status = gv_fail(err, GV_ERR_FORMAT, "%s: %u clips and %llu frames do not make %llu bytes", path, h->clips,
                          (unsigned long long)h->frames, (unsigned long long)size);
     if (!status) {
         s->clip_count = (int)h->clips;
         s->frame_count = h->frames;
+        const unsigned char *table = (const unsigned char *)(h + 1);
         s->clips = (const gv_clip *)(h + 1);
-        s->rotation = (const int16_t *)(s->clips + h->clips);
+        s->rotation = (const int16_t *)(const void *)(table + h->clips * record);
         s->hips = (const float *)(s->rotation + h->frames * GV_STORE_JOINTS * 4);
         s->still = (const uint8_t *)(s->hips + h->frames * 3);
-        status = check(s, path, err);
+        if (h->version == 1) status = convert(s, table, path, err);
+        if (!status) status = check(s, path, err);
     }
     if (status) gv_store_close(s);
     return status;
@@ -80,7 +97,19 @@ gv_status gv_store_open(gv_store *s, const char *path, gv_error *err) {
 
 void gv_store_close(gv_store *s) {
     if (s->map) munmap(s->map, s->map_size);
+    free(s->converted);
     *s = (gv_store){0};
+}
+
+void gv_store_stillness(uint8_t *still, const float *foot, int frames) {
+    for (int t = 0; t + 1 < frames; t++)
+        for (int i = 0; i < GV_STORE_FEET; i++) {
+            const float *a = foot + (t * GV_STORE_FEET + i) * 3, *b = a + GV_STORE_FEET * 3;
+            float v = 30 * sqrtf((b[0] - a[0]) * (b[0] - a[0]) + (b[1] - a[1]) * (b[1] - a[1]) +
+                                 (b[2] - a[2]) * (b[2] - a[2]));
+            still[t * GV_STORE_FEET + i] = (uint8_t)lrintf(255 * fmaxf(0, fminf(1, (0.35f - v) / 0.2f)));
+        }
+    memcpy(still + (frames - 1) * GV_STORE_FEET, still + (frames - 2) * GV_STORE_FEET, GV_STORE_FEET);
 }
 
 struct gv_store_builder {
