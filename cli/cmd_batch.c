@@ -20,18 +20,22 @@ static void help(void) {
         "reason. Stopped at any moment, the same command goes on where it was.\n"
         "\n"
         "  -o, --output DIR         results in DIR/NAME, and DIR/report.json\n"
-        "      --shard I/N          only every N-th video, beginning with the I-th (several machines on one DIR)\n"
-        "      --report             run nothing; write report.json from what all shards have done\n"
+        "      --shard I/N          only every N-th video, beginning with the I-th (several machines on one DIR); the "
+        "table\n"
+        "                           is then DIR/report-I-of-N.json\n"
+        "      --report             run nothing; write report.json from what all shards have done, with their other "
+        "options\n"
         "      --retry              try videos again that failed before");
     gv_run_help();
     puts("  -q, --quiet              no progress line, and failures only in the report\n"
          "\n"
-         "The exit status is 0 when every video of this part is done, 1 when some have failed.\n"
+         "The exit status is 0 when every video of this part is done, 1 when some have failed (with --report also: when\n"
+         "some have not been tried), 75 when another batch is at work in DIR and nothing was done.\n"
          "\n"
          "example: ls *.mp4 > list.txt; gvhmr batch list.txt -o results --no-video");
 }
 
-enum { OPT_SHARD = 1, OPT_REPORT, OPT_RETRY, MAX_TEXT = 16384 };
+enum { OPT_SHARD = 1, OPT_REPORT, OPT_RETRY, MAX_TEXT = 16384, BUSY = 75 }; // EX_TEMPFAIL of sysexits.h
 
 static volatile bool stop;
 static void on_signal(int signal) {
@@ -115,9 +119,12 @@ int gv_cmd_batch(int argc, char **argv) {
     catch_signals();
     gv_error err = {0};
     gv_batch_summary s;
-    if (gv_batch_run(&s, argv[optind], folder, &o, &err) != GV_OK) return gv_cli_fail(&err);
+    if (gv_batch_run(&s, argv[optind], folder, &o, &err) != GV_OK) {
+        int code = gv_cli_fail(&err);
+        return s.busy ? BUSY : code;
+    }
     if (!o.quiet)
         fprintf(stderr, "gvhmr: %d videos: %d done, %d failed, %d not tried\n", s.videos, s.done, s.failed, s.open);
     if (stop) return 130;
-    return s.failed ? 1 : 0;
+    return s.failed || (o.report_only && s.open) ? 1 : 0;
 }

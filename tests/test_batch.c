@@ -2,7 +2,9 @@
 #include "folder.h"
 #include "clip.h"
 #include "formats/motion_file.h"
+#include "base/file.h"
 #include "pipeline/batch_list.h"
+#include "pipeline/batch_lock.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -143,13 +145,52 @@ static void a_killed_batch_goes_on(void **state) {
     assert_true(before.st_ino == after.st_ino && before.st_mtime == after.st_mtime);
 }
 
+// Shards of one number share a folder; whoever could do the same videos is kept out.
+static void shards_share_a_folder(void **state) {
+    (void)state;
+    gv_error err = {0};
+    gv_batch_lock whole, a, b, c;
+    bool busy;
+    for (int round = 0; round < 2; round++) { // the number of shards may be another one next time
+        int n = 3 - round;
+        assert_int_equal(gv_batch_lock_take(&a, dir, 1, n, &busy, &err), GV_OK);
+        assert_int_equal(gv_batch_lock_take(&b, dir, 2, n, &busy, &err), GV_OK);
+        assert_int_equal(gv_batch_lock_take(&c, dir, 2, n, &busy, &err), GV_ERR_ARGUMENT);
+        assert_true(busy);
+        assert_int_equal(gv_batch_lock_take(&c, dir, 1, n + 1, &busy, &err), GV_ERR_ARGUMENT);
+        assert_true(busy);
+        assert_int_equal(gv_batch_lock_take(&whole, dir, 0, 0, &busy, &err), GV_ERR_ARGUMENT);
+        assert_true(busy);
+        gv_batch_unlock(&a);
+        gv_batch_unlock(&b);
+        assert_int_equal(gv_batch_lock_take(&whole, dir, 0, 0, &busy, &err), GV_OK);
+        assert_int_equal(gv_batch_lock_take(&c, dir, 1, n, &busy, &err), GV_ERR_ARGUMENT);
+        assert_non_null(strstr(err.text, "another batch"));
+        gv_batch_unlock(&whole);
+    }
+    assert_int_equal(gv_batch_lock_take(&a, in_dir("none"), 1, 2, &busy, &err), GV_ERR_IO);
+}
+
+// What one shard is writing is not another one's to tidy up.
+static void only_ones_own_remains_are_removed(void **state) {
+    (void)state;
+    write_text(".tmp999999.0-report-1-of-2.json", "");
+    write_text(".tmp999998.0-report-2-of-2.json", "");
+    gv_folder_clean(dir, "report-1-of-2.json");
+    assert_int_not_equal(access(in_dir(".tmp999999.0-report-1-of-2.json"), F_OK), 0);
+    assert_int_equal(access(in_dir(".tmp999998.0-report-2-of-2.json"), F_OK), 0);
+    gv_folder_clean(dir, NULL);
+    assert_int_equal(temporaries(dir), 0);
+}
+
 static void two_batches_do_not_share_a_folder(void **state) {
     (void)state;
     make_clip(in_dir("walk.mp4"), 25);
     write_text("one.txt", "walk.mp4\n");
     pid_t first = start(in_dir("one.txt"), in_dir("shared"), "--quiet");
     while (access(in_dir("shared/walk"), F_OK) != 0) nanosleep(&(struct timespec){0, 5000000}, NULL);
-    assert_int_equal(finish(start(in_dir("one.txt"), in_dir("shared"), "--quiet")), 1);
+    assert_int_equal(finish(start(in_dir("one.txt"), in_dir("shared"), "--quiet")), 75);
+    assert_int_equal(finish(start(in_dir("one.txt"), in_dir("shared"), "--shard=2/2")), 75);
     assert_int_not_equal(access(in_dir("shared/report.json"), F_OK), 0); // and left the first one alone
     kill(first, SIGTERM);
     assert_int_equal(finish(first), 130);
@@ -166,6 +207,8 @@ int main(void) {
         cmocka_unit_test(lists_are_read),
         cmocka_unit_test(records_are_known_by_contents_and_options),
         cmocka_unit_test(a_killed_batch_goes_on),
+        cmocka_unit_test(shards_share_a_folder),
+        cmocka_unit_test(only_ones_own_remains_are_removed),
         cmocka_unit_test(two_batches_do_not_share_a_folder),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what a fresh Debian 12 lacks: build tools, libraries, the pinned models, the viewer's modules.
+# Slurm and GNU parallel are for tests/spread.sh, which skips what is not there: without them it goes on.
 # With --browser also Chromium (300 MB), which the viewer's test needs and otherwise skips.
 # Does nothing, and needs no network, where everything is there already.
 set -eu
@@ -10,19 +11,25 @@ packages="gcc g++ make meson ninja-build pkg-config ffmpeg
   libdnnl-dev libzip-dev libjansson-dev libexpat1-dev libavdevice-dev libwebsockets-dev libcmocka-dev nodejs npm opencv-doc ca-certificates"
 
 [ "${1:-}" != --browser ] || packages="$packages chromium"
-missing=
-for p in $packages; do
-    case $p in
-    nodejs | npm) command -v "${p%js}" >/dev/null 2>&1 || missing="$missing $p" ;;
-    *) dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p" ;;
-    esac
-done
-if [ -n "$missing" ]; then
-    as_root=
-    [ "$(id -u)" = 0 ] || as_root=sudo
+for_tests="slurmctld slurmd slurm-client munge parallel procps"
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+lacking() {
+    for p in "$@"; do
+        case $p in
+        nodejs | npm) command -v "${p%js}" >/dev/null 2>&1 || echo "$p" ;;
+        *) dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || echo "$p" ;;
+        esac
+    done
+}
+add() {
     $as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
-fi
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "$@"
+}
+missing=$(lacking $packages)
+optional=$(lacking $for_tests)
+[ -z "$missing" ] || add $missing
+[ -z "$optional" ] || add $optional || echo "tools/setup.sh: without $optional; a test will be skipped"
 # npm brings its own list of authorities; the system's may know one more (a company's proxy, say)
 export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
 if [ ! -f models/node_modules/@mediapipe/pose/pose_landmark_full.tflite ]; then

@@ -58,22 +58,21 @@ static const char *name_within(const char *entry, long *pid) {
     return *pid > 0 ? rest : NULL;
 }
 
-// Removes what processes that are no more left behind when they were killed while writing `name` or a part of it;
-// name NULL: what anybody left behind while writing anything.
-static void remove_remains(const char *folder, const char *name) {
+// Removes what was left behind by the writing of `name`, or a part of it, or of anything (NULL): by processes that are
+// no more, or by all.
+static void remove_remains(const char *folder, const char *name, bool all) {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         long pid = 0;
         const char *of = name_within(e->d_name, &pid);
         if (!of || (name && strncmp(of, name, strlen(name)))) continue;
-        bool dead = !name || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
-        if (dead) unlinkat(dirfd(d), e->d_name, 0);
+        if (all || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)) unlinkat(dirfd(d), e->d_name, 0);
     }
     if (d) closedir(d);
 }
 
-void gv_folder_clean(const char *folder) {
-    remove_remains(folder, NULL);
+void gv_folder_clean(const char *folder, const char *name) {
+    remove_remains(folder, name, true);
 }
 
 gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
@@ -92,7 +91,7 @@ gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err) {
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
     }
     char *folder = strndup(path, (size_t)(name - path));
-    if (folder) remove_remains(*folder ? folder : ".", name);
+    if (folder) remove_remains(*folder ? folder : ".", name, false);
     free(folder);
     int fd = -1;
     for (int k = 0; fd < 0 && k < 100; k++) { // another thread may be writing the same file

@@ -19,8 +19,8 @@ gv_status gv_outfile_begin(gv_outfile *out, const char *path, gv_error *err);
 gv_status gv_outfile_commit(gv_outfile *out, gv_error *err); // flushes to disk, renames
 void gv_outfile_abandon(gv_outfile *out);
 
-// Removes all that interrupted writers left in a folder in which nobody writes now.
-void gv_folder_clean(const char *folder);
+// Removes all that interrupted writers left in a folder in which nobody writes now; of one file where `name` is given.
+void gv_folder_clean(const char *folder, const char *name);
 
 // Writes bytes to a file, whole or not at all.
 gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "pipeline/batch_list.h"
+#include "pipeline/batch_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,7 +40,7 @@ typedef struct batch {
     gv_batch_record *record; // [list.count]
     char options[65];
     char report[MAX_PATH];
-    int lock;
+    gv_batch_lock lock;
     worker worker;
 } batch;
 
@@ -109,10 +109,11 @@ static gv_status start_worker(batch *b, gv_error *err) {
         return GV_ERR_IO;
     }
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); // two at work on one folder would be worse than none
-        close(b->lock);                   // the folder is free as soon as the first process is gone
+        if (getppid() != parent) _exit(1);
+        gv_batch_unlock(&b->lock); // the folder is free as soon as the first process is gone
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
         close(ask[1]);
@@ -209,18 +210,17 @@ static gv_status process_all(batch *b, gv_error *err) {
     return status;
 }
 
-// One batch per folder, or per shard of it. The lock is the kernel's: it goes with the process, however that ends.
-static gv_status lock(batch *b, gv_error *err) {
+// What an earlier batch left half-written there; of a shard, only what this one writes.
+static gv_status lock(batch *b, bool *busy, gv_error *err) {
     const gv_batch_options *o = b->opt;
-    char path[MAX_PATH], part[48] = "";
-    if (o->shards > 1) snprintf(part, sizeof part, "-%d-of-%d", o->shard, o->shards);
-    snprintf(path, sizeof path, "%s/.batch%s.lock", b->folder, part);
-    snprintf(b->report, sizeof b->report, "%s/report%s.json", b->folder, part);
-    b->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (b->lock < 0) return gv_fail(err, GV_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (flock(b->lock, LOCK_EX | LOCK_NB) != 0)
-        return gv_fail(err, GV_ERR_ARGUMENT, "%s: another batch is at work in this folder", b->folder);
-    return GV_OK;
+    bool part = o->shards > 1;
+    char name[64] = "report.json";
+    if (part) snprintf(name, sizeof name, "report-%d-of-%d.json", o->shard, o->shards);
+    snprintf(b->report, sizeof b->report, "%s/%s", b->folder, name);
+    if (o->report_only) return GV_OK;
+    gv_status status = gv_batch_lock_take(&b->lock, b->folder, o->shard, o->shards, busy, err);
+    if (status == GV_OK) gv_folder_clean(b->folder, part ? name : NULL);
+    return status;
 }
 
 static gv_status check(const gv_batch_options *o, const char *folder, gv_error *err) {
@@ -233,7 +233,7 @@ static gv_status check(const gv_batch_options *o, const char *folder, gv_error *
 gv_status gv_batch_run(gv_batch_summary *out, const char *list, const char *folder, const gv_batch_options *opt,
                        gv_error *err) {
     *out = (gv_batch_summary){0};
-    batch b = {.opt = opt, .folder = folder, .lock = -1};
+    batch b = {.opt = opt, .folder = folder, .lock = GV_BATCH_UNLOCKED};
     gv_sha256 sum;
     gv_sha256_begin(&sum);
     gv_sha256_add(&sum, opt->options_text, strlen(opt->options_text));
@@ -241,10 +241,9 @@ gv_status gv_batch_run(gv_batch_summary *out, const char *list, const char *fold
     gv_status status = check(opt, folder, err);
     if (status == GV_OK) status = gv_batch_list_read(&b.list, list, folder, err);
     if (status == GV_OK) status = gv_folder_prepare(folder, err);
-    if (status == GV_OK) status = lock(&b, err);
+    if (status == GV_OK) status = lock(&b, &out->busy, err);
     if (status == GV_OK && !(b.record = gv_calloc2((size_t)b.list.count, sizeof *b.record)))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d videos", list, b.list.count);
-    if (status == GV_OK) gv_batch_clean(folder);
     for (int i = 0; status == GV_OK && i < b.list.count; i++) look_up(&b, i);
     if (status == GV_OK && !opt->report_only) status = process_all(&b, err);
     if (status == GV_OK) status = gv_batch_report(b.report, &b.list, b.record, err);
@@ -254,7 +253,7 @@ gv_status gv_batch_run(gv_batch_summary *out, const char *list, const char *fold
         out->failed += b.record[i].state == GV_BATCH_FAILED;
         out->open += b.record[i].state == GV_BATCH_OPEN;
     }
-    if (b.lock >= 0) close(b.lock);
+    gv_batch_unlock(&b.lock);
     free(b.record);
     gv_batch_list_free(&b.list);
     return status;

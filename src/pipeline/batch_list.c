@@ -175,7 +175,7 @@ gv_status gv_batch_report(const char *path, const gv_batch_list *l, const gv_bat
 
 void gv_batch_clean(const char *folder) {
     char cache[MAX_PATH];
-    gv_folder_clean(folder);
+    gv_folder_clean(folder, NULL);
     snprintf(cache, sizeof cache, "%s/cache", folder);
-    gv_folder_clean(cache);
+    gv_folder_clean(cache, NULL);
 }
