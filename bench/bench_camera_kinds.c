@@ -7,6 +7,7 @@
 // marked.
 #include "camera/odometry.h"
 #include "camera_kinds.h"
+#include "camera_way.h"
 #include "formats/npz.h"
 #include "geometry/so3.h"
 #include "video/video.h"
@@ -87,6 +88,13 @@ static void report(const camera_kind *k, const gv_camera_path *p, bool known) {
     }
     printf("%-16s %-11s step %.4f  drift %6.3f  least confidence %.2f", k->name, known ? "K known" : "K not known",
            sqrt(step / (p->frames - 1)), drift, least);
+    double centre[FRAMES * 3], way;
+    for (int f = 0; f < p->frames; f++) k->pose(f, I, centre + 3 * f);
+    way = camera_way_error(p, centre);
+    if (way < 0)
+        printf("  no way        ");
+    else
+        printf("  way off %5.2f %%", 100 * way);
     if (!known)
         printf("  focal %+.1f %% (sd %.1f, %s)", 100 * (p->focal_px / FOCAL - 1), 100 * p->focal_sd,
                gv_focal_origin_text(p->focal_origin));

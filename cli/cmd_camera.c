@@ -162,6 +162,11 @@ static gv_status save(const options *opt, const gv_scene_observations *s, const 
     if (status != GV_OK) goto done;
     gv_npz_add_f32(w, "R_w2c", c->R_w2c, 3, c->frames, 3, 3);
     gv_npz_add_f32(w, "confidence", c->confidence, 1, c->frames);
+    if (c->position) {
+        gv_npz_add_f32(w, "camera_position", c->position, 2, c->frames, 3);
+        gv_npz_add_f32(w, "position_confidence", c->position_confidence, 1, c->frames);
+        gv_npz_add_i32(w, "position_stretch", c->stretch, 1, c->frames);
+    }
     if (lenses > 1)
         gv_npz_add_f32(w, "K_fullimg", K, 3, lenses, 3, 3);
     else

@@ -1,6 +1,6 @@
 // camera_check.h - errors of a camera path against the truth, as ../shared/data/camera/eval_camera.py counts them.
 #pragma once
-#include "camera/odometry.h"
+#include "camera_way.h"
 #include "geometry/so3.h"
 #include "test.h"
 

@@ -70,6 +70,7 @@ static void turning_on_the_spot(void **state) {
     assert_false(p.is_static);
     assert_true(e.step_rmse < 0.02);
     assert_true(e.drift_max < 0.06);
+    assert_null(p.position); // it goes nowhere
     gv_camera_path_free(&p);
 }
 
@@ -82,6 +83,11 @@ static void walking_past_many_depths(void **state) {
     gv_camera_path p = run_scene(&s, FRAMES, "walk", &e);
     assert_true(e.step_rmse < 0.03);
     assert_true(e.drift_max < 0.3);
+    double centre[3 * FRAMES], way, R[9];
+    for (int f = 0; f < FRAMES; f++) s.pose(f, R, centre + 3 * f);
+    way = camera_way_error(&p, centre);
+    printf("walk: the way is off by %.2f %% of its length\n", 100 * way);
+    assert_true(way >= 0 && way < 0.01);
     gv_camera_path_free(&p);
 }
 
@@ -96,6 +102,7 @@ static void a_standing_camera_is_exactly_still(void **state) {
     gv_camera_path p = run_scene(&s, FRAMES, "still, a passer-by", &e);
     assert_true(p.is_static);
     for (int i = 0; i < 9 * p.frames; i++) assert_true(p.R_w2c[i] == (i % 9 % 4 == 0));
+    assert_null(p.position);
     gv_camera_path_free(&p);
 }
 

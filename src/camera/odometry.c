@@ -9,6 +9,7 @@
 #include "camera/rotation_graph.h"
 #include "camera/stillness.h"
 #include "camera/tracks.h"
+#include "camera/travel.h"
 #include "camera/window.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
@@ -40,6 +41,9 @@ static const double TRACK_RADIUS = 0.28; // mean distance of a picture's points 
 static const float BOX_MARGIN = 0.06f;
 static const float UNSURE = 0.2f;      // confidence below which a rotation counts as not known
 static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
+static const double PLACE_CORRELATED = 4, PLACE_FLOOR = 0.005; // the same of places: factor; share of the way
+static const double SURE_WAY = 0.3;   // least confidence of a rotation for which the way beside it counts,
+static const double WAY_SHARE = 0.65; // and least share of the tracks that agree: somebody large may walk along
 
 typedef struct keyframe {
     long frame;
@@ -53,6 +57,9 @@ typedef struct frame_result {
     float R[9]; // from the keyframe at or before it; valid when solved
     float confidence;
     float noise; // error of a track's coordinate, normalised
+    float way[3]; // place relative to that keyframe, its axes, in the unit of a window:
+    int window;   // 1 + its keyframe; 0: not known
+    float place_confidence;
 } frame_result;
 
 typedef struct view { // a picture with its tracks
@@ -69,7 +76,8 @@ typedef struct window_plan {                            // what the poses of a w
 
 typedef struct solution { // what the window of one keyframe found: poses from its anchor, up to scale
     int poses;            // 0: nothing
-    double sigma;
+    bool moved;
+    double sigma, place_sd; // place_sd: of a place's coordinate
     window_plan plan;
     struct {
         double R[9], t[3], info[9];
@@ -99,8 +107,9 @@ struct gv_odometry {
     keyframe *keyframes;
     frame_result *results;
     gv_graph_edge *edges;
-    long nkeyframes, nedges, done; // done: keyframes whose window is solved
-    size_t cap_keyframes, cap_results, cap_edges;
+    gv_travel_edge *ways;
+    long nkeyframes, nedges, nways, done; // done: keyframes whose window is solved
+    size_t cap_keyframes, cap_results, cap_edges, cap_ways;
 };
 
 // --- life ----------------------------------------------------------------------------------------------
@@ -157,13 +166,19 @@ void gv_odometry_destroy(gv_odometry *o) {
     gv_reducer_free(&o->reducer);
     gv_stillness_free(&o->stillness);
     gv_tracks_store_free(&o->tracks);
-    free(o->solved), free(o->keyframes), free(o->results), free(o->edges);
+    free(o->solved), free(o->keyframes), free(o->results), free(o->edges), free(o->ways);
     free(o);
+}
+
+static void forget_way(gv_camera_path *c) {
+    free(c->position), free(c->position_confidence), free(c->stretch);
+    c->position = c->position_confidence = NULL, c->stretch = NULL;
 }
 
 void gv_camera_path_free(gv_camera_path *c) {
     free(c->R_w2c);
     free(c->confidence);
+    forget_way(c);
     *c = (gv_camera_path){0};
 }
 
@@ -220,7 +235,10 @@ static void expect(const solution *s, long from, long to, gv_window_pose *p) {
 }
 
 static void keep_solution(solution *s, const gv_window *w, const window_plan *plan) {
-    s->poses = w->poses, s->sigma = w->sigma, s->plan = *plan;
+    double depths = 0; // what translations are determined by
+    for (int i = 0; i < w->points; i++) depths += w->rho[i] > 0 ? w->rho[i] * w->rho[i] : 0;
+    s->poses = w->poses, s->sigma = w->sigma, s->plan = *plan, s->moved = w->moved && depths > 0;
+    s->place_sd = s->moved ? PLACE_CORRELATED * w->sigma / sqrt(depths) : 0;
     for (int j = 0; j < w->poses; j++) {
         const gv_window_pose *p = &w->pose[j];
         memcpy(s->pose[j].R, p->R, sizeof p->R), memcpy(s->pose[j].t, p->t, sizeof p->t);
@@ -287,11 +305,34 @@ static double pose_confidence(const solution *s, int j) {
     return fmin(1, inliers / 40.) * fmin(1, 1.5 * share) / (1 + sd_deg * sd_deg / (0.1 * 0.1));
 }
 
+// Where pose j's view stood, in the anchor's axes.
+static void place_of(const solution *s, int j, double c[3]) {
+    gv_so3_apply_t(c, s->pose[j].R, s->pose[j].t);
+    for (int i = 0; i < 3; i++) c[i] = -c[i];
+}
+
+static double place_error(const solution *s, const double way[3]) {
+    return s->place_sd + PLACE_FLOOR * sqrt(gv_dot3(way, way));
+}
+
+// The way of pose j from the keyframe of its span, which stood at `from`, turned by `at`.
+static void keep_way(frame_result *r, const solution *s, long k, int j, const double at[9], const double from[3]) {
+    double to[3], turned[3];
+    r->window = s->moved ? (int)k + 1 : 0;
+    if (!s->moved) return;
+    place_of(s, j, to);
+    double e = s->place_sd, way2 = gv_dot3(to, to);
+    r->place_confidence = r->confidence * (float)(way2 / (way2 + 100 * e * e)); // a half at a tenth
+    for (int i = 0; i < 3; i++) to[i] -= from[i];
+    gv_so3_apply(turned, at, to);
+    for (int i = 0; i < 3; i++) r->way[i] = (float)turned[i];
+}
+
 // Hands the window's rotations to the frames between keyframes, each relative to its own keyframe, unless an
 // earlier window was as sure; and to the keyframes the step to the next one.
 static void keep_frames(gv_odometry *o, long k, const solution *s) {
     const window_plan *plan = &s->plan;
-    double at[9]; // from the anchor to the keyframe of the span
+    double at[9], place[3] = {0}; // from the anchor to the keyframe of the span
     long at_node = k;
     gv_so3_identity(at);
     for (int j = 0; j < s->poses; j++) {
@@ -306,9 +347,11 @@ static void keep_frames(gv_odometry *o, long k, const solution *s) {
                 from->has_next = true, from->next_confidence = confidence, r->confidence = (float)confidence;
             }
             memcpy(at, s->pose[j].R, sizeof at), at_node = plan->span[j];
+            place_of(s, j, place);
         } else if (plan->span[j] == at_node && confidence > r->confidence + SURER * r->solved) {
             for (int i = 0; i < 9; i++) r->R[i] = (float)R[i];
             r->solved = true, r->confidence = (float)confidence;
+            keep_way(r, s, k, j, at, place);
         }
     }
 }
@@ -339,8 +382,28 @@ static gv_status solve_chunk(gv_odometry *o, long from, long to, gv_error *err) 
     return s;
 }
 
+static gv_status keep_ways(gv_odometry *o, long k, const solution *s, gv_error *err) {
+    double longest = 0;
+    for (int j = 0; s->moved && j < s->poses; j++) {
+        if (!s->plan.key[j] || pose_confidence(s, j) < SURE_WAY || s->pose[j].inliers < WAY_SHARE * s->pose[j].seen)
+            continue;
+        if (!grow((void **)&o->ways, &o->cap_ways, o->nways, sizeof *o->ways))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld places of the camera", o->nways);
+        gv_travel_edge *e = &o->ways[o->nways++];
+        *e = (gv_travel_edge){.from = (int)k, .to = (int)s->plan.span[j]};
+        place_of(s, j, e->way);
+        e->sd = place_error(s, e->way);
+        longest = fmax(longest, gv_dot3(e->way, e->way));
+    }
+    frame_result *r = &o->results[o->keyframes[k].frame];
+    r->place_confidence = longest > 0 ? (float)(longest / (longest + 100 * s->place_sd * s->place_sd)) : 0;
+    return GV_OK;
+}
+
 static gv_status keep_window(gv_odometry *o, long k, const solution *s, gv_error *err) {
     keep_frames(o, k, s);
+    gv_status status = keep_ways(o, k, s, err);
+    if (status != GV_OK) return status;
     for (int j = 0; j < s->poses; j++) {
         if (!s->plan.key[j] || pose_confidence(s, j) <= 0) continue;
         if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
@@ -616,6 +679,82 @@ static void fill_gaps(double (*R)[9], const bool *known, long n) {
     }
 }
 
+// Places of the frames of keyframe k's span, in its stretch's unit and origin; what the average changed at the next
+// keyframe is spread over them.
+static void place_ways(const gv_odometry *o, long k, const gv_travel_node *node, double (*R)[9], gv_camera_path *out) {
+    const keyframe *a = &o->keyframes[k];
+    bool joined = k + 1 < o->nkeyframes && node[k + 1].stretch == node[k].stretch;
+    long end = k + 1 < o->nkeyframes ? o->keyframes[k + 1].frame : o->frames;
+    double change[3] = {0};
+    for (long i = 0; joined && node[k].unit > 0 && i < o->nways; i++) {
+        const gv_travel_edge *e = &o->ways[i];
+        if (e->from != k || e->to != k + 1) continue;
+        for (int c = 0; c < 3; c++) change[c] = node[k + 1].place[c] - node[k].place[c] - node[k].unit * e->way[c];
+    }
+    for (long f = a->frame; f < end; f++) {
+        const frame_result *r = &o->results[f];
+        const gv_travel_node *unit = r->window ? &node[r->window - 1] : NULL;
+        double way[3] = {r->way[0], r->way[1], r->way[2]}, there[3], d[3] = {0}, s = (double)(f - a->frame) / (double)(end - a->frame);
+        bool key = f == a->frame;
+        if (!key && !(unit && unit->unit > 0 && unit->stretch == node[k].stretch)) continue;
+        if (!key) gv_so3_apply_t(there, R[a->frame], way), gv_so3_apply(d, R[0], there);
+        for (int c = 0; c < 3; c++)
+            out->position[3 * f + c] =
+                (float)(node[k].place[c] + (key ? 0 : unit->unit * d[c] + (unit == &node[k] ? s * change[c] : 0)));
+        out->stretch[f] = node[k].stretch, out->position_confidence[f] = r->place_confidence;
+    }
+}
+
+// Frames between two known ones of a stretch lie evenly between them; no farther apart than keyframes are.
+static void fill_ways(gv_camera_path *out, long n) {
+    long last = -1;
+    for (long f = 0; f < n; f++) {
+        if (out->stretch[f] < 0) continue;
+        if (last >= 0 && out->stretch[f] == out->stretch[last] && f - last <= 2 * SPAN)
+            for (long g = last + 1; g < f; g++) {
+                float k = (float)(g - last) / (float)(f - last), sure = out->position_confidence[f];
+                for (int c = 0; c < 3; c++)
+                    out->position[3 * g + c] =
+                        out->position[3 * last + c] + k * (out->position[3 * f + c] - out->position[3 * last + c]);
+                out->stretch[g] = out->stretch[f];
+                out->position_confidence[g] = 0.5f * fminf(sure, out->position_confidence[last]);
+            }
+        last = f;
+    }
+}
+
+// Positions in the axes of frame 0 where windows tell of a way.
+static gv_status travel(gv_odometry *o, double (*R)[9], gv_camera_path *out, gv_error *err) {
+    if (out->is_static || !o->nways) return GV_OK;
+    gv_travel_node *node = gv_calloc2((size_t)o->nkeyframes, sizeof *node);
+    out->position = gv_calloc2((size_t)o->frames, 3 * sizeof(float));
+    out->position_confidence = gv_calloc2((size_t)o->frames, sizeof(float));
+    out->stretch = gv_calloc2((size_t)o->frames, sizeof *out->stretch);
+    gv_status s = GV_OK;
+    if (!node || !out->position || !out->position_confidence || !out->stretch) {
+        s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way over %ld keyframes", o->nkeyframes);
+        goto done;
+    }
+    for (long f = 0; f < o->frames; f++) out->stretch[f] = -1;
+    for (long i = 0; i < o->nways; i++) {
+        double turned[3], there[3];
+        gv_travel_edge *e = &o->ways[i];
+        gv_so3_apply_t(there, R[o->keyframes[e->from].frame], e->way);
+        gv_so3_apply(turned, R[0], there);
+        memcpy(e->way, turned, sizeof turned);
+    }
+    s = gv_travel_solve(node, (int)o->nkeyframes, o->ways, o->nways, err);
+    if (s != GV_OK) goto done;
+    bool any = false;
+    for (long k = 0; k < o->nkeyframes; k++)
+        if (node[k].stretch >= 0) place_ways(o, k, node, R, out), any = true;
+    fill_ways(out, o->frames);
+    if (!any) forget_way(out);
+done:
+    free(node);
+    return s;
+}
+
 static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out) {
     for (long f = 0; f < o->frames; f++) {
         double Q[9];
@@ -663,6 +802,7 @@ gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err)
     out->frames = (int)n, out->focal_px = (float)o->focal_px, out->focal_sd = (float)o->focal_sd;
     out->focal_origin = o->origin;
     write_path(o, R, out);
+    s = travel(o, R, out, err);
 done:
     free(node), free(R), free(known);
     if (s != GV_OK) gv_camera_path_free(out);

@@ -1,8 +1,10 @@
 #include "camera/outside.h"
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "camera/gyro_align.h"
 #include "camera/rotation_list.h"
+#include "geometry/so3.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +42,7 @@ static void tell(gv_outside_report *r, const gv_gyro *g, const gv_gyro_alignment
     if (g->out_of_order) snprintf(r->note + n, sizeof r->note - n, ", %ld samples out of order", g->out_of_order);
 }
 
-gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
+static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
                               gv_error *err) {
     *r = (gv_outside_report){0};
     size_t n = strlen(file), size;
@@ -70,5 +72,33 @@ gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *r, const 
         tell(r, &g, &a, path);
     }
     gv_gyro_free(&g);
+    return s;
+}
+
+// A way is known by what its steps look like in the picture: they turn with it.
+static void turn_way(gv_camera_path *path, const float *before) {
+    double at[3] = {0};
+    for (int f = 0; f < path->frames; f++) {
+        float *p = path->position + 3 * (size_t)f;
+        double step[3], seen[3], turned[3], V[9], N[9], here[3] = {p[0], p[1], p[2]};
+        bool first = f == 0 || path->stretch[f] != path->stretch[f - 1];
+        for (int i = 0; i < 9; i++) V[i] = before[9 * (size_t)f + i], N[i] = path->R_w2c[9 * (size_t)f + i];
+        for (int i = 0; i < 3; i++) step[i] = here[i] - at[i];
+        gv_so3_apply(seen, V, step);
+        gv_so3_apply_t(turned, N, seen);
+        for (int i = 0; i < 3; i++) p[i] = (float)(first ? here[i] : path->position[3 * (size_t)f - 3 + i] + turned[i]);
+        memcpy(at, here, sizeof at);
+    }
+}
+
+gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
+                              gv_error *err) {
+    size_t bytes = (size_t)path->frames * 9 * sizeof(float);
+    float *before = path->position ? gv_calloc2(bytes, 1) : NULL;
+    if (path->position && !before) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way");
+    if (before) memcpy(before, path->R_w2c, bytes);
+    gv_status s = read_outside(path, r, file, time_sec, err);
+    if (s == GV_OK && before) turn_way(path, before);
+    free(before);
     return s;
 }

@@ -10,7 +10,7 @@ typedef struct gv_outside_report {
     int frames;         // whose rotation comes from the file
 } gv_outside_report;
 
-// Replaces the rotations of `path`, which the picture gave, by the file's. time_sec [path->frames]. A gyroscope also
+// Replaces the rotations of `path` (and turns its way with them), which the picture gave, by the file's. time_sec [path->frames]. A gyroscope also
 // corrects path->focal_px where that was no better than metadata.
 // Errors: a file that is neither, or broken. A gyroscope that does not fit the picture is no error: the path stays.
 gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *report, const char *file, const double *time_sec,

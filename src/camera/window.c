@@ -14,6 +14,7 @@
 enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6, DRAWS = 20 };
 static const double KERNEL = 3;        // Geman-McClure scale in sigmas
 static const double MOTION_GAIN = 1.2; // least mean saving per fitting point (sigma^2) for which motion is believed
+static const double BULK = 1.8;       // least error of most points under rotation alone over that under motion, the same
 static const double HOPELESS = 1.6;    // cost of a start over the best one's after which it is given up
 
 static const double PLANE_SHARE = 0.5; // of the points on one plane, for which its two motions are tried
@@ -46,6 +47,21 @@ static void fit_rotations(gv_window *w, scratch *s, double sigma, unsigned seed)
         int n = gather(w, j, s->match);
         w->pose[j].seen = n;
         if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, sigma, DRAWS, seed + j);
+    }
+}
+
+// Rotations once more with the error as measured. `again`: it is larger than the one they were searched with, so that
+// few points may have agreed with whatever was found: the search is repeated from the chain of frames.
+static void refit_rotations(const gv_window *w, scratch *s, bool again, unsigned seed) {
+    for (int j = 0; j < w->poses; j++) {
+        double R[9];
+        int n = gather(w, j, s->match);
+        if (n < LEAST_POINTS) continue;
+        int fit = gv_relative_rotation(s->rotation.R[j], s->match, n, w->sigma, 0, seed + j);
+        if (!again) continue;
+        memcpy(R, w->pose[j].R, sizeof R);
+        if (gv_relative_rotation(R, s->match, n, w->sigma, DRAWS, seed + j) > fit)
+            memcpy(s->rotation.R[j], R, sizeof R);
     }
 }
 
@@ -268,6 +284,16 @@ static double fit_motion(const gv_window *w, scratch *s, double sigma, double no
     return sigma;
 }
 
+// Motion is chosen where it saves enough, and not for the sake of a few: where rotation alone explains most points
+// nearly as well, the rest are somebody who moves, or pictures that a codec let lag. A depth for every
+// point takes a share of the error in any case.
+static bool motion_explains(const gv_window *w, scratch *s, double noise) {
+    double fitting = w->points - w->cost_motion / (KERNEL * KERNEL); // points that the motion explains, about
+    if (!(w->cost_rotation - w->cost_motion > MOTION_GAIN * fitting)) return false;
+    double turned = measured_sigma(w, &s->rotation, s, noise), moved = measured_sigma(w, &s->best, s, noise);
+    return turned > BULK * moved * sqrt(2. * w->poses / (2. * w->poses - 1));
+}
+
 static void choose(gv_window *w, scratch *s, const gv_motion *m) {
     gv_fit_choose(w, m, 4 * w->sigma, &s->fit);
     memcpy(w->rho, m->rho, sizeof w->rho);
@@ -292,14 +318,10 @@ gv_status gv_window_solve(gv_window *w, double noise, unsigned seed, gv_error *e
     // Motion can only be chosen where rotation alone costs more than MOTION_GAIN a point.
     if (possible && point_costs(w, &s->rotation, s, noise) <= MOTION_GAIN * w->points) possible = false;
     w->sigma = possible ? fit_motion(w, s, sigma, noise, seed) : measured_sigma(w, &s->rotation, s, noise);
-    for (int j = 0; j < w->poses; j++) { // rotations once more with the error as measured
-        int n = gather(w, j, s->match);
-        if (n >= LEAST_POINTS) gv_relative_rotation(s->rotation.R[j], s->match, n, w->sigma, 0, seed + j);
-    }
+    refit_rotations(w, s, w->sigma > sigma, seed);
     w->cost_rotation = point_costs(w, &s->rotation, s, w->sigma);
     w->cost_motion = possible ? point_costs(w, &s->best, s, w->sigma) : INFINITY;
-    double fitting = w->points - w->cost_motion / (KERNEL * KERNEL); // points that the motion explains, about
-    w->moved = possible && w->cost_rotation - w->cost_motion > MOTION_GAIN * fitting;
+    w->moved = possible && motion_explains(w, s, noise);
     choose(w, s, w->moved ? &s->best : &s->rotation);
     free(s);
     return GV_OK;

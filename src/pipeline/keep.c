@@ -99,6 +99,11 @@ static void walk_camera(walk *w, gv_camera_path *c) {
     c->focal_origin = (gv_focal_origin)number(w, c->focal_origin, 0, GV_FOCAL_GIVEN);
     floats(w, &c->R_w2c, 9 * (int64_t)c->frames);
     floats(w, &c->confidence, c->frames);
+    if (number(w, c->position != NULL, 0, 1)) {
+        floats(w, &c->position, 3 * (int64_t)c->frames);
+        floats(w, &c->position_confidence, c->frames);
+        array(w, (void **)&c->stretch, c->frames, sizeof *c->stretch);
+    }
     if (w->mode == READ && !(isfinite(c->focal_px) && c->focal_px > 0)) w->ok = false;
 }
 

@@ -134,7 +134,7 @@ static void camera_key(job *j) {
     gv_sha256_hex(&h, optics);
     snprintf(origin, sizeof origin, "%d %.17g", (int)o->origin, o->sd);
     j->camera = gv_key_make(
-        (gv_key_part[]){{"version", "3"}, {"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
+        (gv_key_part[]){{"version", "4"}, {"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
 }
 
 // The one record of a stage, if there is one that makes sense.
