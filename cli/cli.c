@@ -1,4 +1,6 @@
 #include "cli.h"
+#include "base/confine.h"
+#include "base/jail.h"
 #include "pipeline/run_options.h"
 
 #include <stdarg.h>
@@ -32,4 +34,12 @@ bool gv_cli_int(const char *command, const char *option, const char *text, long 
 bool gv_cli_double(const char *command, const char *option, const char *text, double lo, double hi, double *out) {
     gv_error err = {0};
     return unless_wrong(command, gv_parse_double(out, option, text, lo, hi, &err), &err);
+}
+
+int gv_cli_jail(gv_jail **jail, bool quiet) {
+    gv_error err = {0};
+    const char *lack = gv_confine_lack();
+    if (lack && !quiet)
+        fprintf(stderr, "gvhmr: videos are decoded by a process of their own, but with most of its rights: %s\n", lack);
+    return gv_jail_create(jail, &err) == GV_OK ? 0 : gv_cli_fail(&err);
 }

@@ -24,6 +24,11 @@ int gv_cmd_dataset(int argc, char **argv);
 int gv_cmd_eval(int argc, char **argv);
 int gv_cmd_info(int argc, char **argv);
 
+// Where videos are decoded (base/jail.h): before anything else is begun. Returns 0, or the exit status. What the system
+// lacks is said on stderr unless quiet.
+struct gv_jail;
+int gv_cli_jail(struct gv_jail **jail, bool quiet);
+
 // "gvhmr: MESSAGE" on stderr; returns 1.
 int gv_cli_fail(const gv_error *err);
 // The same for a wrong command line, with a hint at --help; returns 2.

@@ -110,7 +110,8 @@ int gv_cmd_batch(int argc, char **argv) {
             break;
         default:
             if (!gv_run_option("batch", c, argv, &o.run)) return 2;
-            if (c != GV_OPT_THREADS && c != GV_OPT_CACHE && c != GV_OPT_NO_CACHE) remember(text, c);
+            if (c != GV_OPT_THREADS && c != GV_OPT_CACHE && c != GV_OPT_NO_CACHE && c != GV_OPT_NO_CONFINEMENT)
+                remember(text, c);
         }
     }
     if (optind + 1 != argc) return gv_cli_usage("batch", optind == argc ? "no LIST given" : "more than one LIST given");

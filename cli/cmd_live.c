@@ -1,4 +1,5 @@
 // gvhmr live: motion while it happens.
+#include "base/jail.h"
 #include "cli.h"
 #include "live/live.h"
 #include "live/output.h"
@@ -43,6 +44,7 @@ static void help(void) {
          "      --as-fast-as-possible  a file or pipe without waiting and without dropping\n"
          "      --report             frames, drops and latencies as JSON on stderr at the end\n"
          "      --threads N          [all cores]\n"
+         "      --no-confinement     decode in this process, not in one without rights\n"
          "  -q, --quiet              no remarks\n"
          "\n"
          "example: gvhmr live /dev/video0 --websocket 8080");
@@ -51,7 +53,7 @@ static void help(void) {
 typedef struct job {
     gv_live_options live;
     const char *where;
-    bool floats, text, report, quiet;
+    bool floats, text, report, quiet, unconfined;
     gv_server *server;
     gv_live_buffer buffer;
     long threads;
@@ -86,7 +88,8 @@ static bool take(void *user, const gv_live_frame *f) {
     if (j->floats && !gv_live_floats(&j->buffer, f)) return false;
     if (j->text && !j->server && !gv_live_json(&j->buffer, f)) return false;
     if (fwrite(j->buffer.data, 1, j->buffer.size, stdout) == j->buffer.size && fflush(stdout) == 0) return true;
-    // Whoever read is gone: the end, and no error. Anything else, such as a full disk, is told of when the program ends.
+    // Whoever read is gone: the end, and no error. Anything else, such as a full disk, is told of when the program
+    // ends.
     if (errno == EPIPE && !freopen("/dev/null", "w", stdout)) fclose(stdout);
     return false;
 }
@@ -97,8 +100,9 @@ static void print_report(const gv_live_report *r) {
         "{\"frames\": %ld, \"dropped\": %ld, \"told\": %ld, \"gaps\": %ld, \"people\": %d, \"seconds\": %.3f, "
         "\"frames_per_sec\": %.2f, \"source_sec\": %.3f, \"latency_ms\": {\"p50\": %.0f, \"p95\": %.0f, \"p99\": %.0f, "
         "\"max\": %.0f}, \"look_ms\": %.2f, \"solve_ms\": %.2f}\n",
-        r->frames, r->dropped, r->told, r->gaps, r->people, r->seconds, r->seconds > 0 ? (double)r->frames / r->seconds : 0,
-        r->source_sec, r->latency_ms[0], r->latency_ms[1], r->latency_ms[2], r->latency_ms[3], r->look_ms, r->solve_ms);
+        r->frames, r->dropped, r->told, r->gaps, r->people, r->seconds,
+        r->seconds > 0 ? (double)r->frames / r->seconds : 0, r->source_sec, r->latency_ms[0], r->latency_ms[1],
+        r->latency_ms[2], r->latency_ms[3], r->look_ms, r->solve_ms);
 }
 
 enum {
@@ -123,7 +127,8 @@ enum {
     GIVE_UP,
     FAST,
     REPORT,
-    THREADS
+    THREADS,
+    UNCONFINED
 };
 
 static bool take_size(gv_capture_options *c) {
@@ -208,6 +213,8 @@ static bool take_option(job *j, int c) {
         return j->report = true;
     case THREADS:
         return gv_cli_int("live", "--threads", optarg, 1, 1024, &j->threads);
+    case UNCONFINED:
+        return j->unconfined = true;
     case 'q':
         return j->quiet = true;
     default:
@@ -240,6 +247,7 @@ static int parse(job *j, int argc, char **argv) {
                                           {"as-fast-as-possible", no_argument, NULL, FAST},
                                           {"report", no_argument, NULL, REPORT},
                                           {"threads", required_argument, NULL, THREADS},
+                                          {"no-confinement", no_argument, NULL, UNCONFINED},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -264,6 +272,8 @@ int gv_cmd_live(int argc, char **argv) {
     j.live.note_user = &j;
     int over = parse(&j, argc, argv);
     if (over) return over - 1;
+    if (!j.unconfined && strcmp(j.live.capture.source, "-") && gv_cli_jail(&j.live.capture.jail, j.quiet) != 0)
+        return 1;
     if (j.threads) omp_set_num_threads((int)j.threads);
     catch_signals();
     gv_error err = {0};
@@ -272,6 +282,7 @@ int gv_cmd_live(int argc, char **argv) {
     if (status == GV_OK) status = gv_live(&j.live, take, &j, &report, &err);
     gv_server_close(j.server);
     gv_live_buffer_free(&j.buffer);
+    gv_jail_destroy(j.live.capture.jail);
     if (status != GV_OK) return gv_cli_fail(&err);
     if (j.report) print_report(&report);
     return 0;

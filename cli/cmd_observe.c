@@ -1,5 +1,6 @@
 // gvhmr observe: what perception and camera see of each person, as files for `gvhmr predict`.
 #include "base/file.h"
+#include "base/jail.h"
 #include "cli.h"
 #include "options.h"
 #include "pipeline/run_options.h"
@@ -79,7 +80,9 @@ int gv_cmd_observe(int argc, char **argv) {
     gv_outfile trial; // that the file can be written is known before the long work
     gv_status status = gv_outfile_begin(&trial, output, &err);
     gv_outfile_abandon(&trial);
+    if (status == GV_OK && !observe.unconfined && gv_cli_jail(&observe.jail, observe.quiet) != 0) return 1;
     if (status == GV_OK) status = gv_observe(&s, argv[optind], &observe, &err);
+    gv_jail_destroy(observe.jail);
     if (status != GV_OK) return gv_cli_fail(&err);
     if (s.people == 0)
         status = gv_fail(&err, GV_ERR_EMPTY, "%s: no person found in %ld frames", argv[optind], s.frames);

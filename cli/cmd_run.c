@@ -1,4 +1,5 @@
 // gvhmr run: the main job.
+#include "base/jail.h"
 #include "cli.h"
 #include "options.h"
 #include "pipeline/run_options.h"
@@ -60,7 +61,10 @@ int gv_cmd_run(int argc, char **argv) {
     if (!folder) return gv_cli_usage("run", "no output folder given (-o DIR)");
     gv_error err = {0};
     gv_run_result result;
-    if (gv_run(argv[optind], folder, &run, &result, &err) != GV_OK) return gv_cli_fail(&err);
+    if (!run.observe.unconfined && gv_cli_jail(&run.observe.jail, run.observe.quiet) != 0) return 1;
+    gv_status status = gv_run(argv[optind], folder, &run, &result, &err);
+    gv_jail_destroy(run.observe.jail);
+    if (status != GV_OK) return gv_cli_fail(&err);
     if (json) puts(result.scene);
     if (!run.observe.quiet && isatty(STDERR_FILENO) && result.report) fputs(result.report, stderr);
     if (!run.observe.quiet && result.note) fprintf(stderr, "gvhmr: %s\n", result.note);

@@ -27,7 +27,10 @@ void gv_observe_help(void) {
         "                           turns, else the image diagonal)\n"
         "      --gyro FILE          the camera's rotation from a gyroscope's log (.gcsv, .csv, a GoPro's own .mp4) or\n"
         "                           another tracker's rotations (.npz, TUM, COLMAP images.txt, matrices)\n"
-        "      --fps F              the true frame rate where the file's is wrong");
+        "      --fps F              the true frame rate where the file's is wrong\n"
+        "      --no-confinement     decode in this process; without, videos are decoded by one without rights, so "
+        "that\n"
+        "                           a file made to do harm cannot");
 }
 
 void gv_observe_note(void *user, const char *text) {
@@ -59,6 +62,9 @@ bool gv_observe_option(const char *command, int c, char **argv, gv_observe_optio
         return false;
     case 'q':
         o->quiet = true;
+        return true;
+    case GV_OPT_NO_CONFINEMENT:
+        o->unconfined = true;
         return true;
     case GV_OPT_THREADS:
         if (!gv_cli_int(command, "--threads", optarg, 1, 1024, &n)) return false;

@@ -21,6 +21,7 @@ enum {
     GV_OPT_LOW_MEMORY,
     GV_OPT_CACHE,
     GV_OPT_NO_CACHE,
+    GV_OPT_NO_CONFINEMENT,
     GV_OPT_SIDE, // from here on: run, batch
     GV_OPT_NO_VIDEO,
     GV_OPT_MODEL,
@@ -42,7 +43,7 @@ enum {
         {"features", required_argument, NULL, GV_OPT_FEATURES}, {"fast", no_argument, NULL, GV_OPT_FAST},              \
         {"low-memory", no_argument, NULL, GV_OPT_LOW_MEMORY}, {"cache", required_argument, NULL, GV_OPT_CACHE},        \
         {"no-cache", no_argument, NULL, GV_OPT_NO_CACHE}, {"threads", required_argument, NULL, GV_OPT_THREADS},        \
-        {"quiet", no_argument, NULL, 'q'}, {                                                                           \
+        {"no-confinement", no_argument, NULL, GV_OPT_NO_CONFINEMENT}, {"quiet", no_argument, NULL, 'q'}, {             \
         "help", no_argument, NULL, 'h'                                                                                 \
     }
 

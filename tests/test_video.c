@@ -1,6 +1,8 @@
 #define _GNU_SOURCE // memmem
 #include "base/file.h"
+#include "base/jail.h"
 #include "folder.h"
+#include "picture.h"
 #include "video/video.h"
 #include "video/yuv.h"
 
@@ -10,6 +12,14 @@
 #include <sys/stat.h>
 
 enum { W = 64, H = 48, N = 30 };
+
+static gv_jail *jail; // where decoding is done; NULL: here
+
+static gv_status open_video(gv_video **v, const char *path, const gv_video_options *opt, gv_error *err) {
+    gv_video_options o = opt ? *opt : (gv_video_options){0};
+    o.jail = jail;
+    return gv_video_open(v, path, &o, err);
+}
 
 // Frame i of the test clip: a grey ramp moving with i, and four coloured quarters in its middle.
 static const uint8_t quarter[4][3] = {{200, 40, 40}, {40, 180, 60}, {50, 60, 200}, {200, 190, 60}};
@@ -53,7 +63,7 @@ static void near_colour(const gv_frame *f, int x, int y, const uint8_t want[3], 
 // Counts the frames of a file; -1 and the error where it cannot be opened or breaks off with an error.
 static long count(const char *path, const gv_video_options *opt, double *last_sec, gv_error *err) {
     gv_video *v = NULL;
-    if (gv_video_open(&v, path, opt, err) != GV_OK) {
+    if (open_video(&v, path, opt, err) != GV_OK) {
         assert_null(v);
         assert_true(strlen(err->text) > 0 && !strchr(err->text, '\n') && strstr(err->text, path));
         return -1;
@@ -84,7 +94,7 @@ static void what_is_written_comes_back(void **state) {
     const char *path = in_dir("clip.mp4");
     make_clip(path, W, H, N);
     gv_video *v = NULL;
-    assert_int_equal(gv_video_open(&v, path, NULL, &err), GV_OK);
+    assert_int_equal(open_video(&v, path, NULL, &err), GV_OK);
     const gv_video_info *info = gv_video_get_info(v);
     assert_int_equal(info->width, W);
     assert_int_equal(info->height, H);
@@ -126,7 +136,7 @@ static void odd_and_extreme_sizes(void **state) {
         int w = sizes[i][0], h = sizes[i][1];
         make_clip(path, w, h, 3);
         gv_video *v = NULL;
-        assert_int_equal(gv_video_open(&v, path, NULL, &err), GV_OK);
+        assert_int_equal(open_video(&v, path, NULL, &err), GV_OK);
         assert_int_equal(gv_video_get_info(v)->width, w + (w & 1));
         assert_int_equal(gv_video_get_info(v)->height, h + (h & 1));
         gv_video_close(v);
@@ -144,7 +154,7 @@ static void max_side_reduces_and_keeps_the_shape(void **state) {
     gv_error err = {0};
     gv_video *v = NULL;
     make_clip(in_dir("big.mp4"), 160, 120, 2);
-    assert_int_equal(gv_video_open(&v, in_dir("big.mp4"), &(gv_video_options){.max_side = 40}, &err), GV_OK);
+    assert_int_equal(open_video(&v, in_dir("big.mp4"), &(gv_video_options){.max_side = 40}, &err), GV_OK);
     gv_frame f;
     assert_int_equal(gv_video_next(v, &f, &err), GV_OK);
     assert_int_equal(f.width, 40);
@@ -160,8 +170,8 @@ static void half_size_is_the_mean_of_four(void **state) {
     gv_error err = {0};
     gv_video *full = NULL, *half = NULL;
     make_clip(in_dir("halved.mp4"), 322, 180, 3); // 161 x 90: an odd width, too
-    assert_int_equal(gv_video_open(&full, in_dir("halved.mp4"), NULL, &err), GV_OK);
-    assert_int_equal(gv_video_open(&half, in_dir("halved.mp4"), &(gv_video_options){.half = true}, &err), GV_OK);
+    assert_int_equal(open_video(&full, in_dir("halved.mp4"), NULL, &err), GV_OK);
+    assert_int_equal(open_video(&half, in_dir("halved.mp4"), &(gv_video_options){.half = true}, &err), GV_OK);
     for (int i = 0; i < 3; i++) {
         gv_frame a, b;
         assert_int_equal(gv_video_next(full, &a, &err), GV_OK);
@@ -208,7 +218,7 @@ static void rotation_metadata_is_applied(void **state) {
     for (int i = 0; i < 5; i++) {
         set_matrix(in_dir("upright.mp4"), in_dir("turned.mp4"), abcd[i]);
         gv_video *v = NULL;
-        assert_int_equal(gv_video_open(&v, in_dir("turned.mp4"), NULL, &err), GV_OK);
+        assert_int_equal(open_video(&v, in_dir("turned.mp4"), NULL, &err), GV_OK);
         const gv_video_info *info = gv_video_get_info(v);
         bool swapped = i == 1 || i == 3;
         assert_int_equal(info->width, swapped ? H : W);
@@ -376,7 +386,7 @@ static void known_clip(const char *path, long frames, double fps, double last_se
     assert_int_equal(n, frames);
     assert_true(fabs(last - last_sec) < 0.002);
     gv_video *v = NULL;
-    assert_int_equal(gv_video_open(&v, path, NULL, &err), GV_OK);
+    assert_int_equal(open_video(&v, path, NULL, &err), GV_OK);
     assert_true(fabs(gv_video_get_info(v)->fps - fps) < 0.01);
     gv_video_close(v);
 }
@@ -414,5 +424,13 @@ int main(void) {
         cmocka_unit_test(vtest_has_every_frame),
         cmocka_unit_test(half_size_is_the_mean_of_four),
     };
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    gv_error err = {0};
+    gv_jail *other = NULL;
+    ok(gv_jail_create(&other, &err), &err);
+    int failed = cmocka_run_group_tests_name("decoded here", tests, make_dir, remove_dir);
+    jail = other;
+    memset(dir + strlen(dir) - 6, 'X', 6);
+    failed += cmocka_run_group_tests_name("decoded without rights", tests, make_dir, remove_dir);
+    gv_jail_destroy(other);
+    return failed;
 }

@@ -7,6 +7,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef CMPLX // the C library has it for GCC only
+#define CMPLX(re, im) ((re) + I * (im))
+#endif
 
 enum { DRAWS = 200, FEWEST = 8, MOST_BOXES = 64 };
 static const double NEAR_PX = 1.0, STILL_PX = 1.0 / 3, SHARE = 0.3; // on the reduced picture, but STILL_PX

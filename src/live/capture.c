@@ -289,6 +289,7 @@ static gv_status play(gv_capture *c, gv_error *err) {
                                                          .live = !c->file,
                                                          .threads = c->file ? 0 : 1, // more threads hold frames back
                                                          .patience_sec = c->opt.patience_sec,
+                                                         .jail = c->opt.jail,
                                                          .stop = c->opt.stop},
                                      err);
     if (status != GV_OK) return status;

@@ -23,6 +23,7 @@ typedef struct gv_capture_options {
     double patience_sec;     // of silence, until it is a gap
     double give_up_sec;      // a source that cannot be had again for so long has ended
     bool every_frame;        // as fast as the frames are taken, dropping none
+    struct gv_jail *jail;    // where it is decoded (video/video.h); NULL: in this process
     const atomic_bool *stop; // ends everything; may be NULL
 } gv_capture_options;
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE // pipe2
 #include "pipeline/batch.h"
 #include "base/file.h"
+#include "base/jail.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/sha256.h"
@@ -70,7 +71,9 @@ static void work(const batch *b, int ask, int answer) {
     run.observe.quiet = true;
     gv_runner *runner = NULL;
     gv_error err = {0};
-    reply r = {.status = gv_runner_open(&runner, &run, &err)};
+    reply r = {0};
+    if (!run.observe.unconfined) r.status = gv_jail_create(&run.observe.jail, &err);
+    if (r.status == GV_OK) r.status = gv_runner_open(&runner, &run, &err);
     memcpy(r.reason, err.text, sizeof r.reason);
     bool fine = transfer(answer, &r, sizeof r, true, NULL) && r.status == GV_OK;
     for (int i; fine && transfer(ask, &i, sizeof i, false, NULL);) {
@@ -87,6 +90,7 @@ static void work(const batch *b, int ask, int answer) {
         fine = transfer(answer, &r, sizeof r, true, NULL);
     }
     gv_runner_close(runner);
+    gv_jail_destroy(run.observe.jail);
 }
 
 static void end_worker(worker *w, bool now) {

@@ -63,9 +63,10 @@ static gv_status collect(gv_scene_observations *s, const gv_tracks *tracks, gv_s
 }
 
 // Size, codec and nominal rate.
-static gv_status look_at_video(gv_scene_observations *s, const char *video, double fps, gv_error *err) {
+static gv_status look_at_video(gv_scene_observations *s, const char *video, double fps, struct gv_jail *jail,
+                               gv_error *err) {
     gv_video *v = NULL;
-    gv_status status = gv_video_open(&v, video, &(gv_video_options){.fps = fps}, err);
+    gv_status status = gv_video_open(&v, video, &(gv_video_options){.fps = fps, .jail = jail}, err);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_video_get_info(v);
     s->width = info->width;
@@ -171,7 +172,8 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
     gv_scene_observations *s = j->s;
     const gv_observe_options *o = j->opt;
     gv_watch_times times;
-    gv_watch_options watch = {.video = j->video, .fps = o->fps, .quiet = o->quiet, .listener = o->listener};
+    gv_watch_options watch = {
+        .video = j->video, .fps = o->fps, .jail = o->jail, .quiet = o->quiet, .listener = o->listener};
     gv_finder_options finder = {.models = o->models,
                                 .precision = o->precision,
                                 .fast = o->fast,
@@ -232,6 +234,7 @@ done:
 static gv_status second_pass(job *j, gv_error *err) {
     const gv_observe_options *o = j->opt;
     gv_study_options study = {.video = j->video,
+                              .jail = o->jail,
                               .frames = j->seen.frames,
                               .fps = j->s->fps,
                               .person = j->seen.tracks.person,
@@ -254,7 +257,7 @@ static gv_status second_pass(job *j, gv_error *err) {
 
 static gv_status observe(job *j, gv_error *err) {
     gv_scene_observations *s = j->s;
-    gv_status status = look_at_video(s, j->video, j->opt->fps, err);
+    gv_status status = look_at_video(s, j->video, j->opt->fps, j->opt->jail, err);
     if (status == GV_OK) status = first_pass(j, err);
     if (status == GV_OK) status = second_pass(j, err);
     if (status != GV_OK) return status;

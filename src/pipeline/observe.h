@@ -26,6 +26,8 @@ typedef struct gv_observe_options {
     gv_optics_request optics; // what the user says about the lens
     const char *gyro;         // file with the camera's rotation (camera/outside.h); NULL: none
     bool static_camera;       // known not to move: no visual odometry
+    struct gv_jail *jail;     // videos are decoded there (video/video.h); NULL: in this process
+    bool unconfined;          // gv_batch_run makes no jail for its own process
     bool quiet;
     const gv_listener *listener; // of this stage and, in gv_run, of all that follow; may be NULL
 } gv_observe_options;

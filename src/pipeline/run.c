@@ -159,6 +159,7 @@ static gv_status draw(job *j, gv_error *err) {
                                 .side_by_side = o->side_by_side ? side : NULL,
                                 .fps = o->observe.fps,
                                 .optics = &j->observations.optics,
+                                .jail = o->observe.jail,
                                 .quiet = o->observe.quiet,
                                 .listener = o->observe.listener};
     double seconds;
@@ -195,6 +196,7 @@ static void start_page(page_job *p, const job *j, const char *scene) {
                         .body = j->runner->body,
                         .video = j->video,
                         .fps = j->opt->observe.fps,
+                        .jail = j->opt->observe.jail,
                         .listener = j->opt->observe.listener,
                         .quiet = true}; // one progress line at a time
     p->running = pthread_create(&p->thread, NULL, make_page, p) == 0;
@@ -268,7 +270,7 @@ gv_status gv_run(const char *video, const char *folder, const gv_run_options *op
     // the video first: its name is what people get wrong; then what the program needs; then the long work
     gv_video *probe = NULL;
     gv_runner *r = NULL;
-    gv_status status = gv_video_open(&probe, video, NULL, err);
+    gv_status status = gv_video_open(&probe, video, &(gv_video_options){.jail = opt->observe.jail}, err);
     gv_video_close(probe);
     if (status == GV_OK) status = gv_runner_open(&r, opt, err);
     if (status == GV_OK) status = gv_runner_run(r, video, folder, result, err);
@@ -282,7 +284,7 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     char *text = NULL;
     double start = gv_now();
     gv_video *probe = NULL;
-    gv_status status = gv_video_open(&probe, video, NULL, err);
+    gv_status status = gv_video_open(&probe, video, &(gv_video_options){.jail = opt->observe.jail}, err);
     gv_video_close(probe);
     if (status == GV_OK && folder) status = gv_folder_prepare(folder, err);
     gv_observe_options observe = opt->observe;

@@ -335,7 +335,9 @@ static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err)
     for (int k = 0; k < p->workers && status == GV_OK; k++) status = open_network(p, p->worker[k], err);
     bool half = !p->worker[0]->on_boxes;
     p->factor = half ? 0.5f : 1;
-    if (status == GV_OK) status = gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half}, BUFFERS, err);
+    if (status == GV_OK)
+        status =
+            gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, BUFFERS, err);
     if (status == GV_OK) status = look(p, feed, err);
     gv_feed_close(feed);
     for (int k = 0; k < p->workers; k++) close_network(p->worker[k]);

@@ -23,6 +23,7 @@ typedef struct gv_study_options {
     const gv_models *models;
     gv_precision precision;
     bool fast, low_memory; // low_memory: one network at a time, each in a pass of its own
+    struct gv_jail *jail;  // where the video is decoded; may be NULL
     bool quiet;
     const gv_listener *listener; // may be NULL
     gv_cache *cache;

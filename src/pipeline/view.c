@@ -220,7 +220,7 @@ static gv_status copy_video(work *w, gv_error *err) {
     gv_feed_frame *f;
     gv_video_writer *writer = NULL;
     gv_progress progress;
-    gv_video_options options = {.fps = p->fps, .max_side = COPY_SIDE};
+    gv_video_options options = {.fps = p->fps, .max_side = COPY_SIDE, .jail = p->jail};
     gv_status status = gv_feed_open(&feed, p->video, &options, BUFFERS, err);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_feed_info(feed);
@@ -471,6 +471,7 @@ gv_status gv_view_folder(const char *folder, const char *out, const gv_view_opti
                           .body = body,
                           .video = source,
                           .fps = opt->fps,
+                          .jail = opt->jail,
                           .quiet = opt->quiet};
     if (status == GV_OK) status = gv_page_write(out ? out : path, &page, err);
     for (int k = 0; motions && k < names.people; k++) gv_motion_free(&motions[k]);

@@ -27,8 +27,9 @@ typedef struct gv_page {
     int people;
     const gv_motion *motion; // [people]
     const gv_body *body;
-    const char *video; // source of the copy; NULL: a page without video
-    double fps;        // > 0: overrides the container's frame rate, as for observing
+    const char *video;    // source of the copy; NULL: a page without video
+    double fps;           // > 0: overrides the container's frame rate, as for observing
+    struct gv_jail *jail; // where it is decoded; may be NULL
     bool quiet;
     const gv_listener *listener; // asked whether to go on; may be NULL
     size_t embed_bytes;          // a larger copy of the video lies beside the page; 0 = 24 MiB
@@ -43,6 +44,7 @@ typedef struct gv_view_options {
     bool no_video;          // without
     const char *body_model; // NULL = the mannequin
     double fps;
+    struct gv_jail *jail; // where the video is decoded; may be NULL
     bool quiet;
 } gv_view_options;
 

@@ -166,7 +166,8 @@ gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times 
     notes n = {.s = s};
     camera_stage camera = {0};
     gv_feed *feed = NULL;
-    gv_status status = gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps}, BUFFERS, err);
+    gv_status status =
+        gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps, .jail = opt->jail}, BUFFERS, err);
     if (status != GV_OK) return status;
     status = start_camera(&camera, feed, opt->odometry, err);
     if (status == GV_OK) status = watch(&n, feed, &camera, opt, times, err);

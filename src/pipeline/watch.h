@@ -20,8 +20,9 @@ void gv_sightings_free(gv_sightings *s); // leaves a zeroed struct
 
 typedef struct gv_watch_options {
     const char *video;
-    double fps; // > 0: overrides the container's frame rate
-    bool quiet; // no progress line
+    double fps;           // > 0: overrides the container's frame rate
+    struct gv_jail *jail; // where it is decoded; may be NULL
+    bool quiet;           // no progress line
     const gv_listener *listener;
     gv_finder *finder;     // NULL: *s is given, and only the camera is followed
     gv_odometry *odometry; // NULL: the camera is not followed; its frames are not finished here

@@ -3,9 +3,9 @@
 // The first frame is decoded by open already: only then is the true size known, and a file without any
 // readable frame fails where a caller expects it. Colour conversion follows FFmpeg's own `scale` filter
 // (bicubic flags, BT.601 where the stream names no matrix), so frames equal `ffmpeg -pix_fmt rgb24`.
+#include "video/reader.h"
 #include "base/memory.h"
 #include "base/progress.h"
-#include "video/video.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_SIDE = 16384, MAX_PIXELS = 1 << 28, MAX_DRAIN_ERRORS = 1024 };
 static const double probing_sec = 3;        // live: what finding out about a stream may take besides
@@ -31,12 +32,15 @@ typedef struct orientation { // upright pixel (x, y) comes from (x', y'), after 
     bool transpose, flip_x, flip_y;
 } orientation;
 
-typedef struct source { // what the colour converter was built for
+typedef struct picture_kind { // what the colour converter was built for
     int width, height, format, colour_space, range;
-} source;
+} picture_kind;
 
-struct gv_video {
+struct gv_reader {
     char *path, *url;
+    gv_reader_source source;
+    AVIOContext *io; // of a file
+    int (*open_usual)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
     gv_video_options opt;
     gv_video_info info;
     AVFormatContext *format;
@@ -47,11 +51,12 @@ struct gv_video {
     bool draining;
     int stream, drain_errors;
     struct SwsContext *sws;
-    source sws_source;
+    picture_kind sws_kind;
     struct SwsContext *halver; // to `half`, in the frame's own format; NULL where that format cannot be written
     AVFrame *half;
     orientation turn;
-    uint8_t *rgb, *upright; // [rows, stride]; `upright` only where the picture is turned
+    uint8_t *out, *own; // [rows + 1, stride]; where frames go: to `own` unless told otherwise
+    uint8_t *stored;    // [rows + 1, rgb_stride]; before it is turned, NULL where it is not
     int rgb_width, rgb_height, rgb_stride, stride;
     long index, damaged;
     double step_sec; // nominal time between frames
@@ -59,7 +64,7 @@ struct gv_video {
     double asked_sec; // live: since when data is waited for
 };
 
-static gv_status fail_av(const gv_video *v, gv_error *err, gv_status status, const char *what, int code) {
+static gv_status fail_av(const gv_reader *v, gv_error *err, gv_status status, const char *what, int code) {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(code, text, sizeof text);
     if (code == AVERROR(ENOMEM)) status = GV_ERR_MEMORY;
@@ -75,35 +80,92 @@ static bool is_refused(const char *name) {
     return false;
 }
 
-static gv_status check_file(const gv_video *v, gv_error *err) {
+// ---- the file, read through a descriptor: a process without rights cannot open one
+
+typedef struct cursor {
+    int fd;
+    int64_t at, size;
+} cursor;
+
+static int read_file(void *context, uint8_t *to, int bytes) {
+    cursor *c = context;
+    ssize_t n;
+    while ((n = pread(c->fd, to, (size_t)bytes, c->at)) < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? AVERROR(errno) : AVERROR_EOF;
+    c->at += n;
+    return (int)n;
+}
+
+static int64_t seek_file(void *context, int64_t offset, int whence) {
+    cursor *c = context;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE) return c->size;
+    int64_t base = whence == SEEK_CUR ? c->at : whence == SEEK_END ? c->size : 0;
+    if (whence < SEEK_SET || whence > SEEK_END || offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
+    return c->at = base + offset;
+}
+
+static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, const char *url, int flags) {
+    enum { BUFFER = 32768 };
     struct stat st;
-    if (stat(v->path, &st) != 0) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", v->path, strerror(errno));
-    if (S_ISDIR(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: is a folder, expected a video file", v->path);
-    if (!S_ISREG(st.st_mode)) return gv_fail(err, GV_ERR_IO, "%s: not a regular file", v->path);
-    if (st.st_size == 0) return gv_fail(err, GV_ERR_FORMAT, "%s: the file is empty, expected a video", v->path);
-    FILE *f = fopen(v->path, "rb");
-    if (!f) return gv_fail(err, GV_ERR_IO, "%s: cannot open: %s", v->path, strerror(errno));
-    fclose(f);
-    return GV_OK;
+    if (flags & AVIO_FLAG_WRITE || strcmp(url, v->url) != 0) return AVERROR(EACCES); // a file that names another one
+    if (fstat(v->source.fd, &st) != 0) return AVERROR(errno);
+    cursor *c = calloc(1, sizeof *c);
+    uint8_t *buffer = av_malloc(BUFFER);
+    if (c) *c = (cursor){v->source.fd, 0, st.st_size};
+    *out = c && buffer ? avio_alloc_context(buffer, BUFFER, 0, c, read_file, NULL, seek_file) : NULL;
+    if (*out && !v->io) {
+        v->io = *out;
+        format->flags |= AVFMT_FLAG_CUSTOM_IO; // not to be closed by FFmpeg, which takes it for its own kind
+    }
+    if (*out) return 0;
+    free(c);
+    av_free(buffer);
+    return AVERROR(ENOMEM);
+}
+
+static void close_file(AVIOContext *io) {
+    free(io->opaque);
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+}
+
+static void connected(gv_reader *v) {
+    if (v->source.connected) v->source.connected(v->source.user);
+    v->source.connected = NULL;
+}
+
+// What FFmpeg opens a source with, and whatever the source names.
+static int open_io(AVFormatContext *format, AVIOContext **out, const char *url, int flags, AVDictionary **options) {
+    gv_reader *v = format->opaque;
+    if (v->source.fd >= 0) return open_file(v, format, out, url, flags);
+    int code = v->open_usual(format, out, url, flags, options);
+    if (code >= 0) connected(v);
+    return code;
+}
+
+static int close_io(AVFormatContext *format, AVIOContext *io) {
+    gv_reader *v = format->opaque;
+    if (v->source.fd < 0) return avio_close(io);
+    if (io == v->io) v->io = NULL;
+    close_file(io);
+    return 0;
 }
 
 // FFmpeg asks while it waits; 1: wait no longer.
 static int is_tired(void *context) {
-    const gv_video *v = context;
+    const gv_reader *v = context;
     return (v->opt.stop && atomic_load(v->opt.stop)) ||
            (v->opt.patience_sec > 0 && gv_now() - v->asked_sec > v->opt.patience_sec + (v->frame ? 0 : probing_sec));
 }
 
-static gv_status gave_up(const gv_video *v, gv_error *err) {
+static gv_status gave_up(const gv_reader *v, gv_error *err) {
     if (v->opt.stop && atomic_load(v->opt.stop)) return gv_fail(err, GV_ERR_CANCELLED, "%s: cancelled", v->path);
     return gv_fail(err, GV_ERR_EMPTY, "%s: no data for %.1f s", v->path, v->opt.patience_sec);
 }
 
-static gv_status prepare_live(gv_video *v, const AVInputFormat **format, AVDictionary **options, gv_error *err) {
-    *format = NULL;
+static gv_status prepare_live(gv_reader *v, const AVInputFormat **format, AVDictionary **options, gv_error *err) {
     v->asked_sec = gv_now();
-    v->format = avformat_alloc_context();
-    if (!v->format) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", v->path);
     v->format->interrupt_callback = (AVIOInterruptCB){is_tired, v};
     v->format->max_analyze_duration = 1000000; // us of stream
     v->format->fps_probe_size = 3;
@@ -122,22 +184,27 @@ static gv_status prepare_live(gv_video *v, const AVInputFormat **format, AVDicti
     return GV_OK;
 }
 
-static gv_status open_container(gv_video *v, gv_error *err) {
+static gv_status open_container(gv_reader *v, gv_error *err) {
     AVDictionary *options = NULL;
     const AVInputFormat *format = NULL;
+    v->format = avformat_alloc_context();
+    if (!v->format) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", v->path);
+    v->format->opaque = v;
+    v->open_usual = v->format->io_open;
+    v->format->io_open = open_io;
+    v->format->io_close2 = close_io;
     if (v->opt.live) {
         gv_status status = prepare_live(v, &format, &options, err);
         if (status != GV_OK) {
             av_dict_free(&options);
             return status;
         }
-    } else {
-        av_dict_set(&options, "protocol_whitelist", "file", 0);
     }
     av_dict_set(&options, "pattern_type", "none", 0); // a picture's name is a name, not a pattern
     int code = avformat_open_input(&v->format, v->url, format, &options);
     av_dict_free(&options);
     if (code == AVERROR_EXIT) return gave_up(v, err);
+    if (code >= 0) connected(v); // by a format that opens its source itself
     if (code < 0 && v->opt.live) return fail_av(v, err, GV_ERR_IO, "cannot open", code);
     if (code < 0)
         return fail_av(v, err, GV_ERR_FORMAT,
@@ -159,14 +226,19 @@ static gv_status open_container(gv_video *v, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status check_size(const gv_video *v, int width, int height, gv_error *err) {
-    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE || (int64_t)width * height > MAX_PIXELS)
+bool gv_frame_fits(int width, int height) {
+    return width >= 1 && height >= 1 && width <= MAX_SIDE && height <= MAX_SIDE &&
+           (int64_t)width * height <= MAX_PIXELS;
+}
+
+static gv_status check_size(const gv_reader *v, int width, int height, gv_error *err) {
+    if (!gv_frame_fits(width, height))
         return gv_fail(err, GV_ERR_FORMAT, "%s: frames are %d x %d, expected 1 to %d a side and at most %d pixels",
                        v->path, width, height, MAX_SIDE, MAX_PIXELS);
     return GV_OK;
 }
 
-static gv_status open_decoder(gv_video *v, gv_error *err) {
+static gv_status open_decoder(gv_reader *v, gv_error *err) {
     const AVStream *st = v->format->streams[v->stream];
     const char *name = avcodec_get_name(st->codecpar->codec_id);
     const AVCodec *codec = avcodec_find_decoder(st->codecpar->codec_id);
@@ -191,7 +263,7 @@ static gv_status open_decoder(gv_video *v, gv_error *err) {
 }
 
 // Feeds one packet, or the flush at the end of the file. Unreadable packets are counted and passed over.
-static gv_status feed(gv_video *v, gv_error *err) {
+static gv_status feed(gv_reader *v, gv_error *err) {
     for (;;) {
         int code = av_read_frame(v->format, v->packet);
         if (code == AVERROR(ENOMEM)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
@@ -214,7 +286,7 @@ static gv_status feed(gv_video *v, gv_error *err) {
 }
 
 // Decodes the next frame into v->frame; *got is false at the end.
-static gv_status decode(gv_video *v, bool *got, gv_error *err) {
+static gv_status decode(gv_reader *v, bool *got, gv_error *err) {
     *got = false;
     for (;;) {
         int code = avcodec_receive_frame(v->decoder, v->frame);
@@ -244,7 +316,7 @@ static gv_status decode(gv_video *v, bool *got, gv_error *err) {
 
 // The display matrix maps stored to shown points: x' = a x + c y, y' = b x + d y (FFmpeg,
 // libavutil/display.h).
-static void find_orientation(gv_video *v) {
+static void find_orientation(gv_reader *v) {
     const AVFrameSideData *side = av_frame_get_side_data(v->frame, AV_FRAME_DATA_DISPLAYMATRIX);
     size_t size = 0;
     const void *data = av_stream_get_side_data(v->format->streams[v->stream], AV_PKT_DATA_DISPLAYMATRIX, &size);
@@ -258,7 +330,7 @@ static void find_orientation(gv_video *v) {
     v->info.rotation = v->turn.transpose ? (b < 0 ? 270 : 90) : (v->turn.flip_x ? 180 : 0);
 }
 
-static void find_rates(gv_video *v) {
+static void find_rates(gv_reader *v) {
     const AVStream *st = v->format->streams[v->stream];
     double rate = st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0 ? av_q2d(st->avg_frame_rate) : 0;
     if (!(rate > 0) && st->r_frame_rate.num > 0 && st->r_frame_rate.den > 0) rate = av_q2d(st->r_frame_rate);
@@ -275,7 +347,7 @@ static void find_rates(gv_video *v) {
 }
 
 // Fixes the output size by the first frame and allocates the one or two pictures of it.
-static gv_status plan_output(gv_video *v, gv_error *err) {
+static gv_status plan_output(gv_reader *v, gv_error *err) {
     gv_status status = check_size(v, v->frame->width, v->frame->height, err);
     if (status != GV_OK) return status;
     find_orientation(v);
@@ -293,13 +365,13 @@ static gv_status plan_output(gv_video *v, gv_error *err) {
     v->info.height = v->turn.transpose ? w : h;
     v->rgb_stride = (3 * w + 63 + 64) & ~63; // the converter's vector code may write past the row
     v->stride = v->rgb_stride;
-    v->rgb = gv_calloc2((size_t)h + 1, (size_t)v->rgb_stride);
     bool turned = v->turn.transpose || v->turn.flip_x || v->turn.flip_y;
     if (turned) {
         v->stride = (3 * v->info.width + 63) & ~63;
-        v->upright = gv_calloc2((size_t)v->info.height, (size_t)v->stride);
+        v->stored = gv_calloc2((size_t)h + 1, (size_t)v->rgb_stride);
     }
-    if (!v->rgb || (turned && !v->upright))
+    v->out = v->own = gv_calloc2((size_t)v->info.height + 1, (size_t)v->stride);
+    if (!v->own || (turned && !v->stored))
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a frame of %d x %d", v->path, w, h);
     return GV_OK;
 }
@@ -325,7 +397,7 @@ static struct SwsContext *make_converter(int w, int h, int format, int to_w, int
 }
 
 // What halves frames in their own format. Without it (palettes, odd formats) halving is left to the conversion.
-static gv_status prepare_halver(gv_video *v, gv_error *err) {
+static gv_status prepare_halver(gv_reader *v, gv_error *err) {
     const AVFrame *f = v->frame;
     sws_freeContext(v->halver);
     v->halver = NULL;
@@ -344,10 +416,10 @@ static gv_status prepare_halver(gv_video *v, gv_error *err) {
 }
 
 // The colour converter for frames like v->frame; rebuilt where a stream changes size or format under way.
-static gv_status prepare_converter(gv_video *v, gv_error *err) {
+static gv_status prepare_converter(gv_reader *v, gv_error *err) {
     const AVFrame *f = v->frame;
-    source s = {f->width, f->height, f->format, f->colorspace, f->color_range};
-    if (v->sws && !memcmp(&s, &v->sws_source, sizeof s)) return GV_OK;
+    picture_kind kind = {f->width, f->height, f->format, f->colorspace, f->color_range};
+    if (v->sws && !memcmp(&kind, &v->sws_kind, sizeof kind)) return GV_OK;
     gv_status status = prepare_halver(v, err);
     if (status != GV_OK) return status;
     sws_freeContext(v->sws);
@@ -363,11 +435,11 @@ static gv_status prepare_converter(gv_video *v, gv_error *err) {
         if (f->color_range != AVCOL_RANGE_UNSPECIFIED) from_full = f->color_range == AVCOL_RANGE_JPEG;
         sws_setColorspaceDetails(v->sws, table, from_full, table, to_full, brightness, contrast, saturation);
     }
-    v->sws_source = s;
+    v->sws_kind = kind;
     return GV_OK;
 }
 
-static void turn_upright(gv_video *v) {
+static void turn_upright(gv_reader *v) {
     const int W = v->info.width, H = v->info.height;
     const orientation o = v->turn;
     // upright (x, y) from stored (sx, sy), where along a row of the upright picture the source moves by
@@ -375,16 +447,16 @@ static void turn_upright(gv_video *v) {
     for (int y = 0; y < H; y++) {
         int along0 = o.flip_x ? W - 1 : 0, across = o.flip_y ? H - 1 - y : y;
         ptrdiff_t along_bytes = o.transpose ? v->rgb_stride : 3, across_bytes = o.transpose ? 3 : v->rgb_stride;
-        const uint8_t *p = v->rgb + across * across_bytes + along0 * along_bytes;
+        const uint8_t *p = v->stored + across * across_bytes + along0 * along_bytes;
         ptrdiff_t step = o.flip_x ? -along_bytes : along_bytes;
-        uint8_t *out = v->upright + (ptrdiff_t)y * v->stride;
+        uint8_t *out = v->out + (ptrdiff_t)y * v->stride;
         for (int x = 0; x < W; x++, p += step, out += 3) out[0] = p[0], out[1] = p[1], out[2] = p[2];
     }
 }
 
 // Time of v->frame. A missing time is one nominal step after the last one; a time that does not increase is
 // pushed half a step beyond it; after a jump (a joined or damaged stream) the clock goes on from there.
-static double frame_time(gv_video *v) {
+static double frame_time(gv_reader *v) {
     if (v->opt.fps > 0) return (double)v->index / v->opt.fps;
     const double last = v->last_sec, step = v->step_sec;
     int64_t pts = v->frame->best_effort_timestamp;
@@ -404,7 +476,7 @@ static double frame_time(gv_video *v) {
     return t > last ? t : last + 0.5 * step;
 }
 
-static gv_status start(gv_video *v, gv_error *err) {
+static gv_status start(gv_reader *v, gv_error *err) {
     gv_status status = open_container(v, err);
     if (status == GV_OK) status = open_decoder(v, err);
     if (status != GV_OK) return status;
@@ -419,22 +491,26 @@ static gv_status start(gv_video *v, gv_error *err) {
     return GV_OK;
 }
 
-static void stop(gv_video *v) {
+static void stop(gv_reader *v) {
     av_packet_free(&v->packet);
     av_frame_free(&v->frame);
     avcodec_free_context(&v->decoder);
     avformat_close_input(&v->format);
+    if (v->io) close_file(v->io);
+    v->io = NULL;
     v->pending = v->draining = false;
     v->index = v->damaged = v->drain_errors = 0;
     v->first_sec = v->last_sec = 0;
 }
 
-gv_status gv_video_open(gv_video **out, const char *path, const gv_video_options *opt, gv_error *err) {
+gv_status gv_reader_open(gv_reader **out, const char *path, const gv_video_options *opt, const gv_reader_source *source,
+                         gv_error *err) {
     *out = NULL;
     av_log_set_level(AV_LOG_QUIET); // what goes wrong is told through gv_error
-    gv_video *v = calloc(1, sizeof *v);
+    gv_reader *v = calloc(1, sizeof *v);
     if (!v) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
-    if (opt) v->opt = *opt;
+    v->opt = *opt;
+    v->source = *source;
     size_t n = strlen(path) + 8;
     v->path = strdup(path);
     v->url = malloc(n);
@@ -443,39 +519,38 @@ gv_status gv_video_open(gv_video **out, const char *path, const gv_video_options
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
         goto done;
     }
-    bool url = v->opt.live && (strstr(path, "://") || !strncmp(path, "/dev/", 5) || !strncmp(path, "pipe:", 5));
+    bool url = opt->live && (strstr(path, "://") || !strncmp(path, "/dev/", 5) || !strncmp(path, "pipe:", 5));
     snprintf(v->url, n, "%s%s", url ? "" : "file:", path); // a colon in a file's name is not a protocol
-    if (!url && !v->opt.live && (status = check_file(v, err)) != GV_OK) goto done;
     if ((status = start(v, err)) != GV_OK) goto done;
     find_rates(v);
     if ((status = plan_output(v, err)) != GV_OK) goto done;
     status = prepare_converter(v, err);
 done:
     if (status != GV_OK)
-        gv_video_close(v);
+        gv_reader_close(v);
     else
         *out = v;
     return status;
 }
 
-void gv_video_close(gv_video *v) {
+void gv_reader_close(gv_reader *v) {
     if (!v) return;
     stop(v);
     sws_freeContext(v->sws);
     sws_freeContext(v->halver);
     av_frame_free(&v->half);
-    free(v->rgb);
-    free(v->upright);
+    free(v->own);
+    free(v->stored);
     free(v->path);
     free(v->url);
     free(v);
 }
 
-const gv_video_info *gv_video_get_info(const gv_video *v) {
+const gv_video_info *gv_reader_info(const gv_reader *v) {
     return &v->info;
 }
 
-gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
+gv_status gv_reader_next(gv_reader *v, gv_frame *frame, gv_error *err) {
     *frame = (gv_frame){0};
     if (!v->frame) return gv_fail(err, GV_ERR_IO, "%s: not open after a failed rewind", v->path);
     bool got = v->pending;
@@ -488,7 +563,7 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     gv_status status = prepare_converter(v, err);
     if (status != GV_OK) return status;
     const AVFrame *f = v->frame;
-    uint8_t *const planes[4] = {v->rgb};
+    uint8_t *const planes[4] = {v->stored ? v->stored : v->out};
     const int strides[4] = {v->rgb_stride};
     int rows = 0;
     if (v->halver) {
@@ -499,28 +574,32 @@ gv_status gv_video_next(gv_video *v, gv_frame *frame, gv_error *err) {
     if (rows >= 0)
         rows = sws_scale(v->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes, strides);
     if (rows < 0) return fail_av(v, err, GV_ERR_INTERNAL, "cannot convert a frame to RGB", rows);
-    if (v->upright) turn_upright(v);
+    if (v->stored) turn_upright(v);
     double t = frame_time(v);
-    *frame = (gv_frame){v->upright ? v->upright : v->rgb,
-                        v->info.width,
-                        v->info.height,
-                        v->stride,
-                        v->index,
-                        t,
-                        v->sws_source.width,
-                        v->sws_source.height};
+    *frame = (gv_frame){v->out, v->info.width,     v->info.height,    v->stride, v->index,
+                        t,      v->sws_kind.width, v->sws_kind.height};
     v->last_sec = t;
     v->index++;
     av_frame_unref(v->frame);
     return GV_OK;
 }
 
-gv_status gv_video_rewind(gv_video *v, gv_error *err) {
+gv_status gv_reader_rewind(gv_reader *v, gv_error *err) {
     stop(v);
-    gv_status status = check_file(v, err);
-    return status == GV_OK ? start(v, err) : status;
+    return start(v, err);
 }
 
-long gv_video_damaged(const gv_video *v) {
+long gv_reader_damaged(const gv_reader *v) {
     return v->damaged;
+}
+
+size_t gv_reader_frame_bytes(const gv_reader *v, int *stride) {
+    *stride = v->stride;
+    return ((size_t)v->info.height + 1) * (size_t)v->stride;
+}
+
+void gv_reader_write_to(gv_reader *v, uint8_t *pixels) {
+    free(v->own);
+    v->own = NULL;
+    v->out = pixels;
 }

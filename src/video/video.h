@@ -43,6 +43,8 @@ typedef struct gv_video_options {
     bool live;
     double patience_sec;     // live: longest wait for data, then GV_ERR_EMPTY; 0: for ever
     const atomic_bool *stop; // live: once true, waiting ends with GV_ERR_CANCELLED; may be NULL
+    struct gv_jail *jail; // frames are decoded by a process without rights (base/jail.h), with the same result; NULL:
+                          // by this one
 } gv_video_options;
 
 typedef struct gv_video gv_video;
