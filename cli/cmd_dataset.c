@@ -36,7 +36,7 @@ static void help(void) {
 
 static void dropped(void *user, const char *message) {
     (void)user;
-    fprintf(stderr, "left out: %s\n", message);
+    fprintf(stderr, "gvhmr: left out: %s\n", message);
 }
 
 static int import(int argc, char **argv) {

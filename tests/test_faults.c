@@ -27,15 +27,26 @@ typedef struct job {
 } job;
 
 static const job jobs[] = {
-    {"predict", "predict ../in/obs.npz -o out/m.npz -q", 44, 200, 1},
-    {"export-glb", "export ../in/m.npz -o out/m.glb", 40, 90, 1},
-    {"export-bvh", "export ../in/m.npz -o out/m.bvh", 30, 60, 1},
-    {"export-amass", "export ../in/m.npz -o out/m.amass.npz", 30, 60, 1},
-    {"export-pt", "export ../in/m.npz -o out/m.pt", 30, 60, 1},
-    {"convert", "convert ../in/net -o out/net.safetensors --dtype bf16", 40, 70, 1},
-    {"info", "info --json ../in/m.npz ../in/obs.npz ../in/clip.mp4 ../in/net", 40, 80, 4},
-    {"run", "run ../in/clip.mp4 -o out --people 1 --landmarks lite -q", 9, 250, 1},
-    {"batch", "batch ../in/list.txt -o out --no-video --export none --landmarks lite --people 1 --retry", 4, 130, 4},
+    {"predict", "predict ../in/obs.npz -o out/m.npz -q", 40, 120, 1},
+    {"export-glb", "export ../in/m.npz -o out/m.glb", 30, 50, 1},
+    {"export-bvh", "export ../in/m.npz -o out/m.bvh", 20, 30, 1},
+    {"export-amass", "export ../in/m.npz -o out/m.amass.npz", 20, 30, 1},
+    {"export-pt", "export ../in/m.npz -o out/m.pt", 20, 30, 1},
+    {"convert", "convert ../in/net -o out/net.safetensors --dtype bf16", 26, 40, 1},
+    {"info", "info --json ../in/m.npz ../in/obs.npz ../in/clip.mp4 ../in/net", 26, 40, 4},
+    {"render", "render ../in/m.npz -o out/m.mp4 --size 160x120 -q", 6, 60, 1},
+    {"view", "view ../in/run -o out/v.html --video ../in/clip.mp4 -q", 6, 60, 1},
+    {"camera", "camera ../in/clip.mp4 -o out/cam.npz -q", 8, 70, 1},
+    {"dataset", "dataset import ../in/m.amass.npz -o out/d.gvs", 16, 60, 2},
+    {"train",
+     "train --data ../in/d.gvs -o out --steps 2 --width 32 --layers 1 --heads 2 --batch 2 --frames 24 --surface 8 "
+     "--validate-every 1000 --validation-batches 1 --quiet",
+     12, 80, 2},
+    {"eval", "eval motion ../in/m.npz ../in/m.npz --json out/e.json", 14, 40, 1},
+    {"observe", "observe ../in/clip.mp4 -o out/obs.npz --landmarks lite -q", 4, 100, 1},
+    {"live", "live ../in/clip.mp4 --as-fast-as-possible --landmarks lite --people 1 -q", 3, 70, 2},
+    {"run", "run ../in/clip.mp4 -o out --people 1 --landmarks lite -q", 7, 200, 1},
+    {"batch", "batch ../in/list.txt -o out --no-video --export none --landmarks lite --people 1 --retry", 3, 90, 4},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, TIMEOUT_S = 60, FILES = 64 };
 
@@ -71,7 +82,8 @@ static void add_file(results *r, const char *name, const char *path) {
     r->count++;
 }
 
-// All files under `folder`/`at` but the journals of the cache, which end anywhere and are checked when they are read.
+// All files under `folder`/`at` but the journals of the cache, which end anywhere and are checked when they are read,
+// and the log of a training.
 static void gather(results *r, const char *folder, const char *at) {
     char path[1024], name[512];
     snprintf(path, sizeof path, "%s/%s", folder, at);
@@ -81,7 +93,7 @@ static void gather(results *r, const char *folder, const char *at) {
         snprintf(name, sizeof name, "%s%s%.200s", at, *at ? "/" : "", e->d_name);
         snprintf(path, sizeof path, "%s/%s", folder, name);
         struct stat st;
-        if (lstat(path, &st) != 0 || ends(name, ".journal")) continue;
+        if (lstat(path, &st) != 0 || ends(name, ".journal") || !strcmp(name, "log.jsonl")) continue;
         if (S_ISDIR(st.st_mode))
             gather(r, folder, name);
         else
@@ -366,6 +378,9 @@ static void make_inputs(void) {
     make_part_of_clip(in_dir("in/clip.mp4"), 12, 192, 144, 384, 288); // the middle of the picture, where somebody walks
     quiet_program("observe", "in/clip.mp4 -o in/obs.npz --landmarks lite --no-cache -q");
     quiet_program("predict", "in/obs.npz -o in/m.npz -q");
+    quiet_program("export", "in/m.npz -o in/m.amass.npz");
+    quiet_program("dataset", "import in/m.amass.npz -o in/d.gvs");
+    quiet_program("run", "in/clip.mp4 -o in/run --no-video --export none --people 1 --landmarks lite -q --no-cache");
     write_text("in/list.txt", "clip.mp4\nclip.mp4\tagain\n");
     const char *net = shared_path("reference/motion/tiny.ckpt"); // a pickle where there is one, else the built-in one
     assert_int_equal(symlink(net ? net : GV_TEST_MODEL, in_dir("in/net")), 0);

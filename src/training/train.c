@@ -260,7 +260,8 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
         }
         if (t->held_out.count && (t->step % o->validate_every == 0 || (last && !stop))) v = validate(t), checked = &v;
         if (t->step % o->save_every == 0 || last)
-            if (!(s = save_checkpoint(t, err))) s = save_model(t, err);
+            // the model first: what is checkpointed is not written again
+            if (!(s = save_model(t, err))) s = save_checkpoint(t, err);
         if (t->step % o->log_every == 0 || last || checked) {
             gv_loss mean = {0};
             average(&mean, &sum, 1.0 / (double)counted);
