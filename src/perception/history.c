@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "perception/boxes.h"
+#include "perception/sides.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -78,19 +79,6 @@ static bool jumps(const float *before, const float *now, const float *after, flo
     return apart(now, middle) > 0.25f * height && apart(before, after) < 0.5f * apart(now, middle);
 }
 
-// Knees and ankles fit the other side's neighbours far better than their own.
-static bool legs_swapped(const gv_sighting *s, float height) {
-    float same = 0, crossed = 0;
-    for (int j = 13; j < 17; j++) {
-        int other = j & 1 ? j + 1 : j - 1; // 13, 15 are left, 14, 16 right
-        for (int t = -1; t <= 1; t += 2) {
-            same += apart(s[0].kp2d[j], s[t].kp2d[j]);
-            crossed += apart(s[0].kp2d[j], s[t].kp2d[other]);
-        }
-    }
-    return same > 8 * 0.08f * height && crossed < 0.35f * same;
-}
-
 static void distrust(float point[3]) {
     point[2] = fminf(point[2], DISTRUST);
 }
@@ -104,9 +92,6 @@ void gv_history_distrust_glitches(gv_history *h) {
             if (jumps(s[-1].kp2d[j], s->kp2d[j], s[1].kp2d[j], height)) distrust(s->kp2d[j]);
         for (int j = 0; j < GV_FEET_POINTS; j++)
             if (jumps(s[-1].feet[j], s->feet[j], s[1].feet[j], height)) distrust(s->feet[j]);
-        if (!legs_swapped(s, height)) continue;
-        for (int j = 13; j < 17; j++) distrust(s->kp2d[j]);
-        for (int j = 0; j < GV_FEET_POINTS; j++) distrust(s->feet[j]);
     }
 }
 
@@ -136,6 +121,8 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
     out->bbx_xys = gv_calloc2(n, 3 * sizeof(float));
     out->observed = gv_calloc2(n, 1);
     if (!out->kp2d || !out->kp3d || !out->feet2d || !out->bbx_xyxy || !out->bbx_xys || !out->observed)
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", h->count);
+    if (gv_history_mend_sides(h) < 0)
         return gv_fail(err, GV_ERR_MEMORY, "no memory for a person of %d frames", h->count);
     gv_history_distrust_glitches(h);
     fill_points(h);

@@ -37,11 +37,11 @@ gv_status gv_history_extend(gv_history *h, int frames, gv_error *err);
 double gv_history_seconds(const gv_history *h);
 
 // Confidences of obvious glitches become at most 0.3: a joint that jumps by more than a quarter of the body's height
-// for one frame and comes back, and both legs swapped for one frame.
+// for one frame and comes back.
 void gv_history_distrust_glitches(gv_history *h);
 
-// Glitches distrusted, gaps filled (boxes and points linearly, confidence 0), boxes smoothed and squared
-// (SPEC.md 12.1), prominence relative to a picture of width x height.
+// Sides mended (sides.h), glitches distrusted, gaps filled (boxes and points linearly, confidence 0), boxes smoothed
+// and squared (SPEC.md 12.1), prominence relative to a picture of width x height.
 gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err);
 
 // From one entry per look to one per frame, `every` frames a look, in a video of `frames`: what lies between two looks
