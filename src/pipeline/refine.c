@@ -16,10 +16,12 @@
 #include <string.h>
 
 enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 3 };
-static const double pixel_sigma = 0.02; // of the box side: what a keypoint is trusted to
-static const double huber = 2.5;        // sigmas, from where on a point counts less
-static const double depth_sigma = 0.25; // of the depth: how far the network's is trusted
-static const double largest_turn = 0.8; // rad
+enum { SHAPE_FRAMES = 48, SHAPE_POINTS = 12 }; // frames that the shape is taken from; keypoints that one must have
+static const double pixel_sigma = 0.02;        // of the box side: what a keypoint is trusted to
+static const double huber = 2.5;               // sigmas, from where on a point counts less
+static const double depth_sigma = 0.25;        // of the depth: how far the network's is trusted
+static const double largest_turn = 0.8;        // rad
+static const double shape_sigma = 1, shape_seconds = 0.5; // of the betas; what counts as one frame
 static const float largest_beta =
     2.5f; // standard deviations: one person in eighty is beyond; a guess beyond is an error
 static const double prediction_smoothing = 1.5, velocity_smoothing = 2, pose_smoothing = 2, ray_smoothing = 1,
@@ -95,14 +97,19 @@ static double prior_precision(int unknown) {
     return 1 / (s * s);
 }
 
-// One Gauss-Newton step on d [UNKNOWNS].
-static bool step(double *d, const gv_points *regressor, const figure *f, const float *kp, const float *K, double side) {
-    const double h = 1e-3;
-    double r[ROWS], moved[ROWS], J[UNKNOWNS][ROWS], A[UNKNOWNS * UNKNOWNS], b[UNKNOWNS], w[KEYPOINTS];
+// The points' residuals at d, their derivatives J[u] by d and, where shape is asked for, by the betas, and weights.
+typedef struct linearised {
+    double r[ROWS], J[UNKNOWNS + GV_BETAS][ROWS], w[KEYPOINTS];
+} linearised;
+
+static void linearise(linearised *l, double *d, const gv_points *regressor, const figure *f, const float *kp,
+                      const float *K, double side, bool shape) {
+    const double h = 1e-3, h_shape = 0.1;
+    double moved[ROWS];
     float points[3 * KEYPOINTS], aa[66];
     turned_all(aa, f, d);
     pose(points, regressor, f, aa, d + 3 * TURNS);
-    residuals(r, points, kp, K, side);
+    residuals(l->r, points, kp, K, side);
     for (int u = 0; u < UNKNOWNS; u++) {
         int k = u / 3;
         float *joint = k < TURNS ? aa + 3 * turns[k].joint : NULL, unturned[3];
@@ -116,22 +123,44 @@ static bool step(double *d, const gv_points *regressor, const figure *f, const f
         d[u] = keep;
         if (joint) memcpy(joint, unturned, sizeof unturned);
         residuals(moved, points, kp, K, side);
-        for (int i = 0; i < ROWS; i++) J[u][i] = (moved[i] - r[i]) / h;
+        for (int i = 0; i < ROWS; i++) l->J[u][i] = (moved[i] - l->r[i]) / h;
+    }
+    for (int b = 0; shape && b < GV_BETAS; b++) {
+        figure other = *f;
+        other.betas[b] += (float)h_shape;
+        pose(points, regressor, &other, aa, d + 3 * TURNS);
+        residuals(moved, points, kp, K, side);
+        for (int i = 0; i < ROWS; i++) l->J[UNKNOWNS + b][i] = (moved[i] - l->r[i]) / h_shape;
     }
     for (int k = 0; k < KEYPOINTS; k++) {
-        double far = hypot(r[2 * k], r[2 * k + 1]);
-        w[k] = kp[3 * k + 2] > 0.5f ? (double)kp[3 * k + 2] * (far > huber ? huber / far : 1) : 0;
+        double far = hypot(l->r[2 * k], l->r[2 * k + 1]);
+        l->w[k] = kp[3 * k + 2] > 0.5f ? (double)kp[3 * k + 2] * (far > huber ? huber / far : 1) : 0;
     }
+}
+
+// Of the weighted sum of squares: J_u' W J_v, or J_u' W r for v < 0.
+static double product(const linearised *l, int u, int v) {
+    const double *other = v < 0 ? l->r : l->J[v];
+    double sum = 0;
+    for (int i = 0; i < ROWS; i++) sum += l->w[i / 2] * l->J[u][i] * other[i];
+    return sum;
+}
+
+// The normal equations of d: A [UNKNOWNS, UNKNOWNS], b = minus the gradient.
+static void normal_equations(double *A, double *b, const linearised *l, const double *d) {
     for (int u = 0; u < UNKNOWNS; u++) {
-        double g = 0;
-        for (int i = 0; i < ROWS; i++) g += w[i / 2] * J[u][i] * r[i];
-        b[u] = -g - prior_precision(u) * d[u];
-        for (int v = 0; v <= u; v++) {
-            double sum = 0;
-            for (int i = 0; i < ROWS; i++) sum += w[i / 2] * J[u][i] * J[v][i];
-            A[u * UNKNOWNS + v] = A[v * UNKNOWNS + u] = sum + (u == v ? prior_precision(u) : 0);
-        }
+        b[u] = -product(l, u, -1) - prior_precision(u) * d[u];
+        for (int v = 0; v <= u; v++)
+            A[u * UNKNOWNS + v] = A[v * UNKNOWNS + u] = product(l, u, v) + (u == v ? prior_precision(u) : 0);
     }
+}
+
+// One Gauss-Newton step on d [UNKNOWNS].
+static bool step(double *d, const gv_points *regressor, const figure *f, const float *kp, const float *K, double side) {
+    double A[UNKNOWNS * UNKNOWNS], b[UNKNOWNS];
+    linearised l;
+    linearise(&l, d, regressor, f, kp, K, side, false);
+    normal_equations(A, b, &l, d);
     if (!gv_cholesky(A, UNKNOWNS)) return false;
     gv_cholesky_solve(A, UNKNOWNS, b);
     for (int u = 0; u < UNKNOWNS; u++) {
@@ -156,6 +185,80 @@ static bool fit(double *d, const gv_points *regressor, const figure *f, const fl
     if (!ok) memset(d, 0, UNKNOWNS * sizeof *d);
     for (int u = 0; u < 3 * TURNS; u++) d[u] = fmin(fmax(d[u], -largest_turn), largest_turn);
     return ok;
+}
+
+// ---- shape
+
+typedef struct shape_equations {
+    double A[GV_BETAS * GV_BETAS], b[GV_BETAS];
+} shape_equations;
+
+// What one frame says of the shape when its own unknowns, the turns and the place, are free to follow (Schur
+// complement). False where it says nothing.
+static bool shape_of_frame(shape_equations *e, const gv_points *regressor, const figure *f, const float *kp,
+                           const float *K, double side) {
+    double d[UNKNOWNS], A[UNKNOWNS * UNKNOWNS], b[UNKNOWNS], X[GV_BETAS][UNKNOWNS];
+    linearised l;
+    if (!fit(d, regressor, f, kp, K, side)) return false;
+    linearise(&l, d, regressor, f, kp, K, side, true);
+    normal_equations(A, b, &l, d);
+    if (!gv_cholesky(A, UNKNOWNS)) return false;
+    gv_cholesky_solve(A, UNKNOWNS, b);
+    for (int p = 0; p < GV_BETAS; p++) {
+        for (int u = 0; u < UNKNOWNS; u++) X[p][u] = product(&l, u, UNKNOWNS + p);
+        gv_cholesky_solve(A, UNKNOWNS, X[p]);
+    }
+    for (int p = 0; p < GV_BETAS; p++) {
+        e->b[p] = -product(&l, UNKNOWNS + p, -1);
+        for (int u = 0; u < UNKNOWNS; u++) e->b[p] -= product(&l, u, UNKNOWNS + p) * b[u];
+        for (int q = 0; q < GV_BETAS; q++) {
+            double sum = product(&l, UNKNOWNS + p, UNKNOWNS + q);
+            for (int u = 0; u < UNKNOWNS; u++) sum -= product(&l, u, UNKNOWNS + p) * X[q][u];
+            e->A[p * GV_BETAS + q] = sum;
+        }
+    }
+    return true;
+}
+
+// The person's proportions: one change of the betas for all frames, so that the points lie on the keypoints with less
+// turning. Frames near each other have the same errors: half a second counts as one frame.
+static gv_status fit_shape(double change[GV_BETAS], const gv_points *regressor, const float *pred_x,
+                           const float *pred_cam, const gv_observations *o, gv_error *err) {
+    int every = o->frames > SHAPE_FRAMES ? o->frames / SHAPE_FRAMES : 1, n = (o->frames + every - 1) / every;
+    shape_equations *frame = gv_calloc2((size_t)n, sizeof *frame);
+    if (!frame) return gv_fail(err, GV_ERR_MEMORY, "no memory for a person's shape");
+    memset(change, 0, GV_BETAS * sizeof *change);
+    for (int round = 0; round < ROUNDS; round++) {
+        double A[GV_BETAS * GV_BETAS] = {0}, b[GV_BETAS] = {0};
+        int used = 0;
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : used)
+        for (int i = 0; i < n; i++) {
+            size_t t = (size_t)i * (size_t)every;
+            const float *kp = o->kp2d + 51 * t, *box = o->bbx_xys + 3 * t, *K = o->K + 9 * t;
+            figure f;
+            decode(&f, pred_x + GV_PRED_X * t, pred_cam + 3 * t, box, K);
+            for (int p = 0; p < GV_BETAS; p++) f.betas[p] += (float)change[p];
+            bool tells = visible(kp) >= SHAPE_POINTS && shape_of_frame(&frame[i], regressor, &f, kp, K, (double)box[2]);
+            if (!tells) memset(&frame[i], 0, sizeof frame[i]);
+            used += tells;
+        }
+        if (used == 0) break;
+        double independent = fmin(1, o->frames / (shape_seconds * 30) / n);
+        for (int p = 0; p < GV_BETAS; p++) {
+            double precision = 1 / (shape_sigma * shape_sigma);
+            for (int i = 0; i < n; i++) {
+                b[p] += independent * frame[i].b[p];
+                for (int q = 0; q < GV_BETAS; q++) A[p * GV_BETAS + q] += independent * frame[i].A[p * GV_BETAS + q];
+            }
+            A[p * GV_BETAS + p] += precision;
+            b[p] -= precision * change[p];
+        }
+        if (!gv_cholesky(A, GV_BETAS)) break;
+        gv_cholesky_solve(A, GV_BETAS, b);
+        for (int p = 0; p < GV_BETAS; p++) change[p] += fmin(fmax(b[p], -1), 1);
+    }
+    free(frame);
+    return GV_OK;
 }
 
 // Frames without a fit: linear between the neighbours that have one, fading out over a second at the ends.
@@ -211,6 +314,15 @@ static void encode_betas(float *pred_x, const figure *f) {
         if (f->betas[i] != y[GV_X_BETAS + i]) normalise_block(pred_x, GV_X_BETAS + i, 1, f->betas + i);
 }
 
+static void change_shape(float *pred_x, int frames, const double change[GV_BETAS]) {
+    for (size_t t = 0; t < (size_t)frames; t++) {
+        float y[GV_PRED_X];
+        denormalise(y, pred_x + GV_PRED_X * t);
+        for (int i = 0; i < GV_BETAS; i++) y[GV_X_BETAS + i] += (float)change[i];
+        normalise_block(pred_x + GV_PRED_X * t, GV_X_BETAS, GV_BETAS, y + GV_X_BETAS);
+    }
+}
+
 // The inverse of SPEC.md 7.
 static void encode_ray(float *cam, const double ray[3], const float *box, const float *K) {
     double z = exp(ray[2]), sb = 2 * K[0] / z;
@@ -250,11 +362,15 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
     float *d = gv_calloc2(L, UNKNOWNS * sizeof *d);
     double *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, 2 * sizeof *scratch);
     bool *fitted = gv_calloc2(L, sizeof *fitted);
+    double change[GV_BETAS];
     gv_status status = GV_OK;
     if (!regressor || !d || !rays || !scratch || !fitted) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to refine %d frames", o->frames);
         goto done;
     }
+    status = fit_shape(change, regressor, pred_x, pred_cam, o, err);
+    if (status != GV_OK) goto done;
+    change_shape(pred_x, o->frames, change);
 #pragma omp parallel for schedule(dynamic, 8)
     for (size_t t = 0; t < L; t++) {
         figure f;
