@@ -2,7 +2,8 @@
 //
 // An addition to the reference, used by `gvhmr run`: frame by frame, body pose, orientation and place in the camera
 // are moved so that the body's COCO-17 points lie on the observed ones, with the network's prediction as the prior.
-// Betas are limited to 2.5 standard deviations. What comes out is again a prediction in the network's own form, so that
+// The body's proportions are those that fit the keypoints of all frames (one change of the betas, half a second counted
+// as one frame, with one standard deviation of freedom); betas are limited to 2.5 standard deviations. What comes out is again a prediction in the network's own form, so that
 // everything after it (world composition, foot locking) follows.
 #pragma once
 #include "body/body.h"
