@@ -3,10 +3,13 @@
 # GNU parallel; and by Slurm with two nodes' daemons on this machine, one of them killed with its job in the middle. The
 # results must be the same, each broken clip with its reason, and nothing half-written.
 #
-#   spread.sh PROGRAM SOURCE [CLIPS [BROKEN [KILLS]]]      status 77: skipped
+#   spread.sh PROGRAM SOURCE [CLIPS [BROKEN [KILLS [VIDEO]]]]      status 77: skipped
+#
+# VIDEO, from whose first 70 s the clips are cut, must have somebody in view all the time.
 set -eu
 program=$1 source=$2 clips=${3:-6} broken=${4:-2} kills=${5:-1}
-video=/usr/share/doc/opencv-doc/examples/data/vtest.avi
+video=${6:-/usr/share/doc/opencv-doc/examples/data/vtest.avi} crop=null
+[ $# -ge 6 ] || crop=crop=520:432:128:100
 command -v ffmpeg >/dev/null || { echo "skipped: no ffmpeg"; exit 77; }
 [ -f $video ] || { echo "skipped: no $video"; exit 77; }
 dir=$(mktemp -d)
@@ -53,7 +56,7 @@ while [ $i -lt "$clips" ]; do
         esac
     else
         ffmpeg -v error -ss $((i * 700 / clips / 10)).$((i * 700 / clips % 10)) -i $video -an -frames:v 11 \
-            -vf crop=520:432:128:100 -c:v libx264 -preset ultrafast -pix_fmt yuv420p $clip </dev/null
+            -vf $crop -c:v libx264 -preset ultrafast -pix_fmt yuv420p $clip </dev/null
     fi
     echo $clip
     i=$((i + 1))
@@ -81,7 +84,6 @@ start=$(seconds)
 "$program" batch list.txt -o calm $options --quiet && fail "broken clips, and status 0"
 calm=$(since "$start")
 echo "undisturbed: $calm s"
-[ "$(grep -c '"state": "done"' calm/report.json)" = $good ] || fail "$(cat calm/report.json)"
 check calm
 
 # a killed batch goes on; the naps are such that most of them end before the batch does

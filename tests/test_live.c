@@ -316,6 +316,65 @@ static void a_lost_stream_is_had_again(void **state) {
     json_decref(lines);
 }
 
+// A transport stream in datagrams as a bad network brings it: in the middle a tenth is lost, and noise comes in
+// between.
+static void send_damaged(const char *name) {
+    enum { DATAGRAM = 1316, SECONDS = 4 };
+    static char data[8 << 20], noise[DATAGRAM];
+    FILE *f = fopen(in_dir(name), "rb");
+    assert_non_null(f);
+    long count = (long)fread(data, 1, sizeof data, f) / DATAGRAM;
+    fclose(f);
+    assert_true(count > 100);
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(23573)};
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    for (long i = 0; i < count; i++) {
+        bool bad = i > count / 3 && i < count / 2;
+        for (int k = 0; k < DATAGRAM; k++) noise[k] = (char)(k * 7919 + i * 31);
+        if (bad && i % 20 == 0) sendto(s, noise, sizeof noise, 0, (struct sockaddr *)&to, sizeof to);
+        if (!bad) sendto(s, data + i * DATAGRAM, DATAGRAM, 0, (struct sockaddr *)&to, sizeof to);
+        nap((double)SECONDS / (double)count);
+    }
+    close(s);
+}
+
+static void lost_packets_are_a_gap_and_the_rest_goes_on(void **state) {
+    (void)state;
+    char line[1000];
+    if (system("command -v ffmpeg >/dev/null 2>&1") != 0) skip();
+    make_clip(in_dir("clip.mp4"), 45);
+    snprintf(
+        line, sizeof line,
+        "cd %s && ffmpeg -v error -i clip.mp4 -t 4 -vf scale=384:288 -an -r 25 -c:v mpeg2video -b:v 2M -g 5 -f mpegts "
+        "loss.ts </dev/null",
+        dir);
+    assert_int_equal(system(line), 0);
+    pid_t child = start("loss.jsonl", "loss.txt",
+                        (const char *[]){"udp://127.0.0.1:23573", "--timeout", "1", "--give-up", "30", "--landmarks",
+                                         "lite", "--look-ahead", "0", NULL});
+    nap(0.5);
+    send_damaged("loss.ts");
+    nap(0.7);
+    interrupt(child);
+    json_t *lines = lines_of("loss.jsonl");
+    int last = -1, frames = 0, after = 0;
+    bool gap = false;
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *l = json_array_get(lines, i);
+        const char *why = json_string_value(json_object_get(l, "gap"));
+        gap |= why && strstr(why, "damaged or lost packets");
+        if (why) continue;
+        assert_true((int)number(l, "frame") > last);
+        last = (int)number(l, "frame");
+        frames++;
+        after += gap;
+    }
+    if (!gap || after < 3 || frames - after < 3)
+        fail_msg("%d frames, %d of them after the damage%s", frames, after, gap ? "" : ", of which nothing is said");
+    json_decref(lines);
+}
+
 // ---- the capture by itself: slow takers miss frames, and are never late
 
 static void the_newest_frames_win(void **state) {
@@ -410,6 +469,7 @@ int main(void) {
         cmocka_unit_test(a_closed_pipe_ends_quietly),
         cmocka_unit_test(ctrl_c_ends_it_cleanly),
         cmocka_unit_test(a_lost_stream_is_had_again),
+        cmocka_unit_test(lost_packets_are_a_gap_and_the_rest_goes_on),
         cmocka_unit_test(the_newest_frames_win),
 #ifdef GV_HAVE_WEBSOCKETS
         cmocka_unit_test(browsers_get_page_and_motion),

@@ -17,6 +17,9 @@
 
 enum { WAITING = 3, SLOTS = WAITING + 2, ITEMS = 16, MAX_SIDE = 16384 };
 static const double late_sec = 0.3; // a file's frame this late is not worth converting
+static const double least_sec = 1;  // but one so often, where all are late: the machine is too slow even to decode
+static const double hole_sec = 0.3; // a stream's frames so far apart, and
+static const double hole = 2.5;     // so many times as far as is usual: some are lost
 static const double retry_sec = 1;  // between two attempts to open a source again
 static const double nap_sec = 0.05; // how often a sleeper looks whether all is to end
 
@@ -43,7 +46,10 @@ struct gv_capture {
     long index;
     double start_sec, base_sec; // wall clock of a file's time 0; time at which this opening began
     double last_sec, last_came; // of the last frame
+    double handed_sec;          // wall clock, when it was handed over
     long damaged;
+    double decoded_sec,
+        apart_sec; // of this opening: the last frame that was decoded, their usual distance; -1: none yet
     int source_width, source_height;
 };
 
@@ -121,6 +127,7 @@ static void hand_over(gv_capture *c, int slot, double time_sec, double came_sec)
     c->index++;
     c->last_sec = time_sec;
     c->last_came = came_sec;
+    c->handed_sec = gv_now();
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
 }
@@ -223,6 +230,13 @@ static void notice_damage(gv_capture *c, const gv_video *v, const gv_frame *f) {
     }
     c->source_width = f->source_width;
     c->source_height = f->source_height;
+    double apart = c->decoded_sec >= 0 ? f->time_sec - c->decoded_sec : -1;
+    if (!c->file && c->apart_sec > 0 && apart > hole_sec && apart > hole * c->apart_sec) {
+        snprintf(text, sizeof text, "%.2f s without a frame: damaged or lost packets", apart);
+        tell_gap(c, text);
+    }
+    c->decoded_sec = f->time_sec;
+    c->apart_sec = c->apart_sec > 0 ? c->apart_sec + 0.1 * (apart - c->apart_sec) : apart;
 }
 
 // Copies into the slot; a source that came back in another size is scaled to the first by its nearest pixels.
@@ -266,7 +280,8 @@ static gv_status take_frame(gv_capture *c, const gv_video *v, const gv_frame *f,
     *go_on = status == GV_OK && wait_until_due(c, time_sec, &came_sec);
     if (!*go_on) return status;
     notice_damage(c, v, f);
-    if (c->file && !c->opt.every_frame && gv_now() - came_sec > late_sec) {
+    double now = gv_now();
+    if (c->file && !c->opt.every_frame && now - came_sec > late_sec && now - c->handed_sec < least_sec) {
         pthread_mutex_lock(&c->lock);
         c->dropped++;
         c->index++;
@@ -294,6 +309,7 @@ static gv_status play(gv_capture *c, gv_error *err) {
                                      err);
     if (status != GV_OK) return status;
     c->damaged = 0;
+    c->decoded_sec = c->apart_sec = -1;
     set_fps(c, gv_video_get_info(v)->fps);
     if (c->index > 0) c->base_sec = c->last_sec + fmax(gv_now() - c->last_came, 0.001);
     for (bool go_on = true; go_on && status == GV_OK && !is_over(c);) {

@@ -49,10 +49,12 @@ void gv_people_destroy(gv_people *p); // accepts NULL
 gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, gv_error *err);
 // Boxes x0, y0, x1, y1 (px) of those followed in the last frame; returns their number, at most max.
 int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max);
-// Who is there now: identities that have been seen in three looks running. A number is never given twice.
+// Who is there now: identities that have been seen in three looks running, fifteen where they are partly on somebody
+// known (a second reading of one person does not last so long). A number is never given twice.
 typedef struct gv_presence {
     int id;    // 1, 2, 3 ... in the order of appearance
-    bool seen; // in the last look; else its points are those of the last sighting. Forgotten after three seconds
+    bool seen; // in the last look; else its points are those of the last sighting. Forgotten after three seconds,
+               // sooner who was seen for less
     float kp2d[17][3], kp3d[17][3], box[4]; // as in gv_person
 } gv_presence;
 int gv_people_present(const gv_people *p, gv_presence *out, int max);    // returns their number, at most max
