@@ -1,6 +1,8 @@
 // fuzz.h - gives bytes a path: what is under test opens files by name.
 #pragma once
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     gv_robot *r;
     double places[GV_ROBOT_LINKS][3], rotations[GV_ROBOT_LINKS][9];

@@ -1,7 +1,4 @@
-// Feeds bytes to the tflite reader. Without arguments for a while, or with a folder of samples:
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -o fuzz_tflite \
-//         fuzz/fuzz_tflite.c src/formats/tflite.c src/base/*.c -lm
-//   ./fuzz_tflite -max_len=65536 -max_total_time=60 samples/
+// Feeds bytes to the tflite reader.
 #include "formats/tflite.h"
 
 #include <stdlib.h>

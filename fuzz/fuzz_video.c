@@ -1,8 +1,4 @@
-// Feeds bytes to the video reader, through a file in memory. Start it with a folder of small videos and pictures:
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc fuzz/fuzz_video.c src/video/reader.c src/base/*.c \
-//     -o fuzz_video -lavformat -lavcodec -lavutil -lswscale -lm -lpthread
-//   ./fuzz_video -max_len=65536 -max_total_time=60 -timeout=20 samples/
-#define _GNU_SOURCE // memfd_create
+// Feeds bytes to the video reader, through a file in memory.
 #include "video/video.h"
 
 #include <stddef.h>
