@@ -47,7 +47,8 @@ static double run(const uint8_t *rgb, int w, int h, int n, double focal, gv_came
     double start = cpu_now();
     gv_optics optics;
     gv_status s = gv_optics_pinhole(&optics, focal > 0 ? focal : gv_focal_default(w, h), w, h,
-                                    focal > 0 ? GV_FOCAL_GIVEN : GV_FOCAL_DIAGONAL, GV_FOCAL_DEFAULT_SD, err);
+                                    focal > 0 ? GV_FOCAL_GIVEN : GV_FOCAL_DIAGONAL,
+                                    focal > 0 ? 0 : GV_FOCAL_DEFAULT_SD, err);
     if (s == GV_OK) s = gv_odometry_create(&o, w, h, &optics, err);
     for (int f = 0; s == GV_OK && f < n; f++)
         s = gv_odometry_frame(o, rgb + (size_t)f * 3 * (size_t)w * (size_t)h, 3 * w, NULL, 0, err);

@@ -60,7 +60,8 @@ static gv_status follow(gv_camera_path *path, const char *video, double focal, g
     gv_optics optics = {0};
     gv_frame f;
     gv_status s = gv_optics_pinhole(&optics, focal > 0 ? focal : gv_focal_default(W, H), W, H,
-                                    focal > 0 ? GV_FOCAL_GIVEN : GV_FOCAL_DIAGONAL, GV_FOCAL_DEFAULT_SD, err);
+                                    focal > 0 ? GV_FOCAL_GIVEN : GV_FOCAL_DIAGONAL,
+                                    focal > 0 ? 0 : GV_FOCAL_DEFAULT_SD, err);
     if (s == GV_OK) s = gv_video_open(&v, video, NULL, err);
     if (s == GV_OK) s = gv_odometry_create(&o, W, H, &optics, err);
     while (s == GV_OK && (s = gv_video_next(v, &f, err)) == GV_OK && f.rgb)

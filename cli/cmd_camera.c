@@ -18,10 +18,12 @@ enum { PEOPLE_MAX = 32 };
 
 static const char help[] =
     "usage: gvhmr camera VIDEO -o CAM.npz [options]\n\n"
-    "Finds the camera's rotation in every frame from the picture alone. People and other moving things are\n"
+    "Finds the camera's rotation in every frame, and its way up to scale, from the picture alone. People and other moving things are\n"
     "ignored by themselves; --people makes it surer. A camera that stands still is recognised.\n\n"
     "  -o, --output FILE         where to write: R_w2c (F,3,3), confidence (F), K_fullimg (3,3), fps, width,\n"
-    "                            height, is_static, rotation_source, focal_source, focal_sd\n"
+    "                            height, is_static, rotation_source, focal_source, focal_sd; where the camera went\n"
+    "                            somewhere also camera_position (F,3) in the axes of frame 0, up to scale,\n"
+    "                            position_confidence (F), position_stretch (F): a new unit in each, -1 not known\n"
     "      --focal-length F      in pixels (1468.6) or millimetres of a full-frame lens (24mm)\n"
     "      --intrinsics FILE     .json or .npz with K and lens distortion (docs/camera.md)\n"
     "                            default for both: what the video file says, else measured where the camera\n"

@@ -116,7 +116,62 @@ static void moving_camera(void **state) {
     comes_together(1);
 }
 
+// One person leaves before the other comes: only the picture's way, in a unit of its own, joins what both say.
+// `unit` 0: the picture tells no way.
+static float second_person_off(float unit, gv_scene *scene) {
+    static truth w;
+    static double times[FRAMES];
+    static float V[FRAMES * 9], position[FRAMES * 3], sure[FRAMES];
+    static int32_t stretch[FRAMES];
+    make_truth(&w, 1);
+    gv_motion m[2] = {0};
+    for (int t = 0; t < FRAMES; t++) w.camera_c[t][0] = 3 * (float)t / FRAMES; // sideways, steadily
+    make_motion(&m[0], &w, 0, 0, 50, 0, 0, 0);
+    make_motion(&m[1], &w, 2, 60, 30, -2.5f, -1, 7);
+    for (int t = 0; t < 50; t++) // how far away people are is not well known
+        for (int i = 0; i < 3 * GV_MOTION_JOINTS; i++)
+            m[0].joints_incam[3 * GV_MOTION_JOINTS * t + i] *= 1 + 0.02f * sinf(0.3f * (float)t);
+    for (int t = 0; t < FRAMES; t++) {
+        float went[3];
+        gv_mat3_mul_nt(V + 9 * t, w.camera_R[t], w.camera_R[0]);
+        for (int i = 0; i < 3; i++) went[i] = (w.camera_c[t][i] - w.camera_c[0][i]) / (unit > 0 ? unit : 1);
+        gv_mat3_apply(position + 3 * t, w.camera_R[0], went);
+        sure[t] = 0.9f;
+    }
+    gv_scene_observations s = {.frames = FRAMES, .time_sec = times, .people = 2};
+    s.camera = (gv_camera_path){.frames = FRAMES, .R_w2c = V};
+    if (unit > 0) s.camera.position = position, s.camera.position_confidence = sure, s.camera.stretch = stretch;
+    gv_error err = {0};
+    assert_int_equal(gv_scene_compose(scene, m, 2, &s, &err), GV_OK);
+    float off = 0;
+    for (int t = 0; t < 30; t++)
+        for (int i = 0; i < 3; i++)
+            off = fmaxf(off, fabsf(m[1].joints_world[t * GV_MOTION_JOINTS * 3 + i] - w.root[2][60 + t][i]));
+    for (int p = 0; p < 2; p++) gv_motion_free(&m[p]);
+    return off;
+}
+
+static void the_way_goes_on_while_nobody_is_seen(void **state) {
+    (void)state;
+    gv_scene scene;
+    float without = second_person_off(0, &scene);
+    assert_false(scene.camera_known[55]);
+    assert_true(scene.unit_sd == 0 && scene.way_confidence[30] == 0);
+    gv_scene_free(&scene);
+    for (int k = 0; k < 2; k++) {
+        float with = second_person_off(k ? 0.2f : 7, &scene);
+        printf("the second person is off by %.2f m, without the picture's way by %.2f m\n", with, without);
+        assert_true(with < 0.12f);
+        assert_true(without > 3 * with);
+        assert_true(scene.camera_known[55]);
+        assert_true(scene.way_confidence[55] > 0.8f);
+        assert_true(scene.unit_sd > 0 && scene.unit_sd < 0.2);
+        gv_scene_free(&scene);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(static_camera), cmocka_unit_test(moving_camera)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(static_camera), cmocka_unit_test(moving_camera),
+                                       cmocka_unit_test(the_way_goes_on_while_nobody_is_seen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

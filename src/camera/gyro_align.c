@@ -38,7 +38,8 @@ static gv_status integrate(job *j, gv_error *err) {
     const gv_gyro *g = j->g;
     double length = g->time_sec[g->count - 1] - g->time_sec[0];
     j->start = g->time_sec[0], j->grid = fmax(0.001, length / GRID);
-    if (!(length < 1e6)) return gv_fail(err, GV_ERR_FORMAT, "a gyroscope's log of %g s", length);
+    if (!(length < 1e6))
+        return gv_fail(err, GV_ERR_FORMAT, "a gyroscope's log of %g s, expected a million at most: are its times right?", length);
     j->points = (long)(length / j->grid) + 2;
     j->integral = gv_calloc2((size_t)j->points, sizeof *j->integral);
     if (!j->integral) return gv_fail(err, GV_ERR_MEMORY, "no memory for a gyroscope's log of %g s", length);

@@ -39,6 +39,7 @@ static const double SHORTEST = 0.28, LONGEST = 3;  // focal lengths that are thi
 static const double AT_ONCE = 0.01;      // standard deviation of a focal length with which nobody waits longer
 static const double TRACK_RADIUS = 0.28; // mean distance of a picture's points from its middle, diagonals
 static const float BOX_MARGIN = 0.06f;
+static const double FOCAL_HARM = 0.007; // rad, error of a step by the focal length that halves the confidence
 static const float UNSURE = 0.2f;      // confidence below which a rotation counts as not known
 static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
 static const double PLACE_CORRELATED = 4, PLACE_FLOOR = 0.005; // the same of places: factor; share of the way
@@ -755,6 +756,15 @@ done:
     return s;
 }
 
+// What a wrong focal length leaves of the confidence in a step: turns about the camera's x and y are as wrong as it is.
+static double despite_focal(const gv_odometry *o, const double now[9], const double before[9]) {
+    double D[9], w[3], off;
+    gv_so3_mul_nt(D, now, before);
+    gv_so3_log(w, D);
+    off = o->focal_sd * hypot(w[0], w[1]) / FOCAL_HARM;
+    return 1 / (1 + off * off);
+}
+
 static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out) {
     for (long f = 0; f < o->frames; f++) {
         double Q[9];
@@ -762,6 +772,7 @@ static void write_path(const gv_odometry *o, double (*R)[9], gv_camera_path *out
         if (out->is_static || f == 0) gv_so3_identity(Q);
         for (int i = 0; i < 9; i++) out->R_w2c[9 * f + i] = (float)Q[i];
         out->confidence[f] = out->is_static ? 1 : o->results[f].confidence;
+        if (f && !out->is_static) out->confidence[f] *= (float)despite_focal(o, R[f], R[f - 1]);
     }
     if (o->frames > 1)
         out->confidence[0] = out->confidence[1]; // the first frame has no step of its own

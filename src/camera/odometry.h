@@ -17,7 +17,7 @@
 typedef struct gv_camera_path {
     int frames;
     float *R_w2c;      // [frames, 3, 3]; frame 0 is the identity
-    float *confidence; // [frames] 0..1 of the rotation between this frame and the one before
+    float *confidence; // [frames] 0..1 of the rotation between this frame and the one before, the lens's error counted
     bool is_static;    // measured: the camera never moved; then every R_w2c is exactly the identity
     // Where the camera was, up to scale, while things near enough went by: axes of frame 0, origin and unit new in every
     // stretch of frames. All three are NULL where nothing is known of it: a camera that stands or only turns.

@@ -67,7 +67,10 @@ static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const 
     }
     gv_status s = gv_gyro_load(&g, file, err);
     if (s != GV_OK) return s;
-    if ((s = gv_gyro_align(&a, &g, time_sec, path, err)) == GV_OK) {
+    s = gv_gyro_align(&a, &g, time_sec, path, err);
+    if (s != GV_OK) {
+        s = gv_wrap(err, "%s", file);
+    } else {
         if (a.found) r->frames = gv_gyro_apply(path, &g, &a, time_sec), correct_focal(path, &a);
         tell(r, &g, &a, path);
     }

@@ -49,6 +49,18 @@ gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const 
     return GV_OK;
 }
 
+void gv_camera_adopt_focal(gv_scene_observations *s, double ratio, double sd) {
+    s->optics.lens->fx *= ratio, s->optics.lens->fy *= ratio;
+    s->camera.focal_px *= (float)ratio, s->camera.focal_sd = (float)sd, s->camera.focal_origin = GV_FOCAL_PEOPLE;
+    s->optics.origin = GV_FOCAL_PEOPLE, s->optics.sd = sd;
+    s->focal_source = gv_focal_origin_text(GV_FOCAL_PEOPLE);
+    for (int k = 0; k < s->people; k++)
+        for (int t = 0; t < s->person[k].frames; t++) {
+            float *K = s->person[k].K + 9 * (size_t)t;
+            K[0] *= (float)ratio, K[4] *= (float)ratio;
+        }
+}
+
 static void straighten_points(const gv_lens *lens, float *kp, int n) {
     for (double q[2]; n-- > 0; kp += 3) {
         if (!(kp[2] > 0)) continue;

@@ -5,6 +5,8 @@
 #include "base/sha256.h"
 #include "body/body.h"
 #include "pipeline/settle.h"
+#include "pipeline/camera_stage.h"
+#include "pipeline/focal_people.h"
 #include "pipeline/judge.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
@@ -83,6 +85,27 @@ static gv_status list_models(job *j, gv_error *err) {
         gv_status status = gv_sha256_file(m->sha256, c->path, err);
         if (status != GV_OK) return status;
     }
+    return GV_OK;
+}
+
+// A focal length that is better told by how people walk before a standing camera than by what was believed takes
+// its place: everybody is predicted once for that alone, as the reference does it.
+static gv_status focal_from_people(job *j, gv_error *err) {
+    enum { MOST = 8 };
+    gv_scene_observations *s = &j->observations;
+    gv_motion m[MOST];
+    int people = s->people < MOST ? s->people : MOST, done = 0;
+    bool open = s->optics.origin < GV_FOCAL_PEOPLE && s->optics.count == 1 && s->optics.lens->model == GV_LENS_PINHOLE;
+    if (!open || !s->camera.is_static) return GV_OK;
+    gv_predict_options popt = {.static_camera = true, .listener = j->opt->observe.listener};
+    gv_status status = GV_OK;
+    for (; status == GV_OK && done < people; done += status == GV_OK)
+        status = gv_predict(&m[done], j->runner->network, j->runner->body, &s->person[done], &popt, NULL, err);
+    gv_people_focal f = {0};
+    if (status == GV_OK) gv_focal_from_people(&f, m, people, s->optics.sd);
+    for (int k = 0; k < done; k++) gv_motion_free(&m[k]);
+    if (!f.found) return status;
+    gv_camera_adopt_focal(s, f.ratio, f.sd);
     return GV_OK;
 }
 
@@ -296,6 +319,7 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     if (status == GV_OK) status = gv_observe(&j.observations, video, &observe, err);
     if (status == GV_OK && j.observations.people == 0)
         status = gv_fail(err, GV_ERR_EMPTY, "%s: no person found in %ld frames", video, j.observations.frames);
+    if (status == GV_OK) status = focal_from_people(&j, err);
     if (status == GV_OK) status = predict_all(&j, err);
     if (status == GV_OK) status = list_models(&j, err);
     if (status == GV_OK) status = gv_scene_compose(&j.scene, j.motions, j.observations.people, &j.observations, err);

@@ -6,10 +6,12 @@
 //   2. The common world's y is up, its heading that of person 0's world; so S_t (common world -> camera) = V_t A.
 //   3. Person p is turned about y by the mean difference between W_pt and S_t^T, and
 //   4. moved along the ground so that the median of (seen from the camera) - (own world path) vanishes. For a
-//      camera that moves, its own path follows from the persons placed before: c_t = x_world - S_t^T x_camera.
+//      camera that moves, its own path follows from the persons placed before: c_t = x_world - S_t^T x_camera,
+//      and from the way that the picture tells (camera_way.h).
 #include "pipeline/scene.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "pipeline/camera_way.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -136,25 +138,39 @@ typedef struct path {
     bool fixed; // a static camera: one centre for all frames
     double centre[3];
     double *work; // [frames]
+    gv_place_votes said;
+    gv_camera_way way; // what they and the picture say together
 } path;
 
 static double path_at(const path *p, long frame, int axis) {
-    return p->fixed ? p->centre[axis] : p->c[3 * frame + axis] / p->votes[frame];
+    if (p->fixed) return p->centre[axis];
+    return p->way.any && p->way.known[frame] ? p->way.place[3 * frame + axis] : p->c[3 * frame + axis] / p->votes[frame];
 }
 
-static void add_to_path(path *p, const gv_scene *scene, const gv_motion *m) {
+static bool is_known(const path *p, long frame) {
+    return p->fixed || p->votes[frame] > 0 || (p->way.any && p->way.known[frame]);
+}
+
+static gv_status add_to_path(path *p, const gv_scene *scene, const gv_motion *m, const gv_camera_path *camera,
+                             const float A[9], gv_error *err) {
     for (int t = 0; t < m->frames; t++) {
-        double c[3];
+        double c[3], sight[3];
         camera_centre(c, scene, m, t);
-        for (int i = 0; i < 3; i++) p->c[3 * (long)m->frame_index[t] + i] += c[i];
+        for (int i = 0; i < 3; i++) {
+            p->c[3 * (long)m->frame_index[t] + i] += c[i];
+            sight[i] = joint0(m->joints_world, t)[i] - c[i];
+        }
         p->votes[m->frame_index[t]]++;
+        gv_place_votes_add(&p->said, m->frame_index[t], c, sight);
     }
+    gv_camera_way_free(&p->way);
+    return gv_camera_way_find(&p->way, camera, A, &p->said, err);
 }
 
 // Frames of m in which the camera's place is known.
 static int common_frames(const path *p, const gv_motion *m) {
     int n = 0;
-    for (int t = 0; t < m->frames; t++) n += p->fixed || p->votes[m->frame_index[t]] > 0;
+    for (int t = 0; t < m->frames; t++) n += is_known(p, m->frame_index[t]);
     return n;
 }
 
@@ -185,7 +201,7 @@ static void place(path *p, const gv_scene *scene, gv_motion *m) {
         int n = 0;
         for (int t = 0; t < m->frames; t++) {
             double c[3];
-            if (!p->fixed && !p->votes[m->frame_index[t]]) continue;
+            if (!is_known(p, m->frame_index[t])) continue;
             camera_centre(c, scene, m, t);
             p->work[n++] = path_at(p, m->frame_index[t], axis) - c[axis];
         }
@@ -212,9 +228,11 @@ static void fix_centre(path *p, const gv_scene *scene, const gv_motion *motions,
     p->fixed = true;
 }
 
-static void place_everybody(path *p, const gv_scene *scene, gv_motion *motions, int people, bool *placed) {
+static gv_status place_everybody(path *p, const gv_scene *scene, gv_motion *motions, int people, bool *placed,
+                                 const gv_camera_path *camera, const float A[9], gv_error *err) {
+    gv_status status = GV_OK;
     placed[0] = true;
-    for (int round = 1; round < people; round++) {
+    for (int round = 1; status == GV_OK && round < people; round++) {
         int best = -1, best_common = -1;
         for (int k = 1; k < people; k++) {
             int n = placed[k] ? -1 : common_frames(p, motions + k);
@@ -222,13 +240,22 @@ static void place_everybody(path *p, const gv_scene *scene, gv_motion *motions, 
         }
         if (best_common == 0) fill_path(p, scene->frames);
         place(p, scene, motions + best);
-        if (!p->fixed) add_to_path(p, scene, motions + best);
+        if (!p->fixed) status = add_to_path(p, scene, motions + best, camera, A, err);
         placed[best] = true;
     }
+    return status;
 }
 
-static void write_camera(gv_scene *scene, path *p) {
-    for (long f = 0; f < scene->frames; f++) scene->camera_known[f] = p->fixed || p->votes[f] > 0;
+static void write_camera(gv_scene *scene, path *p, const gv_camera_path *camera) {
+    for (long f = 0; f < scene->frames; f++) // what was carried over to place somebody is not known
+        scene->camera_known[f] = p->fixed || p->said.count[f] > 0 || (p->way.any && p->way.known[f]);
+    for (long f = 0; p->way.any && f < scene->frames; f++) {
+        scene->way_confidence[f] = p->way.known[f] ? camera->position_confidence[f] : 0;
+        if (!p->way.known[f] || p->votes[f]) continue;
+        for (int i = 0; i < 3; i++) p->c[3 * f + i] = p->way.place[3 * f + i];
+        p->votes[f] = 1; // known: frames beside a stretch are carried over from here
+    }
+    scene->unit_sd = p->way.unit_sd;
     if (!p->fixed) fill_path(p, scene->frames);
     for (long f = 0; f < scene->frames; f++) {
         float c[3], t[3];
@@ -246,15 +273,15 @@ gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, cons
               .votes = gv_calloc2(frames, sizeof(int)),
               .work = gv_calloc2(frames, sizeof(double))};
     bool *placed = gv_calloc2((size_t)people, sizeof *placed);
+    gv_status status = gv_place_votes_alloc(&p.said, s->frames, err);
     scene->R_w2c = gv_calloc2(frames, 9 * sizeof(float));
     scene->t_w2c = gv_calloc2(frames, 3 * sizeof(float));
     scene->camera_known = gv_calloc2(frames, sizeof(bool));
-    gv_status status = GV_OK;
-    if (!p.c || !p.votes || !p.work || !placed || !scene->R_w2c || !scene->t_w2c || !scene->camera_known) {
+    scene->way_confidence = gv_calloc2(frames, sizeof(float));
+    if (status == GV_OK && (!p.c || !p.votes || !p.work || !placed || !scene->R_w2c || !scene->t_w2c ||
+                            !scene->camera_known || !scene->way_confidence))
         status = gv_fail(err, GV_ERR_MEMORY, "no memory for a scene of %ld frames", s->frames);
-        gv_scene_free(scene);
-        goto done;
-    }
+    if (status != GV_OK) goto done;
     float A[9];
     world_axes(A, motions, people, s);
     for (size_t f = 0; f < frames; f++) gv_mat3_mul(scene->R_w2c + 9 * f, s->camera.R_w2c + 9 * f, A);
@@ -262,10 +289,13 @@ gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, cons
     if (s->camera.is_static)
         fix_centre(&p, scene, motions, people);
     else
-        add_to_path(&p, scene, motions);
-    place_everybody(&p, scene, motions, people, placed);
-    write_camera(scene, &p);
+        status = add_to_path(&p, scene, motions, &s->camera, A, err);
+    if (status == GV_OK) status = place_everybody(&p, scene, motions, people, placed, &s->camera, A, err);
+    if (status == GV_OK) write_camera(scene, &p, &s->camera);
 done:
+    if (status != GV_OK) gv_scene_free(scene);
+    gv_place_votes_free(&p.said);
+    gv_camera_way_free(&p.way);
     free(p.c);
     free(p.votes);
     free(p.work);
@@ -277,5 +307,6 @@ void gv_scene_free(gv_scene *scene) {
     free(scene->R_w2c);
     free(scene->t_w2c);
     free(scene->camera_known);
+    free(scene->way_confidence);
     *scene = (gv_scene){0};
 }

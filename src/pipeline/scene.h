@@ -12,7 +12,10 @@ typedef struct gv_scene {
     gv_motion *motion;    // [people], borrowed; person 0 is left untouched
     long frames;          // of the video
     float *R_w2c, *t_w2c; // [frames, 3, 3], [frames, 3] camera in the common world, x_cam = R x + t
-    bool *camera_known;   // [frames] false where nobody was in view and the camera moves: t is carried over
+    bool *camera_known;   // [frames] false where neither people nor the picture tell its place: t is carried over
+    // [frames] 0..1, how well the picture told the way there; 0 where the place is from people alone
+    float *way_confidence;
+    double unit_sd; // relative error of the way's unit, where the picture told it
 } gv_scene;
 
 // Moves motions 1.. (global_orient, transl, joints_world) into the world of motion 0 and finds the camera's path.

@@ -73,23 +73,30 @@ static json_t *unsure_frames(const gv_camera_path *c) {
     return a;
 }
 
+static const char *position_source(const gv_scene *scene, const gv_scene_observations *s) {
+    return s->camera.is_static ? "people, static" : scene->unit_sd > 0 ? "people and visual odometry" : "people";
+}
+
 static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) {
-    json_t *R = json_array(), *t = json_array(), *confidence = json_array(), *known = json_array();
+    json_t *R = json_array(), *t = json_array(), *confidence = json_array(), *known = json_array(), *way = json_array();
+    bool told = scene->unit_sd > 0;
     long frames = s->camera.is_static ? 1 : scene->frames; // a static camera stands in one line
     for (long f = 0; f < frames; f++) {
         gv_json_append(&R, numbers(scene->R_w2c + 9 * f, 9));
         gv_json_append(&t, numbers(scene->t_w2c + 3 * f, 3));
         gv_json_append(&confidence, number(s->camera.confidence[f]));
         gv_json_append(&known, json_boolean(scene->camera_known[f]));
+        if (told) gv_json_append(&way, number(scene->way_confidence[f]));
     }
     const gv_lens *lens = gv_optics_at(&s->optics, 0);
     const gv_outside_report *outside = &s->outside;
-    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o}", "static",
+    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "static",
                      (int)s->camera.is_static, "rotation_source", s->rotation_source, "rotation_note",
                      *outside->note ? outside->note : NULL, "focal_px", number(lens->fx), "focal_source",
                      s->focal_source, "focal_sd", number(s->optics.sd), "principal_point", number(lens->cx),
                      number(lens->cy), "unsure_frames", unsure_frames(&s->camera), "R_w2c", R, "t_w2c", t,
-                     "rotation_confidence", confidence, "position_known", known);
+                     "rotation_confidence", confidence, "position_known", known, "position_source", position_source(scene, s),
+                     "position_confidence", way, "position_unit_sd", told ? number(scene->unit_sd) : json_null());
 }
 
 static json_t *timings_of(const gv_scene_observations *s) {

@@ -1,0 +1,93 @@
+#include "pipeline/focal_people.h"
+
+#include "base/memory.h"
+#include "geometry/linalg.h"
+#include "geometry/rotation.h"
+#include "geometry/so3.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 8 };
+static const double LAG = 1.5;         // s, over which ways are compared
+static const double ERROR = 0.12;      // m, of a way over that time
+static const double STRIDE = 0.08;     // relative error of all of a person's ways, prior
+static const double FLOOR = 0.08;      // what people's ways are wrong by towards the camera as a whole, relative
+static const double HONEST = 1.3;      // errors over standard deviations, as measured (bench_focal_people)
+static const double SURE = 0.22;
+
+typedef struct sums { // normal equations of (a, b): way = a sideways + b towards, in the world
+    double H[4], g[2], energy, weight;
+} sums;
+
+// Mean rotation from the camera to the person's world.
+static void world_of(double W[9], const gv_motion *m) {
+    double sum[9] = {0};
+    for (int t = 0; t < m->frames; t++) {
+        float Rw[9], Rc[9], Q[9];
+        gv_rot_from_aa(Rw, m->global_orient + 3 * (size_t)t);
+        gv_rot_from_aa(Rc, m->global_orient_incam + 3 * (size_t)t);
+        gv_mat3_mul_nt(Q, Rw, Rc);
+        for (int i = 0; i < 9; i++) sum[i] += Q[i];
+    }
+    for (int i = 0; i < 9; i++) W[i] = sum[i] / m->frames;
+    for (int i = 0; i < 30; i++) gv_so3_orthonormalise(W);
+}
+
+// Frames t and u of one person.
+static void add_way(sums *s, const gv_motion *m, const double W[9], int t, int u, const double x[2]) {
+    size_t stride = 3 * GV_MOTION_JOINTS;
+    const float *wt = m->joints_world + stride * (size_t)t, *wu = m->joints_world + stride * (size_t)u,
+                *ct = m->joints_incam + stride * (size_t)t, *cu = m->joints_incam + stride * (size_t)u;
+    double side[3] = {cu[0] - ct[0], cu[1] - ct[1], 0}, near[3] = {0, 0, cu[2] - ct[2]}, S[3], N[3], e[3], r2 = 0;
+    gv_so3_apply(S, W, side), gv_so3_apply(N, W, near);
+    for (int i = 0; i < 3; i++) e[i] = (double)(wu[i] - wt[i]) - x[0] * S[i] - x[1] * N[i];
+    e[1] = 0, S[1] = 0, N[1] = 0; // heights are the ground's
+    for (int i = 0; i < 3; i++) r2 += e[i] * e[i];
+    double k = 1 / (1 + r2 / (9 * ERROR * ERROR));
+    double w[3] = {wu[0] - wt[0], 0, wu[2] - wt[2]};
+    s->H[0] += k * gv_dot3(S, S), s->H[1] += k * gv_dot3(S, N), s->H[3] += k * gv_dot3(N, N);
+    s->g[0] += k * gv_dot3(S, w), s->g[1] += k * gv_dot3(N, w), s->energy += k * r2, s->weight += 2 * k;
+}
+
+static int later(const gv_motion *m, int t) { // the frame LAG later, -1 beyond the end
+    int u = t;
+    while (u < m->frames && m->time_sec[u] < m->time_sec[t] + LAG) u++;
+    return u < m->frames ? u : -1;
+}
+
+// What one person says: ratio and its variance.
+static bool one_person(const gv_motion *m, double *ratio, double *variance) {
+    double W[9], x[2] = {1, 1}, H[4] = {0};
+    int lag = later(m, 0);
+    sums s;
+    if (lag < 2) return false;
+    world_of(W, m);
+    for (int round = 0; round < ROUNDS; round++) {
+        s = (sums){0};
+        for (int t = 0, u; t < m->frames && (u = later(m, t)) >= 0; t++) add_way(&s, m, W, t, u, x);
+        double sigma2 = fmax(ERROR * ERROR, s.energy / fmax(1, s.weight)) * lag; // ways that overlap are one
+        H[0] = s.H[0] / sigma2 + 1 / (STRIDE * STRIDE), H[2] = s.H[1] / sigma2, H[3] = s.H[3] / sigma2 + 1e-6;
+        x[0] = s.g[0] / sigma2 + 1 / (STRIDE * STRIDE), x[1] = s.g[1] / sigma2;
+        if (!gv_cholesky(H, 2)) return false;
+        gv_cholesky_solve(H, 2, x);
+    }
+    double j[2] = {-x[1] / (x[0] * x[0]), 1 / x[0]}, v[2] = {j[0], j[1]}; // of x[1] / x[0]
+    gv_cholesky_solve(H, 2, v);
+    *ratio = x[1] / x[0], *variance = j[0] * v[0] + j[1] * v[1];
+    return x[0] > 0.5 && x[0] < 2 && *ratio > 0.1;
+}
+
+void gv_focal_from_people(gv_people_focal *out, const gv_motion *motions, int people, double prior_sd) {
+    double top = 0, bottom = 0;
+    for (int k = 0; k < people; k++) {
+        double ratio, variance;
+        if (!one_person(motions + k, &ratio, &variance)) continue;
+        double weight = 1 / (HONEST * HONEST * variance / (ratio * ratio) + FLOOR * FLOOR); // of the logarithm
+        top += weight * log(ratio), bottom += weight;
+    }
+    *out = (gv_people_focal){.found = bottom * SURE * SURE > 1};
+    bottom += 1 / (prior_sd * prior_sd); // and what was believed before
+    out->ratio = exp(top / bottom), out->sd = 1 / sqrt(bottom);
+}
