@@ -32,6 +32,7 @@ static const char help[] =
     "  --body-model FILE  SMPL-X or mannequin file [the built-in mannequin]\n"
     "  --noise X          scale of the keypoint noise [1]\n"
     "  --no-points        without the keypoint network's points in space\n"
+    "  --no-window        ablation: every frame sees all of its piece\n"
     "  --pieces N         at most so many pieces of up to 10 s, evenly chosen [all]\n"
     "  --seed N           [1]\n"
     "  --json FILE        every sequence and the totals\n\n"
@@ -249,6 +250,7 @@ static gv_status finish_tally(tally *t, const char *json, gv_error *err) {
 
 typedef struct mocap_options {
     const char *data, *model, *body, *json;
+    bool no_window;
     gv_benchmark_options bench;
 } mocap_options;
 
@@ -266,6 +268,7 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
     if (!s) s = gv_network_open(&net, o->model ? o->model : found, 0, GV_PRECISION_F32, err);
     if (!s) {
         t->list = json_array();
+        if (o->no_window) gv_network_set_window(net, false);
         s = gv_benchmark_run(net, body, &store, &rig, &o->bench, count_piece, t, err);
         if (!s) s = finish_tally(t, o->json, err);
         json_decref(t->list);
@@ -280,11 +283,11 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
 }
 
 static int eval_mocap(int argc, char **argv) {
-    enum { DATA = 256, ONLY, SOURCE, MODEL, BODY, NOISE, NO_POINTS, PIECES, SEED, JSON };
+    enum { DATA = 256, ONLY, SOURCE, MODEL, BODY, NOISE, NO_POINTS, NO_WINDOW, PIECES, SEED, JSON };
     static const struct option options[] = {
         {"data", 1, 0, DATA},           {"only", 1, 0, ONLY},       {"source", 1, 0, SOURCE},
         {"model", 1, 0, MODEL},         {"body-model", 1, 0, BODY}, {"noise", 1, 0, NOISE},
-        {"no-points", 0, 0, NO_POINTS}, {"pieces", 1, 0, PIECES},   {"seed", 1, 0, SEED},
+        {"no-points", 0, 0, NO_POINTS}, {"no-window", 0, 0, NO_WINDOW}, {"pieces", 1, 0, PIECES},   {"seed", 1, 0, SEED},
         {"json", 1, 0, JSON},           {"help", 0, 0, 'h'},        {0}};
     mocap_options o = {.bench = {.noise = 1, .points = true, .seed = 1}};
     long n;
@@ -310,6 +313,9 @@ static int eval_mocap(int argc, char **argv) {
             break;
         case NO_POINTS:
             o.bench.points = false;
+            break;
+        case NO_WINDOW:
+            o.no_window = true;
             break;
         case PIECES:
             if (!gv_cli_int("eval", "--pieces", optarg, 1, 1 << 30, &n)) return 2;

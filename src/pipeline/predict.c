@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
+#include "motion/chain.h"
 #include "motion/kinematics.h"
 #include "motion/solver.h"
 #include "network/inputs.h"
@@ -105,6 +106,7 @@ static gv_status run_network(stages *s, gv_network *net, const gv_observations *
                                  .kp3d = o->kp3d,
                                  .listener = listener};
     gv_status status = gv_network_run(net, &in, &s->net, err);
+    if (!status && gv_network_is_chained(net)) gv_chain_resolve(s->net.pred_x, s->angvel, o->frames);
     if (s->verbose) return status ? status : check_finite(s, err);
     gv_arena_destroy(s->inputs);
     s->inputs = NULL;
