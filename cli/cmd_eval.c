@@ -38,10 +38,12 @@ static const char help[] =
     "  --pieces N         at most so many pieces of up to 10 s, evenly chosen [all]\n"
     "  --seed N           [1]\n"
     "  --json FILE        every sequence and the totals\n"
-    "3dpw    the field's protocol on GVHMR's test packs, which you need to have: pelvis, joints, masks and flip test as\n"
+    "3dpw    the field's protocol on GVHMR's test packs, which you need to have: pelvis, joints, masks and flip test "
+    "as\n"
     "emdb1   there; the post-processing is the moving camera's\n"
     "emdb2   --data DIR         the data set's hmr4d_support folder (RICH: with cam2params.pt in it)\n"
-    "rich    --bodies DIR       smplx/SMPLX_NEUTRAL.npz, ... and smpl/SMPL_MALE.pkl, ... (inputs/checkpoints/body_models)\n"
+    "rich    --bodies DIR       smplx/SMPLX_NEUTRAL.npz, ... and smpl/SMPL_MALE.pkl, ... "
+    "(inputs/checkpoints/body_models)\n"
     "  --regressors DIR   smplx2smpl_sparse.pt and the joint regressors (hmr4d/utils/body_model)\n"
     "  --model FILE       the network [gvhmr-compact.safetensors]; --heads N where they are not in the file\n"
     "  --no-flip          without the flip test\n"
@@ -295,11 +297,19 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
 
 static int eval_mocap(int argc, char **argv) {
     enum { DATA = 256, ONLY, SOURCE, MODEL, BODY, NOISE, NO_POINTS, NO_WINDOW, PIECES, SEED, JSON };
-    static const struct option options[] = {
-        {"data", 1, 0, DATA},           {"only", 1, 0, ONLY},       {"source", 1, 0, SOURCE},
-        {"model", 1, 0, MODEL},         {"body-model", 1, 0, BODY}, {"noise", 1, 0, NOISE},
-        {"no-points", 0, 0, NO_POINTS}, {"no-window", 0, 0, NO_WINDOW}, {"pieces", 1, 0, PIECES},   {"seed", 1, 0, SEED},
-        {"json", 1, 0, JSON},           {"help", 0, 0, 'h'},        {0}};
+    static const struct option options[] = {{"data", 1, 0, DATA},
+                                            {"only", 1, 0, ONLY},
+                                            {"source", 1, 0, SOURCE},
+                                            {"model", 1, 0, MODEL},
+                                            {"body-model", 1, 0, BODY},
+                                            {"noise", 1, 0, NOISE},
+                                            {"no-points", 0, 0, NO_POINTS},
+                                            {"no-window", 0, 0, NO_WINDOW},
+                                            {"pieces", 1, 0, PIECES},
+                                            {"seed", 1, 0, SEED},
+                                            {"json", 1, 0, JSON},
+                                            {"help", 0, 0, 'h'},
+                                            {0}};
     mocap_options o = {.bench = {.noise = 1, .points = true, .seed = 1}};
     long n;
     opterr = 0;

@@ -76,10 +76,11 @@ static gv_status evaluate(gv_dataset_kind kind, const options *o, gv_error *err)
 int gv_eval_data_set(int argc, char **argv) {
     enum { DATA = 256, BODIES, REGRESSORS, MODEL, HEADS, NO_FLIP, ONLY, JSON };
     static const struct option table[] = {
-        {"data", 1, 0, DATA},   {"bodies", 1, 0, BODIES},   {"regressors", 1, 0, REGRESSORS}, {"model", 1, 0, MODEL},
-        {"heads", 1, 0, HEADS}, {"no-flip", 0, 0, NO_FLIP}, {"only", 1, 0, ONLY},             {"json", 1, 0, JSON},
-        {0}};
-    static const char *const kinds[] = {[GV_3DPW] = "3dpw", [GV_EMDB1] = "emdb1", [GV_EMDB2] = "emdb2", [GV_RICH] = "rich"};
+        {"data", 1, 0, DATA},   {"bodies", 1, 0, BODIES}, {"regressors", 1, 0, REGRESSORS},
+        {"model", 1, 0, MODEL}, {"heads", 1, 0, HEADS},   {"no-flip", 0, 0, NO_FLIP},
+        {"only", 1, 0, ONLY},   {"json", 1, 0, JSON},     {0}};
+    static const char *const kinds[] = {
+        [GV_3DPW] = "3dpw", [GV_EMDB1] = "emdb1", [GV_EMDB2] = "emdb2", [GV_RICH] = "rich"};
     int kind = 0;
     options o = {0};
     while (kind < GV_RICH && strcmp(kinds[kind], argv[0])) kind++;

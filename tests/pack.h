@@ -126,8 +126,8 @@ static inline void pack_write(pack *p, const char *path) {
 }
 
 static inline void pack_store(pack *p, const char *path) {
-    static const unsigned char begin[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8,
-                                          0x50, 0x19, 0x2e, 0x80, 2,    'M',  0xe9, 3,    '.',  0x80, 2,    '}', '.'};
+    static const unsigned char begin[] = {0x80, 2,    0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50,
+                                          0x19, 0x2e, 0x80, 2,  'M',  0xe9, 3,    '.',  0x80, 2,    '}',  '.'};
     pack keys = {0};
     pack_bytes(&keys, "\x80\x02](", 4);
     for (int i = 0; i < p->storages; i++) {

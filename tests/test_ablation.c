@@ -1,5 +1,6 @@
 // test_ablation.c - networks without rotary embedding, without window, without Gravity-View orientations: training and
 // inference agree, and the chain of turns leads where the motion went.
+#include "base/file.h"
 #include "folder.h"
 #include "formats/tensors.h"
 #include "geometry/rotation.h"
@@ -18,7 +19,8 @@ static void make_store(const char *path) {
     gv_store_builder *b = gv_store_builder_create();
     for (int t = 0; t < T; t++) {
         for (int j = 0; j < J; j++) {
-            float aa[3] = {0.2f * sinf(0.05f * (float)t + (float)j), j ? 0 : 0.03f * (float)t, 0.1f * cosf(0.07f * (float)t)};
+            float aa[3] = {0.2f * sinf(0.05f * (float)t + (float)j), j ? 0 : 0.03f * (float)t,
+                           0.1f * cosf(0.07f * (float)t)};
             gv_quat_from_aa(q + (t * J + j) * 4, aa);
         }
         hips[3 * t] = 0.03f * (float)t;
@@ -84,8 +86,10 @@ static void test_chain(void **state) {
         axis_angle(gv + 3 * t, x, GV_X_ORIENT_GV);
         axis_angle(c + 3 * t, x, GV_X_ORIENT_C);
         for (int i = 0; i < 3; i++)
-            velocity[3 * t + i] = x[GV_X_VELOCITY + i] * gv_pred_x_std[GV_X_VELOCITY + i] + gv_pred_x_mean[GV_X_VELOCITY + i];
-        for (int i = 0; i < 6; i++) assert_true(fabsf(angvel[6 * t + i] - (i == 0 || i == 4)) < 1e-4f); // it stands still
+            velocity[3 * t + i] =
+                x[GV_X_VELOCITY + i] * gv_pred_x_std[GV_X_VELOCITY + i] + gv_pred_x_mean[GV_X_VELOCITY + i];
+        for (int i = 0; i < 6; i++)
+            assert_true(fabsf(angvel[6 * t + i] - (i == 0 || i == 4)) < 1e-4f); // it stands still
     }
     gv_compose_world(orient, transl, gv, c, velocity, angvel, L, scratch);
     double worst = 0, off = 0;
@@ -196,8 +200,35 @@ static void test_networks(void **state) {
     assert_non_null(strstr(err.text, "--rope"));
 
     char text[2048];
-    assert_int_equal(program("eval", "mocap --data m.gvs --only s2 --pieces 1 --model without/model.safetensors", text), 0);
-    assert_int_equal(program("eval", "mocap --data m.gvs --only s2 --pieces 1 --no-window --model plain/model.safetensors", text), 0);
+    assert_int_equal(program("train",
+                             "--data m.gvs -o drawn --width 32 --layers 1 --heads 4 --batch 2 --frames 20 --steps 4 "
+                             "--log-every 1 --validate-every 2 --validation-batches 1 --leave-out s2 --quiet",
+                             text),
+                     0);
+    unsigned char *png = NULL;
+    size_t size;
+    assert_int_equal(gv_file_read(in_dir("drawn/curves.png"), 0, &png, &size, &err), GV_OK);
+    assert_memory_equal(png, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
+    assert_int_equal(png[18] * 256 + png[19], 1500); // 19 panels in rows of five
+    assert_int_equal(png[22] * 256 + png[23], 4 * 190);
+    long colours[5] = {0};
+    for (size_t i = 8 + 25 + 780 + 8; i < size - 12; i++)
+        if (png[i] < 5) colours[png[i]]++;
+    assert_true(colours[2] > 1000 && colours[3] > 1000 && colours[4] > 500); // text, training, held out
+    free(png);
+    assert_int_equal(program("train", "--curves drawn", text), 0);
+    write_text("drawn/log.jsonl", "{\"step\":1,\"loss\":2}\nnonsense\n");
+    assert_int_equal(program("train", "--curves drawn", text), 1);
+    assert_non_null(strstr(text, "line 2"));
+    write_text("drawn/log.jsonl", "{\"step\":1,\"loss\":2}\n{\"step\":2,\"lo"); // cut off
+    assert_int_equal(program("train", "--curves drawn", text), 0);
+    write_text("drawn/log.jsonl", "");
+    assert_int_equal(program("train", "--curves drawn", text), 1);
+    assert_int_equal(program("eval", "mocap --data m.gvs --only s2 --pieces 1 --model without/model.safetensors", text),
+                     0);
+    assert_int_equal(
+        program("eval", "mocap --data m.gvs --only s2 --pieces 1 --no-window --model plain/model.safetensors", text),
+        0);
     take_down(&s);
 }
 

@@ -21,11 +21,11 @@ enum { L = 100, X = GV_SMPLX_VERTICES, V = GV_SMPL_VERTICES, J = 22, MASKED = 10
 
 // ---- bodies, regressors, a network
 
-static const float rest[24][3] = {{0, 0, 0},        {.1f, -.1f, 0},   {-.1f, -.1f, 0},   {0, .1f, 0},      {.1f, -.5f, 0},
-                                  {-.1f, -.5f, 0},  {0, .25f, 0},     {.1f, -.9f, -.02f}, {-.1f, -.9f, -.02f}, {0, .3f, 0},
-                                  {.1f, -.95f, .1f}, {-.1f, -.95f, .1f}, {0, .5f, 0},    {.08f, .42f, 0},  {-.08f, .42f, 0},
-                                  {0, .6f, .02f},   {.18f, .42f, 0},  {-.18f, .42f, 0},  {.43f, .42f, 0},  {-.43f, .42f, 0},
-                                  {.68f, .42f, 0},  {-.68f, .42f, 0}, {.78f, .42f, 0},   {-.78f, .42f, 0}};
+static const float rest[24][3] = {
+    {0, 0, 0},       {.1f, -.1f, 0},     {-.1f, -.1f, 0},     {0, .1f, 0},      {.1f, -.5f, 0},    {-.1f, -.5f, 0},
+    {0, .25f, 0},    {.1f, -.9f, -.02f}, {-.1f, -.9f, -.02f}, {0, .3f, 0},      {.1f, -.95f, .1f}, {-.1f, -.95f, .1f},
+    {0, .5f, 0},     {.08f, .42f, 0},    {-.08f, .42f, 0},    {0, .6f, .02f},   {.18f, .42f, 0},   {-.18f, .42f, 0},
+    {.43f, .42f, 0}, {-.43f, .42f, 0},   {.68f, .42f, 0},     {-.68f, .42f, 0}, {.78f, .42f, 0},   {-.78f, .42f, 0}};
 
 // Vertex v hangs on joint v % 22 and lies near it; the first 24 are the joints themselves.
 static void write_body(const char *name, int vertices, int joints) {
@@ -96,8 +96,16 @@ static void write_network(const char *name, int images) {
 
 static int make_all(void **state) {
     if (make_dir(state)) return -1;
-    static const char *const folders[] = {"bodies", "bodies/smplx", "bodies/smpl", "regressors", "3dpw", "3dpw/imgfeats",
-                                          "3dpw/imgfeats/3dpw_test", "3dpw/imgfeats/3dpw_test_flip", "emdb", "rich"};
+    static const char *const folders[] = {"bodies",
+                                          "bodies/smplx",
+                                          "bodies/smpl",
+                                          "regressors",
+                                          "3dpw",
+                                          "3dpw/imgfeats",
+                                          "3dpw/imgfeats/3dpw_test",
+                                          "3dpw/imgfeats/3dpw_test_flip",
+                                          "emdb",
+                                          "rich"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) mkdir(in_dir(folders[i]), 0777);
     static const char *const genders[] = {"NEUTRAL", "MALE", "FEMALE"};
     char name[64];
@@ -420,15 +428,16 @@ static void test_emdb(void **state) {
     assert_true(fabs(f.mpjpe - expected) < 0.051 + 1e-3 * expected && f.pa < 0.1 && isnan(f.wa));
 
     // in the world: 0.2 m off in frames 50 .. 99, 50 of the 90 that count
-    make_truth(&y, &s, s.flipped.body_pose, s.flipped.global_orient, s.flipped.transl, s.flipped.betas, T_some, none, 50);
+    make_truth(&y, &s, s.flipped.body_pose, s.flipped.global_orient, s.flipped.transl, s.flipped.betas, T_some, none,
+               50);
     write_emdb(&s, &y, "P9_80_outdoor_walk_big_circle");
     n = joints_of(joints, &s, 24, s.flipped.body_pose, s.flipped.global_orient, s.flipped.transl, s.flipped.betas);
     gv_jitter(jitter, joints, n, 24, 30);
     double mean = 0;
     for (int i = 0; i < n - 3; i++) mean += (double)jitter[i] / (n - 3);
     f = evaluate("emdb2 --data emdb" COMMON "--model plain.safetensors");
-    print_message("EMDB-2: W %.1f, expected %.1f; jitter %.1f, expected %.1f; WA %.1f\n", f.w, 200.0 * 50 / 90, f.jitter,
-                  mean, f.wa);
+    print_message("EMDB-2: W %.1f, expected %.1f; jitter %.1f, expected %.1f; WA %.1f\n", f.w, 200.0 * 50 / 90,
+                  f.jitter, mean, f.wa);
     assert_true(fabs(f.w - 200.0 * 50 / 90) < 0.3 && fabs(f.jitter - mean) < 0.051 + 1e-3 * mean);
     assert_true(f.wa > 20 && f.wa < f.w && f.rte > 0 && isnan(f.mpjpe));
     char text[2048];
@@ -473,7 +482,8 @@ static void test_rich(void **state) {
     figures f = evaluate("rich --data rich" COMMON "--model plain.safetensors");
     print_message("RICH: MPJPE %.1f, expected %.1f\n", f.mpjpe, expected);
     assert_int_equal(f.frames, L);
-    assert_true(fabs(f.mpjpe - expected) < 0.051 + 1e-3 * expected && f.pa < 0.1 && f.pve > 1 && f.wa >= 0 && f.jitter > 0);
+    assert_true(fabs(f.mpjpe - expected) < 0.051 + 1e-3 * expected && f.pa < 0.1 && f.pve > 1 && f.wa >= 0 &&
+                f.jitter > 0);
     gv_motion_free(&m);
     take_down(&s);
 }

@@ -294,9 +294,9 @@ static void read_whole(const char *dir, const char *name, unsigned char **data, 
 }
 
 static void remove_run(const char *dir) {
-    static const char *const names[] = {"checkpoint.gvt", "model.safetensors", "log.jsonl"};
+    static const char *const names[] = {"checkpoint.gvt", "model.safetensors", "log.jsonl", "curves.png"};
     char path[256];
-    for (int i = 0; i < 3; i++) snprintf(path, sizeof path, "%s/%s", dir, names[i]), unlink(path);
+    for (int i = 0; i < 4; i++) snprintf(path, sizeof path, "%s/%s", dir, names[i]), unlink(path);
     rmdir(dir);
 }
 

@@ -55,5 +55,6 @@ void gv_chain_resolve(float *pred_x, float *cam_angvel, int frames) {
         gv_mat3d_mul(product, W, D);
         memcpy(W, product, sizeof W);
     }
-    if (frames > 1) memcpy(cam_angvel + 6 * (size_t)(frames - 1), cam_angvel + 6 * (size_t)(frames - 2), sizeof(float[6]));
+    if (frames > 1)
+        memcpy(cam_angvel + 6 * (size_t)(frames - 1), cam_angvel + 6 * (size_t)(frames - 2), sizeof(float[6]));
 }

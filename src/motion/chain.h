@@ -11,6 +11,7 @@ enum { GV_CHAIN_SCALE = 10 }; // ten times the turn, so that it is about as larg
 // then three values whose normalised form is 0.
 void gv_chain_turn(float column[6], const float R[9], const float next[9]);
 
-// Rewrites columns 142..147 of pred_x [L, 151] to the Gravity-View orientations that the turns amount to, and cam_angvel
-// [L, 6] to the camera's rotation that agrees with them: what follows is the same for both kinds of networks.
+// Rewrites columns 142..147 of pred_x [L, 151] to the Gravity-View orientations that the turns amount to, and
+// cam_angvel [L, 6] to the camera's rotation that agrees with them: what follows is the same for both kinds of
+// networks.
 void gv_chain_resolve(float *pred_x, float *cam_angvel, int frames);

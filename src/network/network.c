@@ -44,7 +44,7 @@ typedef struct head { // fc2(gelu(fc1(x)))
 struct gv_network {
     int width, layers, heads, with_images, with_points;
     bool absolute, unlimited, chained; // ablations
-    int chunk; // frames; what is longer than one and a half of it goes through in chunks
+    int chunk;                         // frames; what is longer than one and a half of it goes through in chunks
     gv_precision precision;
     gv_nn *nn;
     gv_arena *arena;
@@ -479,9 +479,8 @@ static int mix_block(const run *r, const layer *y, span fresh, span s, int threa
     size_t used = (size_t)count * D;
     float *tokens = tokens_of(r, s.first), *x = tokens;
     if (count < r->rows) fill_rows(x = w->tokens, r->rows, tokens, count, D);
-    const gv_attention_input in = {r->q,          r->k,          r->v,     fresh.first - kept_rows(r),
-                                   r->in->frames, r->in->length, n->heads, D / n->heads,
-                                   w->all};
+    const gv_attention_input in = {
+        r->q, r->k, r->v, fresh.first - kept_rows(r), r->in->frames, r->in->length, n->heads, D / n->heads, w->all};
     gv_attention_block(w->narrow, &in, s.first, s.last, w->attention);
     memset(w->narrow + used, 0, ((size_t)r->rows * D - used) * sizeof *w->narrow);
     to_input_precision(n, w->narrow, (size_t)r->rows * D);

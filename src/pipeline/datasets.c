@@ -28,23 +28,50 @@ static const char *const files[][FILES] = {
     [GV_RICH] = {"rich_test_labels.pt", "rich_test_preproc.pt", "cam2params.pt"}};
 
 // The two splits of EMDB (Kaufmann et al. 2023, as GVHMR's hmr4d/dataset/emdb/utils.py lists them).
-static const char *const emdb1[] = {
-    "P1_14_outdoor_climb",      "P2_23_outdoor_hug_tree",     "P3_31_outdoor_workout",
-    "P3_32_outdoor_soccer_warmup_a", "P3_33_outdoor_soccer_warmup_b", "P5_42_indoor_dancing",
-    "P5_44_indoor_rom",         "P6_49_outdoor_big_stairs_down", "P6_50_outdoor_workout",
-    "P6_51_outdoor_dancing",    "P7_57_outdoor_rock_chair",   "P7_59_outdoor_rom",
-    "P7_60_outdoor_workout",    "P8_64_outdoor_skateboard",   "P8_68_outdoor_handstand",
-    "P8_69_outdoor_cartwheel",  "P9_76_outdoor_sitting",      NULL};
-static const char *const emdb2[] = {
-    "P0_09_outdoor_walk",         "P2_19_indoor_walk_off_mvs", "P2_20_outdoor_walk",
-    "P2_24_outdoor_long_walk",    "P3_27_indoor_walk_off_mvs", "P3_28_outdoor_walk_lunges",
-    "P3_29_outdoor_stairs_up",    "P3_30_outdoor_stairs_down", "P4_35_indoor_walk",
-    "P4_36_outdoor_long_walk",    "P4_37_outdoor_run_circle",  "P5_40_indoor_walk_big_circle",
-    "P6_48_outdoor_walk_downhill", "P6_49_outdoor_big_stairs_down", "P7_55_outdoor_walk",
-    "P7_56_outdoor_stairs_up_down", "P7_57_outdoor_rock_chair", "P7_58_outdoor_parcours",
-    "P7_61_outdoor_sit_lie_walk", "P8_64_outdoor_skateboard",  "P8_65_outdoor_walk_straight",
-    "P9_77_outdoor_stairs_up",    "P9_78_outdoor_stairs_up_down", "P9_79_outdoor_walk_rectangle",
-    "P9_80_outdoor_walk_big_circle", NULL};
+static const char *const emdb1[] = {"P1_14_outdoor_climb",
+                                    "P2_23_outdoor_hug_tree",
+                                    "P3_31_outdoor_workout",
+                                    "P3_32_outdoor_soccer_warmup_a",
+                                    "P3_33_outdoor_soccer_warmup_b",
+                                    "P5_42_indoor_dancing",
+                                    "P5_44_indoor_rom",
+                                    "P6_49_outdoor_big_stairs_down",
+                                    "P6_50_outdoor_workout",
+                                    "P6_51_outdoor_dancing",
+                                    "P7_57_outdoor_rock_chair",
+                                    "P7_59_outdoor_rom",
+                                    "P7_60_outdoor_workout",
+                                    "P8_64_outdoor_skateboard",
+                                    "P8_68_outdoor_handstand",
+                                    "P8_69_outdoor_cartwheel",
+                                    "P9_76_outdoor_sitting",
+                                    NULL};
+static const char *const emdb2[] = {"P0_09_outdoor_walk",
+                                    "P2_19_indoor_walk_off_mvs",
+                                    "P2_20_outdoor_walk",
+                                    "P2_24_outdoor_long_walk",
+                                    "P3_27_indoor_walk_off_mvs",
+                                    "P3_28_outdoor_walk_lunges",
+                                    "P3_29_outdoor_stairs_up",
+                                    "P3_30_outdoor_stairs_down",
+                                    "P4_35_indoor_walk",
+                                    "P4_36_outdoor_long_walk",
+                                    "P4_37_outdoor_run_circle",
+                                    "P5_40_indoor_walk_big_circle",
+                                    "P6_48_outdoor_walk_downhill",
+                                    "P6_49_outdoor_big_stairs_down",
+                                    "P7_55_outdoor_walk",
+                                    "P7_56_outdoor_stairs_up_down",
+                                    "P7_57_outdoor_rock_chair",
+                                    "P7_58_outdoor_parcours",
+                                    "P7_61_outdoor_sit_lie_walk",
+                                    "P8_64_outdoor_skateboard",
+                                    "P8_65_outdoor_walk_straight",
+                                    "P9_77_outdoor_stairs_up",
+                                    "P9_78_outdoor_stairs_up_down",
+                                    "P9_79_outdoor_walk_rectangle",
+                                    "P9_80_outdoor_walk_big_circle",
+                                    NULL};
 
 static bool belongs(gv_dataset_kind kind, const char *name) {
     const char *const *list = kind == GV_EMDB1 ? emdb1 : kind == GV_EMDB2 ? emdb2 : NULL;
@@ -177,7 +204,7 @@ static gv_status read_truth(gv_dataset_sequence *q, gv_tensors *w, const char *g
         !(q->betas = read(w, name, "betas", (int64_t[]){L, 10}, 2, err)))
         return err->status;
     const char *gender = text_of(w, q->name, "gender");
-    q->gender = !gender                        ? GV_NEUTRAL
+    q->gender = !gender                            ? GV_NEUTRAL
                 : *gender == 'm' || *gender == 'M' ? GV_MALE
                 : *gender == 'f' || *gender == 'F' ? GV_FEMALE
                                                    : GV_NEUTRAL;
@@ -210,8 +237,7 @@ static void set_camera(gv_dataset_sequence *q, const float *T, bool one, const f
     for (int t = 0; t < q->frames; t++) {
         const float *from = T + (one ? 0 : 16 * (size_t)t);
         memcpy(q->T_w2c + 16 * (size_t)t, from, sizeof(float[16]));
-        for (int r = 0; r < 3; r++)
-            memcpy(q->seen.R_w2c + 9 * (size_t)t + 3 * r, from + 4 * r, sizeof(float[3]));
+        for (int r = 0; r < 3; r++) memcpy(q->seen.R_w2c + 9 * (size_t)t + 3 * r, from + 4 * r, sizeof(float[3]));
         memcpy(q->seen.K + 9 * (size_t)t, K, sizeof(float[9]));
     }
 }
@@ -223,8 +249,7 @@ static gv_status read_camera(gv_dataset_sequence *q, gv_dataset *d, gv_error *er
     if (d->kind == GV_RICH) { // "test/Gym_013_burpee4/cam_06": camera 6 of Gym
         char key[PATH];
         const char *scene = strchr(q->name, '/'), *camera = strrchr(q->name, '_');
-        if (!scene || !camera)
-            return gv_fail(err, GV_ERR_FORMAT, "%s: no scene and camera in the name", q->name);
+        if (!scene || !camera) return gv_fail(err, GV_ERR_FORMAT, "%s: no scene and camera in the name", q->name);
         snprintf(key, sizeof key, "%.*s_%d", (int)strcspn(scene + 1, "_/"), scene + 1, atoi(camera + 1));
         T = read(d->file[2], key, "0", (int64_t[]){4, 4}, 2, err);
         K = T ? read(d->file[2], key, "1", (int64_t[]){3, 3}, 2, err) : NULL;
@@ -249,8 +274,8 @@ static gv_status read_camera(gv_dataset_sequence *q, gv_dataset *d, gv_error *er
 }
 
 // The features of a picture's crops, from a file of their own: its `features`, and its boxes where asked for.
-static gv_status read_features(gv_observations *o, const gv_dataset *d, const char *folder, const char *name, bool boxes,
-                               gv_error *err) {
+static gv_status read_features(gv_observations *o, const gv_dataset *d, const char *folder, const char *name,
+                               bool boxes, gv_error *err) {
     char path[PATH];
     gv_tensors *w = NULL;
     snprintf(path, sizeof path, "%s/imgfeats/%s/%s.pt", d->folder, folder, name);

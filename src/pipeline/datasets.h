@@ -16,8 +16,9 @@ enum { GV_TARGET_POSE = 69 };
 typedef struct gv_dataset_sequence {
     char name[200];
     int frames; // L
-    gv_observations seen, mirrored; // frames that do not count have no visible keypoint; mirrored.frames 0: no flip test
-    unsigned char *counts;          // [L]
+    gv_observations seen,
+        mirrored;          // frames that do not count have no visible keypoint; mirrored.frames 0: no flip test
+    unsigned char *counts; // [L]
     // the truth: parameters of SMPL (RICH: SMPL-X) in the data set's world
     gv_gender gender;
     float *pose;                    // [L, 69] joints 1..23, those that the file lacks 0

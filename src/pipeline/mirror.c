@@ -6,8 +6,7 @@
 #include <string.h>
 
 static const int other_point[17] = {0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15};
-static const int other_joint[22] = {0,  2,  1,  3,  5,  4,  6,  8,  7,  9,  11,
-                                    10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20};
+static const int other_joint[22] = {0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20};
 
 gv_status gv_mirror_observations(gv_observations *out, const gv_observations *o, gv_error *err) {
     *out = (gv_observations){0};

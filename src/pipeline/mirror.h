@@ -3,8 +3,8 @@
 #include "formats/observations.h"
 
 // What a mirror in the plane x = width / 2 shows: keypoints with left and right exchanged, boxes, camera rotations
-// F R_w2c with F = diag(-1, 1, 1). Image features cannot be mirrored: those of the mirrored pictures are the caller's to
-// add; kp3d and feet2d are left out. `o` needs its width and R_w2c.
+// F R_w2c with F = diag(-1, 1, 1). Image features cannot be mirrored: those of the mirrored pictures are the caller's
+// to add; kp3d and feet2d are left out. `o` needs its width and R_w2c.
 gv_status gv_mirror_observations(gv_observations *out, const gv_observations *o, gv_error *err);
 
 // Pose and shape in pred_x [L, 151] become the means of those of pred_x and of mirrored_x brought back; the root stays.

@@ -93,8 +93,8 @@ static gv_status allocate(work *w, const gv_protocol *p, const gv_dataset_sequen
     if (w->n < 4) return gv_fail(err, GV_ERR_EMPTY, "%s: %d frames count, expected 4 or more", q->name, w->n);
     size_t n = (size_t)w->n;
     points *all[] = {&w->pred_c, &w->true_c, &w->pred_w, &w->true_w};
-    bool ok = (w->vertices = gv_calloc2(GV_SMPLX_VERTICES, sizeof(float[3]))) &&
-              (w->smpl = gv_calloc2(V, sizeof(float[3])));
+    bool ok =
+        (w->vertices = gv_calloc2(GV_SMPLX_VERTICES, sizeof(float[3]))) && (w->smpl = gv_calloc2(V, sizeof(float[3])));
     for (int i = 0; i < 4 && ok; i++) {
         if (!(i < 2 ? in_camera(p->kind) : in_world(p->kind))) continue;
         ok = (all[i]->joints = gv_calloc2(n, (size_t)w->J * sizeof(float[3]))) &&
@@ -161,8 +161,7 @@ gv_status gv_protocol_run(gv_score *s, const gv_protocol *p, gv_network *net, co
     work w;
     gv_motion m = {0};
     float *pose_c = NULL;
-    if (!p->truth[q->gender])
-        return gv_fail(err, GV_ERR_FORMAT, "%s: its body is neither male nor female", q->name);
+    if (!p->truth[q->gender]) return gv_fail(err, GV_ERR_FORMAT, "%s: its body is neither male nor female", q->name);
     gv_status status = allocate(&w, p, q, err);
     if (!status && !(pose_c = gv_calloc2((size_t)q->frames, sizeof(float[63]))))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", q->name, q->frames);

@@ -4,8 +4,8 @@
 //   EMDB-1   camera; 24 joints, flip test
 //   EMDB-2   world: WA-MPJPE100, W-MPJPE100, RTE, jitter, foot sliding; 24 joints, flip test
 //   RICH     camera and world; 24 joints, no flip test
-// The prediction is the reference's method with the post-processing for a moving camera. Its surface (SMPL-X) is brought
-// to SMPL's by smplx2smpl; the truth is SMPL of the person's gender, for RICH SMPL-X.
+// The prediction is the reference's method with the post-processing for a moving camera. Its surface (SMPL-X) is
+// brought to SMPL's by smplx2smpl; the truth is SMPL of the person's gender, for RICH SMPL-X.
 #pragma once
 #include "body/regressor.h"
 #include "evaluation/score.h"
@@ -14,8 +14,8 @@
 
 typedef struct gv_protocol {
     gv_dataset_kind kind;
-    gv_body *body;               // SMPL-X neutral
-    gv_body *truth[GV_GENDERS];  // those that there are
+    gv_body *body;                // SMPL-X neutral
+    gv_body *truth[GV_GENDERS];   // those that there are
     gv_regressor to_smpl, joints; // SMPL's surface from SMPL-X's, joints from SMPL's
 } gv_protocol;
 

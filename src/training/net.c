@@ -38,7 +38,7 @@ struct gv_net_state {
     gv_net_input held;
     int *length;
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
-    gv_real *places; // [L, D], NULL with rotary embedding
+    gv_real *places;                                                   // [L, D], NULL with rotary embedding
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
     gv_products rounded;
     const gv_products *products; // NULL: in gv_real

@@ -79,8 +79,7 @@ static void axis_angle(double out[3], const float d6[6]) {
 
 // Joints in the world as SPEC.md 8 composes them, nothing corrected afterwards, against the true ones: WA-MPJPE.
 // Chained turns in pred_x become orientations.
-static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, const gv_rig *rig, int row,
-                      bool chained) {
+static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, const gv_rig *rig, int row, bool chained) {
     int L = b->length[row];
     long first = (long)row * b->L;
     for (int t = 0; t < 6 * L; t++)
