@@ -13,10 +13,7 @@ static int started_as_one_of(void) { // Open MPI, MPICH and Slurm's own launcher
 
 #ifdef GV_HAVE_MPI
 #include <mpi.h>
-#include <sched.h>
 #include <time.h>
-
-enum { PATIENCE = 2000 }; // askings without a nap, about a millisecond or two
 
 struct gv_ranks {
     int count, index, sums;
@@ -61,21 +58,12 @@ void gv_ranks_sum(gv_ranks *r, float *x, int64_t n) {
     MPI_Testall(r->sums, r->request, &done, MPI_STATUSES_IGNORE);
 }
 
-// MPI itself waits by spinning, which takes the core from whoever is waited for. Data move only while somebody asks
-// for them, some tens of kilobytes at a time: between two askings the core is offered to others, and only who waits
-// for long, for a rank that still computes, sleeps (a nap costs a tenth of a millisecond, hundreds of them a step).
-static void let_others_work(int asked) {
-    if (asked < PATIENCE)
-        sched_yield();
-    else
-        nanosleep(&(struct timespec){0, 50000}, NULL);
-}
-
+// MPI itself waits by spinning, which takes the core from whoever is waited for.
 void gv_ranks_wait(gv_ranks *r) {
     if (!r) return;
-    for (int done = 0, asked = 0; !done; asked++) {
+    for (int done = 0; !done;) {
         MPI_Testall(r->sums, r->request, &done, MPI_STATUSES_IGNORE);
-        if (!done) let_others_work(asked);
+        if (!done) nanosleep(&(struct timespec){0, 50000}, NULL);
     }
     r->sums = 0;
 }
@@ -84,9 +72,9 @@ void gv_ranks_sum_now(gv_ranks *r, double *x, int n) {
     if (!r) return;
     MPI_Request request;
     MPI_Iallreduce(MPI_IN_PLACE, x, n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD, &request);
-    for (int done = 0, asked = 0; !done; asked++) {
+    for (int done = 0; !done;) {
         MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-        if (!done) let_others_work(asked);
+        if (!done) nanosleep(&(struct timespec){0, 50000}, NULL);
     }
 }
 
