@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "body/body.h"
 #include "formats/motion_file.h"
+#include "pipeline/feed.h"
 #include "pipeline/stage.h"
 #include "video/video.h"
 
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PEOPLE = 256 };
+enum { MOST_PEOPLE = 256, BUFFERS = 4 };
 
 typedef struct options {
     const char *video, *output, *body;
@@ -36,8 +37,8 @@ typedef struct show {
     gv_canvas *world, *over;
     gv_view view;
     int left, width, height; // columns of the overlay, 0 without; of the whole
-    uint8_t *rgb;            // [height, width, 3]
-    gv_video *video;
+    uint8_t *rgb;            // [height, width, 3]; the overlay alone is drawn into the decoded picture instead
+    gv_feed *feed;           // the video, decoded beside the drawing; NULL without one
     gv_video_writer *writer;
 } show;
 
@@ -160,31 +161,29 @@ static gv_status plan(show *s, gv_error *err) {
     s->height = (int)(o->height ? o->height : 720);
     int world_width = (int)(o->width ? o->width : 1280);
     if (o->overlay) {
-        const gv_video_info *info = gv_video_get_info(s->video);
+        const gv_video_info *info = gv_feed_info(s->feed);
         s->left = info->width;
         if (o->world && !o->width && info->height < 720) world_width = info->height * 16 / 9;
         s->height = info->height;
     }
-    if (s->video && gv_video_get_info(s->video)->fps > 0) fps = gv_video_get_info(s->video)->fps;
+    if (s->feed && gv_feed_info(s->feed)->fps > 0) fps = gv_feed_info(s->feed)->fps;
     s->width = s->left + (o->world ? world_width : 0);
     if (s->left) s->over = gv_canvas_create(s->left, s->height);
     if (o->world) s->world = gv_canvas_create(world_width, s->height);
-    s->rgb = gv_calloc2((size_t)s->width * (size_t)s->height, 3);
-    if ((s->left && !s->over) || (o->world && !s->world) || !s->rgb)
+    if (o->world) s->rgb = gv_calloc2((size_t)s->width * (size_t)s->height, 3);
+    if ((s->left && !s->over) || (o->world && (!s->world || !s->rgb)))
         return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for pictures of %d x %d", o->output, s->width, s->height);
     s->view = gv_stage_view(s->stage, world_width, s->height);
     return gv_video_create(&s->writer, o->output, s->width, s->height, fps, err);
 }
 
-static bool draw_over(show *s, const gv_frame *f) {
-    for (int y = 0; y < s->height; y++)
-        memcpy(s->rgb + 3 * (ptrdiff_t)y * s->width, f->rgb + (ptrdiff_t)y * f->stride, 3 * (size_t)s->left);
-    return gv_stage_draw_over(s->stage, s->over, s->rgb, s->left, 3 * s->width, (float)s->o->alpha);
-}
-
-static gv_status draw(show *s, const gv_frame *f, long frame, double time_sec, gv_error *err) {
+// seen: the video's picture, or NULL.
+static gv_status draw(show *s, uint8_t *seen, long frame, double time_sec, gv_error *err) {
     gv_stage_pose(s->stage, frame);
-    bool good = !s->over || draw_over(s, f);
+    uint8_t *rgb = s->rgb ? s->rgb : seen;
+    for (int y = 0; s->over && s->rgb && y < s->height; y++)
+        memcpy(rgb + 3 * (ptrdiff_t)y * s->width, seen + 3 * (ptrdiff_t)y * s->left, 3 * (size_t)s->left);
+    bool good = !s->over || gv_stage_draw_over(s->stage, s->over, rgb, s->left, 3 * s->width, (float)s->o->alpha);
     if (good && s->world) {
         if (s->o->follow) s->view = gv_stage_follow(s->stage, frame, s->width - s->left, s->height);
         good = gv_stage_draw_world(s->stage, s->world, s->rgb + 3 * s->left, 3 * s->width, &s->view);
@@ -195,16 +194,18 @@ static gv_status draw(show *s, const gv_frame *f, long frame, double time_sec, g
                      (const uint8_t[3]){50, 56, 64}, 0.7f, label);
     }
     if (!good) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory to draw frame %ld", s->o->output, frame);
-    return gv_video_write(s->writer, s->rgb, 3 * s->width, time_sec, err);
+    return gv_video_write(s->writer, rgb, 3 * s->width, time_sec, err);
 }
 
 // Frame by frame along the video.
 static gv_status play_video(show *s, gv_progress *progress, gv_error *err) {
-    gv_frame f;
+    gv_feed_frame *f;
     gv_status status;
-    while ((status = gv_video_next(s->video, &f, err)) == GV_OK && f.rgb) {
-        if ((status = draw(s, &f, f.index, f.time_sec, err)) != GV_OK) break;
-        gv_progress_set(progress, f.index + 1);
+    while ((status = gv_feed_next(s->feed, &f, err)) == GV_OK && f) {
+        status = draw(s, f->rgb, f->index, f->time_sec, err);
+        gv_progress_set(progress, f->index + 1);
+        gv_feed_release(s->feed, f);
+        if (status != GV_OK) break;
     }
     return status;
 }
@@ -239,7 +240,7 @@ static void close_show(show *s) {
     gv_canvas_destroy(s->world);
     gv_canvas_destroy(s->over);
     gv_video_abandon(s->writer);
-    gv_video_close(s->video);
+    gv_feed_close(s->feed);
     gv_body_close(s->body);
 }
 
@@ -248,14 +249,15 @@ static gv_status render(const options *o, gv_error *err) {
     gv_progress progress;
     gv_status status = gv_body_open(&s.body, o->body, err);
     if (!status) status = load_people(&s, err);
-    if (!status && o->video) status = gv_video_open(&s.video, o->video, &(gv_video_options){.fps = o->fps}, err);
+    if (!status && o->video)
+        status = gv_feed_open(&s.feed, o->video, &(gv_video_options){.fps = o->fps}, BUFFERS, err);
     if (!status) status = plan(&s, err);
     gv_progress_begin(&progress, "render",
-                      status    ? 0
-                      : s.video ? gv_video_get_info(s.video)->frames
-                                : s.motions[0].frames,
+                      status   ? 0
+                      : s.feed ? gv_feed_info(s.feed)->frames
+                               : s.motions[0].frames,
                       o->quiet, NULL);
-    if (!status) status = s.video ? play_video(&s, &progress, err) : play_motions(&s, &progress, err);
+    if (!status) status = s.feed ? play_video(&s, &progress, err) : play_motions(&s, &progress, err);
     gv_progress_end(&progress);
     if (!status) {
         status = gv_video_finish(s.writer, err);

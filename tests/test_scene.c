@@ -4,6 +4,8 @@
 #include "pipeline/scene.h"
 #include "test.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { FRAMES = 90, PEOPLE = 3 };
@@ -170,8 +172,115 @@ static void the_way_goes_on_while_nobody_is_seen(void **state) {
     }
 }
 
+// ---- two who walk together
+
+enum { WALK = 300 };          // frames at 30 per second
+static const double apart = 0.8; // m
+
+// Where walker p truly is: in step along +x at 1.2 m/s, the other to the left of him.
+static void walker(float x[3], int p, int f) {
+    x[0] = 0.04f * (float)f - 6;
+    x[1] = 0.93f;
+    x[2] = (float)apart * (float)p;
+}
+
+static float noise(uint32_t *state) { // -1 .. 1
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(*state >> 8) / 8388608.0f - 1;
+}
+
+// As a network gets walker p: steps too long or too short, a path that bends, distances from the camera that breathe,
+// a world of his own.
+static void make_walker(gv_motion *m, const float (*R)[9], const float (*c)[3], int p) {
+    gv_error err = {0};
+    uint32_t state = 7u + (uint32_t)p;
+    const float stretch = p ? 1.03f : 0.97f, bend = p ? 0.05f : -0.05f, yaw = p ? 2 : 0; // rad over the way; rad
+    float at[3] = {0};
+    assert_int_equal(gv_motion_alloc(m, WALK, &err), GV_OK);
+    for (int f = 0; f < WALK; f++) {
+        const float turn[3] = {0, yaw + bend * ((float)f / WALK - 0.5f), 0};
+        float x[3], before[3], step[3], turned[3], Y[9], seen[3];
+        m->frame_index[f] = f;
+        m->time_sec[f] = f / 30.0;
+        walker(x, p, f);
+        walker(before, p, f ? f - 1 : 0);
+        gv_rot_from_aa(Y, turn);
+        gv_rot_to_aa(m->global_orient + 3 * f, Y);
+        gv_rot_to_aa(m->global_orient_incam + 3 * f, R[f]); // he does not turn
+        for (int i = 0; i < 3; i++) step[i] = stretch * (x[i] - before[i]) + 0.004f * noise(&state) * (float)(i != 1);
+        gv_mat3_apply(turned, Y, step);
+        for (int i = 0; i < 3; i++) at[i] = i == 1 ? x[1] : at[i] + turned[i], x[i] -= c[f][i];
+        gv_mat3_apply(seen, R[f], x);
+        const float depth = 1 + 0.03f * sinf(0.05f * (float)f + 2 * (float)p) + 0.02f * noise(&state);
+        for (int j = 0; j < GV_MOTION_JOINTS; j++)
+            for (int i = 0; i < 3; i++) {
+                m->joints_world[(f * GV_MOTION_JOINTS + j) * 3 + i] = at[i];
+                m->joints_incam[(f * GV_MOTION_JOINTS + j) * 3 + i] = depth * seen[i];
+            }
+        memcpy(m->transl + 3 * f, at, sizeof at);
+    }
+}
+
+static int by_value(const void *a, const void *b) {
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+static void walks_together(bool moving) {
+    static float R[WALK][9], c[WALK][3], V[9 * WALK];
+    static double beside[WALK], ahead[WALK], times[WALK];
+    const float flip[9] = {-1, 0, 0, 0, -1, 0, 0, 0, 1};
+    for (int f = 0; f < WALK; f++) { // a camera that stands, or that goes along and turns to and fro
+        float turn[9];
+        euler(turn, moving ? 0.3f * sinf(0.02f * (float)f) : 0, 0.15f);
+        gv_mat3_mul_nt(R[f], flip, turn);
+        c[f][0] = moving ? 0.036f * (float)f - 5 : 0, c[f][1] = 1.6f, c[f][2] = -7;
+        gv_mat3_mul_nt(V + 9 * f, R[f], R[0]);
+        times[f] = f / 30.0;
+    }
+    gv_motion m[2] = {0};
+    for (int p = 0; p < 2; p++) make_walker(&m[p], (const float(*)[9])R, (const float(*)[3])c, p);
+    gv_scene_observations s = {.frames = WALK, .time_sec = times, .people = 2};
+    s.camera = (gv_camera_path){.frames = WALK, .R_w2c = V, .is_static = !moving};
+    gv_scene scene;
+    gv_error err = {0};
+    assert_int_equal(gv_scene_compose(&scene, m, 2, &s, &err), GV_OK);
+    for (int f = 0; f < WALK; f++) { // in the direction in which the first one walks, and across
+        const float *a = m[0].joints_world, *b = m[1].joints_world + 3 * GV_MOTION_JOINTS * f;
+        const int last = 3 * GV_MOTION_JOINTS * (WALK - 1);
+        double x = (double)a[last] - a[0], z = (double)a[last + 2] - a[2], n = hypot(x, z);
+        a += 3 * GV_MOTION_JOINTS * f;
+        double dx = (double)b[0] - a[0], dz = (double)b[2] - a[2];
+        ahead[f] = fabs((x * dx + z * dz) / n);
+        beside[f] = (x * dz - z * dx) / n;
+    }
+    qsort(ahead, WALK, sizeof *ahead, by_value);
+    qsort(beside, WALK, sizeof *beside, by_value);
+    print_message("%s camera: %.2f m beside each other in the median (true %.2f), %.2f to %.2f over the whole way; in "
+                  "step to %.2f m in the median, %.2f at most\n",
+                  moving ? "moving" : "static", beside[WALK / 2], apart, beside[0], beside[WALK - 1], ahead[WALK / 2],
+                  ahead[WALK - 1]);
+    assert_true(fabs(beside[WALK / 2] - apart) < 0.15);
+    assert_true(beside[0] > 0.5 * apart && beside[WALK - 1] < 1.5 * apart);
+    assert_true(ahead[WALK / 2] < 0.25 && ahead[WALK - 1] < 0.5);
+    gv_scene_free(&scene);
+    for (int p = 0; p < 2; p++) gv_motion_free(&m[p]);
+}
+
+static void together_before_a_static_camera(void **state) {
+    (void)state;
+    walks_together(false);
+}
+
+static void together_before_a_moving_camera(void **state) {
+    (void)state;
+    walks_together(true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(static_camera), cmocka_unit_test(moving_camera),
-                                       cmocka_unit_test(the_way_goes_on_while_nobody_is_seen)};
+                                       cmocka_unit_test(the_way_goes_on_while_nobody_is_seen),
+                                       cmocka_unit_test(together_before_a_static_camera),
+                                       cmocka_unit_test(together_before_a_moving_camera)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

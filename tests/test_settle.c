@@ -178,13 +178,14 @@ static void drift_goes_and_jumps_stay(void **state) {
     }
 }
 
-// Feet in turn, each 20 frames, every one `rise` above the one before.
-static double climbed(double rise) {
+// Feet in turn, each 20 frames, every one `rise` above the one before and `way` further, m.
+static double climbed(double rise, double way) {
     gv_motion m = standing(200, 0);
     gv_error err = {0};
     for (int t = 0; t < 200; t++) {
         int step = t / 20;
         m.transl[3 * t + 1] += (float)(rise * step);
+        m.transl[3 * t + 2] += (float)(way * step);
         for (int k = 0; k < 4; k++) m.static_prob[6 * t + k] = t % 20 > 4 && k / 2 == step % 2;
         follow(&m, t);
     }
@@ -196,9 +197,10 @@ static double climbed(double rise) {
 
 static void stairs_are_climbed(void **state) {
     (void)state;
-    assert_true(fabs(climbed(0.17) - 9 * 0.17) < 0.03);
-    assert_true(fabs(climbed(-0.17) + 9 * 0.17) < 0.03);
-    assert_true(fabs(climbed(0.03)) < 0.03); // drift
+    assert_true(fabs(climbed(0.17, 0.3) - 9 * 0.17) < 0.03);
+    assert_true(fabs(climbed(-0.17, 0.3) + 9 * 0.17) < 0.03);
+    assert_true(fabs(climbed(0.03, 0)) < 0.03);    // drift
+    assert_true(fabs(climbed(0.13, 0.65)) < 0.03); // a walk whose direction of gravity is off by 11 degrees
 }
 
 static void threads_do_not_matter(void **state) {

@@ -187,11 +187,11 @@ static gv_status check_names(gv_npz *z, gv_error *err) {
     return status;
 }
 
-// Raw network output is kept, so that loading and saving loses nothing of ours; other unknown keys are not.
+// Raw network output and the lens are kept, so that loading and saving loses nothing of ours; other unknown keys are not.
 static gv_status load_extra(gv_motion *m, gv_npz *z, gv_error *err) {
     for (int i = 0; i < gv_npz_count(z); i++) {
         const gv_array *a = gv_npz_at(z, i);
-        if (strncmp(a->name, "net/", 4) || !gv_dtype_size(a->dtype)) continue;
+        if ((strncmp(a->name, "net/", 4) && strcmp(a->name, "lens")) || !gv_dtype_size(a->dtype)) continue;
         if (a->ndim > 4 || strlen(a->name) >= sizeof m->extra->name || a->count > INT32_MAX)
             return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" has too long a name or too many axes", gv_npz_path(z),
                            a->name);

@@ -631,6 +631,31 @@ static bool is_upside_down(const gv_person *p) {
     return 2 * inverted > seen;
 }
 
+// A thing that is now and then taken for a person: it stays in one place to a few pixels, is seen in some frames only,
+// and yet its limbs are read in another way each time. Somebody who sits is seen all the time, and calmly.
+static bool is_a_thing(const gv_person *p) {
+    enum { SHORTEST = 30 };
+    const double seen_share = 0.85, place = 0.1, restless = 0.02; // of the frames; of the box's longer side
+    double hip[2] = {0}, size = 0, way = 0;
+    int seen = 0, pairs = 0, still = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int t = 0; t < p->frames; t++) {
+            const float *kp = p->kp2d + 51 * (size_t)t, *box = p->bbx_xyxy + 4 * (size_t)t;
+            if (!p->observed[t]) continue;
+            double x = (kp[33] + kp[36]) / 2, y = (kp[34] + kp[37]) / 2; // hips
+            if (pass == 1) {
+                still += hypot(x - hip[0] / seen, y - hip[1] / seen) < place * size / seen;
+                continue;
+            }
+            seen++, hip[0] += x, hip[1] += y, size += (double)fmaxf(box[3] - box[1], box[2] - box[0]);
+            if (t == 0 || !p->observed[t - 1]) continue;
+            for (int k = 0; k < 17; k++) way += hypotf(kp[3 * k] - kp[3 * k - 51], kp[3 * k + 1] - kp[3 * k - 50]) / 17;
+            pairs++;
+        }
+    return p->frames >= SHORTEST && seen < seen_share * p->frames && still > 0.95 * seen && pairs > 0 &&
+           way / pairs > restless * size / seen;
+}
+
 // Not somebody else: a sighting that never leaves a much more prominent person's box is a second reading of that
 // person, and a much less prominent one upside down is a shadow. Persons come most prominent first.
 static void drop_second_readings(gv_tracks *t) {
@@ -638,6 +663,7 @@ static void drop_second_readings(gv_tracks *t) {
     for (int i = 0; i < t->count; i++) {
         const gv_person *p = &t->person[i];
         bool second = kept > 0 && p->prominence < 0.5 * t->person[0].prominence && is_upside_down(p);
+        second |= is_a_thing(p);
         for (int k = 0; k < kept && !second; k++)
             second = p->prominence < 0.5 * t->person[k].prominence && share_inside(p, &t->person[k]) > 0.75;
         if (second)

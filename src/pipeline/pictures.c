@@ -103,7 +103,6 @@ gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_bo
     gv_status status = gv_feed_open(
         &feed, video, &(gv_video_options){.fps = opt->fps, .max_side = MAX_SIDE, .jail = opt->jail}, BUFFERS, err);
     if (status == GV_OK) status = gv_stage_create(&s.stage, scene->motion, scene->people, body, err);
-    if (status == GV_OK) gv_stage_through(s.stage, opt->optics);
     if (status == GV_OK) status = open_films(&s, gv_feed_info(feed), scene->motion[0].fps, opt, err);
     gv_feed_frame *p;
     while (status == GV_OK && (status = gv_feed_next(feed, &p, err)) == GV_OK && p) {

@@ -7,7 +7,6 @@
 typedef struct gv_pictures_options {
     const char *overlay, *world, *side_by_side; // files to write; NULL = not this one
     double fps;                                 // as for observing: > 0 overrides the container's
-    const gv_optics *optics;                    // the lens that the overlay is drawn through; NULL: a pinhole
     struct gv_jail *jail;                       // where the video is decoded; may be NULL
     bool quiet;
     const gv_listener *listener; // may be NULL

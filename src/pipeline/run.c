@@ -8,6 +8,7 @@
 #include "pipeline/camera_stage.h"
 #include "pipeline/focal_people.h"
 #include "pipeline/judge.h"
+#include "pipeline/motion_lens.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
 #include "pipeline/scene_export.h"
@@ -128,6 +129,7 @@ static gv_status predict_all(job *j, gv_error *err) {
         frames += s->person[k].frames;
         gv_observations_free(&s->person[k]); // all that is needed of it is in the motion
         if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, listener, err);
+        if (status == GV_OK) status = gv_motion_lens_keep(&j->motions[k], &s->optics, err);
         if (status == GV_OK) status = gv_go_on(listener, err);
         if (status != GV_OK) return status;
         gv_progress_set(&progress, k + 1);
@@ -181,7 +183,6 @@ static gv_status draw(job *j, gv_error *err) {
                                 .world = o->pictures ? world : NULL,
                                 .side_by_side = o->side_by_side ? side : NULL,
                                 .fps = o->observe.fps,
-                                .optics = &j->observations.optics,
                                 .jail = o->observe.jail,
                                 .quiet = o->observe.quiet,
                                 .listener = o->observe.listener};

@@ -77,6 +77,17 @@ static const char *position_source(const gv_scene *scene, const gv_scene_observa
     return s->camera.is_static ? "people, static" : scene->unit_sd > 0 ? "people and visual odometry" : "people";
 }
 
+// The distortion of the first frame's lens; null for a pinhole.
+static json_t *distortion_of(const gv_lens *l) {
+    json_t *k = json_array();
+    if (l->model == GV_LENS_PINHOLE) {
+        json_decref(k);
+        return json_null();
+    }
+    for (int i = 0; i < GV_LENS_COEFFICIENTS; i++) gv_json_append(&k, number(l->k[i]));
+    return json_pack("{s:s, s:o}", "model", l->model == GV_LENS_FISHEYE ? "fisheye" : "brown", "coefficients", k);
+}
+
 static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) {
     json_t *R = json_array(), *t = json_array(), *confidence = json_array(), *known = json_array(), *way = json_array();
     bool told = scene->unit_sd > 0;
@@ -90,11 +101,12 @@ static json_t *camera_of(const gv_scene *scene, const gv_scene_observations *s) 
     }
     const gv_lens *lens = gv_optics_at(&s->optics, 0);
     const gv_outside_report *outside = &s->outside;
-    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "static",
+    return json_pack("{s:b, s:s, s:s*, s:o, s:s, s:o, s:[o,o], s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "static",
                      (int)s->camera.is_static, "rotation_source", s->rotation_source, "rotation_note",
                      *outside->note ? outside->note : NULL, "focal_px", number(lens->fx), "focal_source",
                      s->focal_source, "focal_sd", number(s->optics.sd), "principal_point", number(lens->cx),
-                     number(lens->cy), "unsure_frames", unsure_frames(&s->camera), "R_w2c", R, "t_w2c", t,
+                     number(lens->cy), "distortion", distortion_of(lens), "unsure_frames",
+                     unsure_frames(&s->camera), "R_w2c", R, "t_w2c", t,
                      "rotation_confidence", confidence, "position_known", known, "position_source", position_source(scene, s),
                      "position_confidence", way, "position_unit_sd", told ? number(scene->unit_sd) : json_null());
 }

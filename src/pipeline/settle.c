@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "evaluation/metrics.h"
 #include "geometry/rotation.h"
 #include "motion/smoothing.h"
 #include "pipeline/settle_internal.h"
@@ -13,7 +14,9 @@ const double gv_contact_probability = 0.5;
 static const double smoothing_sec = 0.15, window_sec = 0.6;
 static const double least_step = 0.10, largest_step = 0.25; // m, of a stair
 static const double moving_speed = 0.5;                     // m/s, from where on a foot is seen to move
-enum { STAIRS = 3 };
+static const double least_slope = 0.25; // of stairs, rise over way: a false direction of gravity makes slopes of 0.12
+static const double largest_jitter = 14; // 10 m/s^3; walking has 3 to 8, and what is above 15 is seen
+enum { STAIRS = 5 };
 
 void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]) {
     float S[3 * J], *v = gv_calloc2((size_t)body->vertices, 12);
@@ -127,6 +130,7 @@ static void bridge(double *x, int frames) {
 typedef struct stand { // one side's foot standing from one frame to another
     int first, last, side;
     double height; // of the ground under it, where it begins to stand and where it ends: the mean
+    double x, z;   // where, the mean, m
 } stand;
 
 static int find_stands(stand *out, const gv_motion *m, const double sole[GV_FEET]) {
@@ -136,9 +140,12 @@ static int find_stands(stand *out, const gv_motion *m, const double sole[GV_FEET
             bool on = t < m->frames && stands(m, t, 2 * side + 1);
             if (on && first < 0) first = t;
             if (on || first < 0) continue;
-            double sum = 0;
-            for (int u = first; u < t; u++) sum += foot_height(m, u, 2 * side + 1) - sole[2 * side + 1];
-            out[n++] = (stand){first, t - 1, side, sum / (t - first)};
+            double sum[3] = {0};
+            for (int u = first; u < t; u++)
+                for (int i = 0; i < 3; i++)
+                    sum[i] += (double)m->joints_world[3 * ((size_t)u * J + gv_foot_joints[2 * side + 1]) + i];
+            for (int i = 0; i < 3; i++) sum[i] /= t - first;
+            out[n++] = (stand){first, t - 1, side, sum[1] - sole[2 * side + 1], sum[0], sum[2]};
             first = -1;
         }
     return n;
@@ -150,21 +157,23 @@ static int by_time(const void *a, const void *b) {
 }
 
 // Adds to keep [L] the height of staircases: runs of stands, left and right in turn, each a stair above (or below) the
-// one before.
+// one before, and steep as stairs are.
 static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n) {
     double level = 0;
     int at = 0;
     for (int i = 0; i + 1 < n;) {
         int run = 0;
-        double first = s[i + 1].height - s[i].height;
+        double first = s[i + 1].height - s[i].height, way = 0;
         while (i + run + 1 < n) {
             double step = s[i + run + 1].height - s[i + run].height;
             if (s[i + run + 1].side == s[i + run].side || step * first <= 0 || !(fabs(step) >= least_step) ||
                 fabs(step) > largest_step)
                 break;
+            way += hypot(s[i + run + 1].x - s[i + run].x, s[i + run + 1].z - s[i + run].z);
             run++;
         }
-        for (int k = 1; run >= STAIRS && k <= run; k++) {
+        bool stairs = run >= STAIRS && fabs(s[i + run].height - s[i].height) > least_slope * way;
+        for (int k = 1; stairs && k <= run; k++) {
             for (; at < s[i + k].first; at++) keep[at] = level;
             level += s[i + k].height - s[i + k - 1].height;
         }
@@ -208,11 +217,28 @@ done:
     return status;
 }
 
+// Small in the picture, and trembling more than people do.
+static bool trembles(const gv_motion *m) {
+    double sum = 0, coarse = 0;
+    int n = m->frames - 3;
+    if (n < 1 || !(m->fps > 0)) return false;
+    float *jitter = gv_calloc2((size_t)m->frames, sizeof *jitter);
+    if (!jitter) return false;
+    gv_jitter(jitter, m->joints_world, m->frames, J, m->fps);
+    for (int t = 0; t < n; t++) sum += (double)jitter[t], coarse += gv_settle_coarseness(m, t);
+    free(jitter);
+    return coarse > 0 && sum / n > largest_jitter;
+}
+
 gv_status gv_settle(gv_motion *m, const gv_body *body, const gv_listener *listener, gv_error *err) {
     double sole[GV_FEET];
     doubt_contacts(m);
     gv_status status = gv_settle_height(m, body, err);
     if (status != GV_OK || m->frames < 3) return status;
     gv_sole_heights(sole, body, m->betas);
-    return gv_settle_solve(m, body, sole, listener, err);
+    for (double calm = 1; status == GV_OK && calm < 4; calm *= 1.5) {
+        status = gv_settle_solve(m, body, sole, calm, listener, err);
+        if (!trembles(m)) break;
+    }
+    return status;
 }

@@ -2,7 +2,7 @@
 // trembles is calmed, while the body stays on its keypoints.
 //
 // An addition to the reference, used by `gvhmr run` after the solver, at the video's own times. First the height:
-// planted feet say where the ground is, drift between them is taken out (a staircase, three or more steps of 10 to 25
+// planted feet say where the ground is, drift between them is taken out (a staircase, five or more steps of 10 to 25
 // cm in one direction, is kept). Then Gauss-Newton over all frames (settle_solve.c says what on).
 #pragma once
 #include "base/progress.h"

@@ -323,21 +323,20 @@ static void build(piece *s) {
 
 // ---- pieces
 
-// By how many m a pixel at the body's distance is too large: keypoints are known to about a pixel, so that who is small
-// in the picture trembles more.
-static double coarseness(const gv_motion *m, int t) {
+// Keypoints are known to about a pixel, so that who is small in the picture trembles more.
+double gv_settle_coarseness(const gv_motion *m, int t) {
     const double z = m->joints_incam[3 * J * (size_t)t + 2], f = m->K[9 * (size_t)t];
     return f > 0 && z > 0 ? fmax(fmin(z / f, largest_pixel) - fine_pixel, 0) : 0;
 }
 
 // Accelerations of the path smoothed over time, and how much each counts.
-static void smooth_targets(target out[CALM], const gv_motion *m, int t) {
+static void smooth_targets(target out[CALM], const gv_motion *m, int t, double calm) {
     int L = m->frames;
     if (t < 1 || t + 1 >= L) return;
     double h0 = m->time_sec[t] - m->time_sec[t - 1], h1 = m->time_sec[t + 1] - m->time_sec[t];
-    const double coarse = calm_per_m * coarseness(m, t);
+    const double coarse = calm_per_m * gv_settle_coarseness(m, t);
     for (int c = 0; c < CALM; c++) {
-        const double sec = calm_sec + (calm_joints[c] < 18 ? coarse : arm_share * coarse);
+        const double sec = calm * (calm_sec + (calm_joints[c] < 18 ? coarse : arm_share * coarse));
         const double sigma = fmax(sec * 2 / (h0 + h1), 0.3); // frames
         const int radius = (int)ceil(3 * sigma);
         double mean[3][3] = {{0}};
@@ -447,8 +446,8 @@ static gv_points *points_of(const gv_body *body, int *n) {
     return p;
 }
 
-gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], const gv_listener *listener,
-                          gv_error *err) {
+gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], double calm,
+                          const gv_listener *listener, gv_error *err) {
     int most = m->frames < PIECE + AHEAD ? m->frames : PIECE + AHEAD;
     piece s = {.m = m, .sole = sole};
     float S[3 * J];
@@ -466,7 +465,7 @@ gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[G
         goto done;
     }
 #pragma omp parallel for schedule(static)
-    for (int t = 0; t < m->frames; t++) smooth_targets(targets + (size_t)CALM * t, m, t);
+    for (int t = 0; t < m->frames; t++) smooth_targets(targets + (size_t)CALM * t, m, t, calm);
     for (s.first = 0; s.first < m->frames; s.first += PIECE) {
         if ((status = gv_go_on(listener, err)) != GV_OK) break;
         s.frames = m->frames - s.first < most ? m->frames - s.first : most;

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "body/simplify.h"
 #include "geometry/rotation.h"
+#include "pipeline/motion_lens.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +36,6 @@ struct gv_stage {
     const gv_body *body[DETAILS];
     gv_body *simple; // the coarse one
     int people, there;
-    const gv_optics *optics; // may be NULL
     actor *actor;
     gv_mesh *mesh;         // [2 people]: drawn, then what casts their shadows
     gv_path *path;         // [3 people]: ways, then rings
@@ -170,22 +170,18 @@ static void to_camera(const actor *a, const surface *f, int vertices) {
 }
 
 // Bends a surface in the camera so that a pinhole shows it where the lens does.
-static void bend(const gv_stage *s, const actor *a, const surface *f, int vertices) {
-    const gv_lens *l = gv_optics_at(s->optics, a->m->frame_index[a->row]);
-    if (l->model == GV_LENS_PINHOLE) return;
-    double reach = gv_lens_reach(l, a->m->width, a->m->height);
+static void bend(const actor *a, const surface *f, int vertices) {
+    gv_lens l;
+    if (!gv_motion_lens(&l, a->m, a->row)) return;
+    const double reach = gv_lens_reach(&l, a->m->width, a->m->height);
 #pragma omp parallel for schedule(static)
     for (int v = 0; v < vertices; v++) {
         float *p = f->camera + 3 * v;
         double q[2];
         if (!(p[2] > 0)) continue;
-        gv_lens_bend(l, reach, (double)(p[0] / p[2]), (double)(p[1] / p[2]), q);
+        gv_lens_bend(&l, reach, (double)(p[0] / p[2]), (double)(p[1] / p[2]), q);
         p[0] = (float)q[0] * p[2], p[1] = (float)q[1] * p[2];
     }
-}
-
-void gv_stage_through(gv_stage *s, const gv_optics *optics) {
-    s->optics = optics;
 }
 
 // One of a person's surfaces, posed.
@@ -198,7 +194,7 @@ static gv_mesh mesh_of(gv_stage *s, actor *a, int detail, bool camera) {
                      f->world_normal);
     f->row = a->row;
     if (camera) to_camera(a, f, b->vertices);
-    if (camera && s->optics) bend(s, a, f, b->vertices);
+    if (camera) bend(a, f, b->vertices);
     gv_mesh mesh = {.vertices = b->vertices,
                     .triangles = b->triangles,
                     .position = camera ? f->camera : f->world,

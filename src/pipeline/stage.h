@@ -5,7 +5,6 @@
 //     if (gv_stage_pose(stage, frame)) gv_stage_draw_world(stage, canvas, rgb, stride, &view);
 #pragma once
 #include "body/body.h"
-#include "camera/intrinsics.h"
 #include "formats/motion_file.h"
 #include "rendering/render.h"
 
@@ -18,10 +17,8 @@ void gv_stage_destroy(gv_stage *s); // accepts NULL
 // Poses everybody who is there in a frame of the video; returns how many.
 int gv_stage_pose(gv_stage *s, long frame);
 
-// The lens (borrowed) through which bodies are drawn over pictures; without this call, or NULL, a pinhole.
-void gv_stage_through(gv_stage *s, const gv_optics *optics);
-
-// Over the picture, in the camera that saw them, as posed last. Nobody there: the picture stays as it is. False when
+// Over the picture, in the camera that saw them, as posed last, through the lens that the motions carry
+// (motion_lens.h). Nobody there: the picture stays as it is. False when
 // memory is exhausted.
 bool gv_stage_draw_over(gv_stage *s, gv_canvas *c, uint8_t *rgb, int width, int stride, float alpha);
 

@@ -25,10 +25,10 @@ static v8 pulses(v8 x, float w) {
     return w * whole + v8_min(x - whole, v8_set(w));
 }
 
-// Share of grid lines (every `period` m, `width` m wide) in the interval of size f around x.
-static v8 line_share(v8 x, v8 f, float period, float width) {
-    v8 h = f * (0.5f / period) + 1e-5f, at = x * (1 / period);
-    return (pulses(at + h, width / period) - pulses(at - h, width / period)) / (2 * h);
+// Share of grid lines (every `period` m, `width` m wide) in the interval of size f around x; inv_f = 1 / f.
+static v8 line_share(v8 x, v8 f, v8 inv_f, float period, float width) {
+    v8 h = f * (0.5f / period), at = x * (1 / period);
+    return (pulses(at + h, width / period) - pulses(at - h, width / period)) * (inv_f * period);
 }
 
 // Share of [lo, hi] in the interval of size f around x.
@@ -77,15 +77,18 @@ typedef struct strip { // ground in eight pixels of a row
     v8 lines, haze;    // shares
 } strip;
 
-// d: directions [3]; t: how far along them the ground is; ray as of gv_view_rays; inv_fog in 1/m.
-static void look_down(strip *s, const v8 d[3], v8 t, const float ray[9], const float eye[3], float inv_fog) {
-    const v8 k = v8_abs(t / d[1]);
+// d: directions [3], inv_down = 1 / d[1]; t: how far along them the ground is; ray as of gv_view_rays; inv_fog in 1/m.
+static void look_down(strip *s, const v8 d[3], v8 inv_down, v8 t, const float ray[9], const float eye[3],
+                      float inv_fog) {
+    const v8 k = v8_abs(t * inv_down);
     s->x = eye[0] + t * d[0];
     s->z = eye[2] + t * d[2];
     s->fx = k * (v8_abs(ray[0] * d[1] - d[0] * ray[3]) + v8_abs(ray[1] * d[1] - d[0] * ray[4]));
     s->fz = k * (v8_abs(ray[6] * d[1] - d[2] * ray[3]) + v8_abs(ray[7] * d[1] - d[2] * ray[4]));
-    const v8 a = 1 - line_share(s->x, s->fx, 1, 0.018f), b = 1 - line_share(s->z, s->fz, 1, 0.018f);
-    const v8 e = 1 - line_share(s->x, s->fx, 5, 0.035f), f = 1 - line_share(s->z, s->fz, 5, 0.035f);
+    s->fx += 2e-5f, s->fz += 2e-5f; // never nothing
+    const v8 gx = 1 / s->fx, gz = 1 / s->fz;
+    const v8 a = 1 - line_share(s->x, s->fx, gx, 1, 0.018f), b = 1 - line_share(s->z, s->fz, gz, 1, 0.018f);
+    const v8 e = 1 - line_share(s->x, s->fx, gx, 5, 0.035f), f = 1 - line_share(s->z, s->fz, gz, 5, 0.035f);
     s->lines = 1 - (1 - 0.55f * (1 - a * b)) * (1 - 0.80f * (1 - e * f)); // unions of independent patterns
     const v8 away2 = t * t * (d[0] * d[0] + d[2] * d[2]) * (inv_fog * inv_fog);
     s->haze = 1 - v8_exp_negative(-away2);
@@ -120,12 +123,12 @@ static bool any(v8i mask) {
 
 // Eight pixels' indices into the tables; *axes: which of them are on the axes instead.
 static v8i colours_at(const v8 d[3], const float ray[9], const float eye[3], float inv_fog, strip *s, v8i *axes) {
-    const v8 t = -eye[1] / d[1];
+    const v8 inv_down = 1 / d[1], t = -eye[1] * inv_down;
     const v8i seen = (t > v8_set(0)) & (t < v8_set(far));
     v8i ground = {0}, sky = {0};
     *axes = ground;
     if (any(seen)) {
-        look_down(s, d, t, ray, eye, inv_fog);
+        look_down(s, d, inv_down, t, ray, eye, inv_fog);
         ground = level(s->haze, STEPS) * STEPS + level(s->lines, STEPS);
         *axes = seen & on_axes(s);
     }
@@ -149,12 +152,11 @@ static void paint_row(const gv_canvas *c, uint8_t *out, int y, const float ray[9
             for (int i = 0; i < 8; i++)
                 if (axes[i]) pixel[i] = axis_pixel(c, &s, i);
         const int n = c->width - x < 8 ? c->width - x : 8;
-        for (int i = 0; i < n; i++, out += 3) { // in place of three bytes four where there is room for them
-            if (x + i + 1 < c->width)
-                memcpy(out, &pixel[i], 4);
-            else
-                memcpy(out, &pixel[i], 3);
-        }
+        if (x + 8 < c->width) // room for four bytes in place of three
+            for (int i = 0; i < 8; i++) memcpy(out + 3 * i, &pixel[i], 4);
+        else
+            for (int i = 0; i < n; i++) memcpy(out + 3 * i, &pixel[i], 3);
+        out += 3 * n;
     }
 }
 
