@@ -1,6 +1,6 @@
 // bench_network - speed and memory of the motion network (released size, random weights) and of the solver.
 //
-//     bench_network [--frames 120,300,1430,5000] [--runs 5] [--threads N] [--bf16] [--json]
+//     bench_network [--frames 120,300,1430,5000] [--runs 5] [--threads N] [--bf16] [--device cpu|cuda] [--json]
 //
 // Per length: minimum and median seconds of network and solver, the share of the machine's matrix peak
 // (measured here with the same library, all threads multiplying), and the peak memory of the process.
@@ -25,6 +25,7 @@ enum { WIDTH = 512, LAYERS = 12, HEADS = 8, MAX_RUNS = 100, MAX_LENGTHS = 16 };
 typedef struct settings {
     int lengths[MAX_LENGTHS], count, runs;
     gv_precision precision;
+    gv_device_choice where;
     bool json;
 } settings;
 
@@ -34,7 +35,7 @@ static float noise(unsigned long long *state) { // uniform in [-1, 1), xorshift6
 }
 
 // Weights of the size that keeps activations near 1, as after initialisation.
-static gv_network *random_network(gv_precision precision, double *parameters, gv_error *err) {
+static gv_network *random_network(gv_precision precision, gv_device *device, double *parameters, gv_error *err) {
     int n = gv_network_weight_table(NULL, 0, WIDTH, LAYERS, 1);
     gv_weight_spec *table = gv_calloc2((size_t)n, sizeof *table);
     float **weights = gv_calloc2((size_t)n, sizeof *weights);
@@ -50,7 +51,7 @@ static gv_network *random_network(gv_precision precision, double *parameters, gv
         for (size_t k = 0; k < count; k++) weights[i][k] = scale * noise(&state);
         *parameters += (double)count;
     }
-    gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 1, HEADS, precision, err);
+    gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 1, HEADS, precision, device, err);
     for (int i = 0; i < n; i++) free(weights[i]);
     free(weights);
     free(table);
@@ -177,8 +178,13 @@ static gv_status measure(gv_network *net, const gv_body *body, int frames, const
 }
 
 static void parse(settings *s, int argc, char **argv) {
-    static const struct option table[] = {{"frames", 1, NULL, 'f'}, {"runs", 1, NULL, 'r'}, {"threads", 1, NULL, 't'},
-                                          {"bf16", 0, NULL, 'b'},   {"json", 0, NULL, 'j'}, {0}};
+    static const struct option table[] = {{"frames", 1, NULL, 'f'},
+                                          {"runs", 1, NULL, 'r'},
+                                          {"threads", 1, NULL, 't'},
+                                          {"bf16", 0, NULL, 'b'},
+                                          {"json", 0, NULL, 'j'},
+                                          {"device", 1, NULL, 'd'},
+                                          {0}};
     *s = (settings){.lengths = {120, 300, 1430, 5000}, .count = 4, .runs = 5};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) switch (c) {
         case 'f':
@@ -195,6 +201,9 @@ static void parse(settings *s, int argc, char **argv) {
         case 'b':
             s->precision = GV_PRECISION_BF16;
             break;
+        case 'd':
+            s->where = strcmp(optarg, "cuda") ? GV_DEVICE_CPU : GV_DEVICE_CUDA;
+            break;
         case 'j':
             s->json = true;
             break;
@@ -209,17 +218,23 @@ int main(int argc, char **argv) {
     gv_body *body = NULL;
     double parameters = 0;
     parse(&s, argc, argv);
-    gv_network *net = random_network(s.precision, &parameters, &err);
-    gv_status status = net ? gv_body_open(&body, NULL, &err) : err.status;
-    double peak = status ? 0 : matrix_peak(s.precision, &err);
+    gv_device *device = NULL;
+    gv_network *net = NULL;
+    gv_status status = gv_device_open(&device, s.where, &err);
+    if (!status) net = random_network(s.precision, device, &parameters, &err);
+    if (!status) status = net ? gv_body_open(&body, NULL, &err) : err.status;
+    double peak = status ? 0 : matrix_peak(s.precision, device, &err);
     if (!status && !s.json)
-        printf("%s, %d threads, matrix peak %.0f GFLOP/s, %.1f M parameters\n%7s  %8s %8s %8s   %8s %8s   %8s %8s   "
-               "%7s %6s   %7s\n",
-               s.precision ? "bfloat16" : "float32", omp_get_max_threads(), peak * 1e-9, parameters * 1e-6, "frames",
-               "net min", "median", "cpu s", "moving", "median", "static", "median", "GFLOP/s", "share", "MiB");
+        printf(
+            "%s on %s, %d threads, matrix peak %.0f GFLOP/s, %.1f M parameters\n%7s  %8s %8s %8s   %8s %8s   %8s %8s   "
+            "%7s %6s   %7s\n",
+            s.precision ? "bfloat16" : "float32", gv_device_name(device), omp_get_max_threads(), peak * 1e-9,
+            parameters * 1e-6, "frames", "net min", "median", "cpu s", "moving", "median", "static", "median",
+            "GFLOP/s", "share", "MiB");
     for (int i = 0; i < s.count && !status; i++) status = measure(net, body, s.lengths[i], &s, parameters, peak, &err);
     if (status) fprintf(stderr, "bench_network: %s\n", err.text);
     gv_body_close(body);
     gv_network_close(net);
+    gv_device_close(device);
     return status != GV_OK;
 }

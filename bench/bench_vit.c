@@ -1,7 +1,7 @@
 // bench_vit - speed, loading time and memory of ViTPose and HMR2.0.
 //
-//     bench_vit [--network vitpose|hmr2] [--batch 4] [--runs 3] [--threads N] [--bf16] [--no-flip] [--json]
-//               [--crops CROPS.npz] [--dump OUT.npz] CHECKPOINT
+//     bench_vit [--network vitpose|hmr2] [--batch 4] [--runs 3] [--threads N] [--bf16] [--device cpu|cuda] [--no-flip]
+//               [--json] [--crops CROPS.npz] [--dump OUT.npz] CHECKPOINT
 //
 // Crops are "crops" [n, 3, 256, 192] of CROPS.npz, taken in turn, or noise. Printed: seconds until the network is
 // ready, seconds of the first crop, least seconds per frame of the runs, the share of the machine's matrix peak
@@ -24,18 +24,21 @@ typedef struct settings {
     const char *network, *checkpoint, *crops, *dump;
     int batch, runs;
     gv_precision precision;
+    gv_device_choice where;
     bool flip, json;
 } settings;
 
 typedef struct net {
+    gv_device *device;
     gv_vitpose *vitpose;
     gv_hmr2 *hmr2;
 } net;
 
 static gv_status open_net(net *n, const settings *s, gv_error *err) {
-    *n = (net){0};
-    return strcmp(s->network, "hmr2") ? gv_vitpose_open(&n->vitpose, s->checkpoint, s->precision, err)
-                                      : gv_hmr2_open(&n->hmr2, s->checkpoint, s->precision, err);
+    gv_status status = gv_device_open(&n->device, s->where, err);
+    if (status) return status;
+    return strcmp(s->network, "hmr2") ? gv_vitpose_open(&n->vitpose, s->checkpoint, s->precision, n->device, err)
+                                      : gv_hmr2_open(&n->hmr2, s->checkpoint, s->precision, n->device, err);
 }
 
 static gv_status run_net(const net *n, const settings *s, const float *crops, int count, float *out, gv_error *err) {
@@ -100,20 +103,26 @@ static void report(const settings *s, const net *n, double open, double first, d
                "\"peak_gflops\": %.1f, \"peak_mib\": %.0f}\n",
                open, first, seconds, 1e-9 * rate, rate / peak, 1e-9 * peak, peak_mib());
     else
-        printf(
-            "%s, %s, %d threads, %d frames at once%s\nready after %.2f s, first frame %.2f s\n%.3f s per frame, %.0f "
-            "GFLOP/s, %.0f %% of the matrix peak of %.0f GFLOP/s\npeak memory %.0f MiB\n",
-            s->network, s->precision ? "bfloat16" : "float32", omp_get_max_threads(), s->batch,
-            n->vitpose && s->flip ? ", each with its mirrored copy" : "", open, first, seconds, 1e-9 * rate,
-            100 * rate / peak, 1e-9 * peak, peak_mib());
+        printf("%s, %s on %s, %d threads, %d frames at once%s\nready after %.2f s, first frame %.2f s\n%.3f s per "
+               "frame, %.0f "
+               "GFLOP/s, %.0f %% of the matrix peak of %.0f GFLOP/s\npeak memory %.0f MiB\n",
+               s->network, s->precision ? "bfloat16" : "float32", gv_device_name(n->device), omp_get_max_threads(),
+               s->batch, n->vitpose && s->flip ? ", each with its mirrored copy" : "", open, first, seconds,
+               1e-9 * rate, 100 * rate / peak, 1e-9 * peak, peak_mib());
 }
 
 static void parse(settings *s, int argc, char **argv) {
-    static const struct option table[] = {{"network", 1, NULL, 'n'}, {"batch", 1, NULL, 'b'},
-                                          {"runs", 1, NULL, 'r'},    {"threads", 1, NULL, 't'},
-                                          {"bf16", 0, NULL, 'h'},    {"json", 0, NULL, 'j'},
-                                          {"crops", 1, NULL, 'c'},   {"dump", 1, NULL, 'd'},
-                                          {"no-flip", 0, NULL, 'f'}, {0}};
+    static const struct option table[] = {{"network", 1, NULL, 'n'},
+                                          {"batch", 1, NULL, 'b'},
+                                          {"runs", 1, NULL, 'r'},
+                                          {"threads", 1, NULL, 't'},
+                                          {"bf16", 0, NULL, 'h'},
+                                          {"json", 0, NULL, 'j'},
+                                          {"crops", 1, NULL, 'c'},
+                                          {"dump", 1, NULL, 'd'},
+                                          {"no-flip", 0, NULL, 'f'},
+                                          {"device", 1, NULL, 'w'},
+                                          {0}};
     *s = (settings){.network = "vitpose", .batch = 4, .runs = 3, .flip = true};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) switch (c) {
         case 'n':
@@ -130,6 +139,9 @@ static void parse(settings *s, int argc, char **argv) {
             break;
         case 'h':
             s->precision = GV_PRECISION_BF16;
+            break;
+        case 'w':
+            s->where = strcmp(optarg, "cuda") ? GV_DEVICE_CPU : GV_DEVICE_CUDA;
             break;
         case 'f':
             s->flip = false;
@@ -176,10 +188,11 @@ int main(int argc, char **argv) {
         if (gv_now() - start < best) best = gv_now() - start;
     }
     if (!status && s.dump) status = dump(&s, &n, out, &err);
-    if (!status) report(&s, &n, open, first, best / s.batch, matrix_peak(s.precision, &err));
+    if (!status) report(&s, &n, open, first, best / s.batch, matrix_peak(s.precision, n.device, &err));
     if (status) fprintf(stderr, "bench_vit: %s\n", err.text);
     gv_vitpose_close(n.vitpose);
     gv_hmr2_close(n.hmr2);
+    gv_device_close(n.device);
     free(crops);
     free(out);
     return status != GV_OK;

@@ -209,7 +209,7 @@ static gv_status compare(const settings *s, const char *folder, gv_yolo_net *net
     bool beside = s->peer;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < nets && status == GV_OK; i++) {
-            peak[i] = fmax(peak[i], matrix_peak(i ? GV_PRECISION_BF16 : GV_PRECISION_F32, err));
+            peak[i] = fmax(peak[i], matrix_peak(i ? GV_PRECISION_BF16 : GV_PRECISION_F32, NULL, err));
             status = measure(net[i], s->runs, &ours[i], err);
         }
         beside = beside && measure_peer(s, folder, &peer);

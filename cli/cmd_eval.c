@@ -263,7 +263,7 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
     if (!s && !o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
     if (!s) s = gv_body_open(&body, o->body, err);
     if (!s) s = gv_rig_from_body(&rig, body, 96, err);
-    if (!s) s = gv_network_open(&net, o->model ? o->model : found, 0, GV_PRECISION_F32, err);
+    if (!s) s = gv_network_open(&net, o->model ? o->model : found, 0, GV_PRECISION_F32, NULL, err);
     if (!s) {
         t->list = json_array();
         s = gv_benchmark_run(net, body, &store, &rig, &o->bench, count_piece, t, err);

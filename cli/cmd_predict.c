@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "pipeline/models.h"
 #include "pipeline/predict.h"
+#include "pipeline/run_options.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@ typedef struct options {
     const char *input, *output;
     gv_model_request want;
     long heads, threads;
+    gv_device_choice where;
     bool bf16, quiet;
     gv_predict_options predict;
 } options;
@@ -27,15 +29,25 @@ static void help(void) {
          "      --static-camera   the camera stands still: hold the motion to where the camera sees it\n"
          "      --heads N         attention heads of a checkpoint [8; our own files state theirs]\n"
          "      --bf16            bfloat16 matrix products: faster, slightly less smooth (bench/README.md)\n"
+         "      --device WHERE    the network on: cpu (default), cuda, or auto, which is cuda where it can be had\n"
          "      --verbose         also store every intermediate result, as net/...\n"
          "      --threads N       [all cores]\n"
          "  -q, --quiet           no summary line\n\n"
          "example: gvhmr predict person-1.obs.npz -o person-1.npz --static-camera");
 }
 
+static bool parse_device(gv_device_choice *where, const char *text) {
+    gv_observe_options observe = {0};
+    gv_error err = {0};
+    bool good = gv_observe_option_set(&observe, "device", text, &err) == GV_OK;
+    if (!good) gv_cli_usage("predict", "--%s", err.text);
+    *where = observe.where;
+    return good;
+}
+
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, VERBOSE, THREADS };
+    enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, DEVICE, VERBOSE, THREADS };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"model", required_argument, NULL, MODEL},
                                           {"weights", required_argument, NULL, WEIGHTS},
@@ -43,6 +55,7 @@ static int parse(options *o, int argc, char **argv) {
                                           {"static-camera", no_argument, NULL, STATIC},
                                           {"heads", required_argument, NULL, HEADS},
                                           {"bf16", no_argument, NULL, BF16},
+                                          {"device", required_argument, NULL, DEVICE},
                                           {"verbose", no_argument, NULL, VERBOSE},
                                           {"threads", required_argument, NULL, THREADS},
                                           {"quiet", no_argument, NULL, 'q'},
@@ -66,6 +79,9 @@ static int parse(options *o, int argc, char **argv) {
             break;
         case BF16:
             o->bf16 = true;
+            break;
+        case DEVICE:
+            if (!parse_device(&o->where, optarg)) return 3;
             break;
         case VERBOSE:
             o->predict.verbose = true;
@@ -96,15 +112,20 @@ static gv_status predict(const options *o, gv_error *err) {
     gv_observations obs = {0};
     gv_motion motion = {0};
     gv_network *net = NULL;
+    gv_device *device = NULL;
+    gv_error why = {0};
     gv_body *body = NULL;
     gv_predict_times times = {0};
     gv_models models = {0};
     double start = gv_now(), opened = start;
-    gv_status s = gv_observations_load(&obs, o->input, err);
+    gv_status s = gv_device_open(&device, o->where, &why);
+    if (s) *err = why;
+    if (!s && !device && *why.text && !o->quiet) fprintf(stderr, "gvhmr: %s\n", why.text);
+    if (!s) s = gv_observations_load(&obs, o->input, err);
     if (!s) s = gv_models_choose(&models, &o->want, err);
     if (!s)
         s = gv_network_open(&net, models.role[GV_ROLE_NETWORK].path, (int)o->heads,
-                            o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
+                            o->bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, device, err);
     if (!s) s = gv_body_open_skeleton(&body, models.role[GV_ROLE_BODY].path, err);
     if (!s) {
         opened = gv_now();
@@ -123,6 +144,7 @@ static gv_status predict(const options *o, gv_error *err) {
     gv_motion_free(&motion);
     gv_body_close(body);
     gv_network_close(net);
+    gv_device_close(device);
     gv_observations_free(&obs);
     return s;
 }

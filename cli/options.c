@@ -14,6 +14,8 @@ void gv_observe_help(void) {
         "      --keypoints WHAT     auto, blazepose, vitpose, a checkpoint file, or\n"
         "                           2D points made elsewhere: COCO JSON, OpenPose folder, .npz\n"
         "      --features WHAT      auto, none, hmr2, or a checkpoint file\n"
+        "      --device WHERE       ViTPose, HMR2.0 and the motion network on: cpu (default), cuda, or auto, which is\n"
+        "                           cuda where it can be had\n"
         "      --fast               YOLOv8, ViTPose and HMR2.0 on every third or fourth frame where little moves,\n"
         "                           ViTPose without the mirrored copy\n"
         "      --low-memory         one of these networks at a time\n"

@@ -17,6 +17,7 @@ enum {
     GV_OPT_DETECTOR,
     GV_OPT_KEYPOINTS,
     GV_OPT_FEATURES,
+    GV_OPT_DEVICE,
     GV_OPT_FAST,
     GV_OPT_LOW_MEMORY,
     GV_OPT_CACHE,
@@ -40,9 +41,10 @@ enum {
         {"landmarks", required_argument, NULL, GV_OPT_LANDMARKS},                                                      \
         {"weights", required_argument, NULL, GV_OPT_WEIGHTS}, {"detector", required_argument, NULL, GV_OPT_DETECTOR},  \
         {"keypoints", required_argument, NULL, GV_OPT_KEYPOINTS},                                                      \
-        {"features", required_argument, NULL, GV_OPT_FEATURES}, {"fast", no_argument, NULL, GV_OPT_FAST},              \
-        {"low-memory", no_argument, NULL, GV_OPT_LOW_MEMORY}, {"cache", required_argument, NULL, GV_OPT_CACHE},        \
-        {"no-cache", no_argument, NULL, GV_OPT_NO_CACHE}, {"threads", required_argument, NULL, GV_OPT_THREADS},        \
+        {"features", required_argument, NULL, GV_OPT_FEATURES}, {"device", required_argument, NULL, GV_OPT_DEVICE},    \
+        {"fast", no_argument, NULL, GV_OPT_FAST}, {"low-memory", no_argument, NULL, GV_OPT_LOW_MEMORY},                \
+        {"cache", required_argument, NULL, GV_OPT_CACHE}, {"no-cache", no_argument, NULL, GV_OPT_NO_CACHE},            \
+        {"threads", required_argument, NULL, GV_OPT_THREADS},                                                          \
         {"no-confinement", no_argument, NULL, GV_OPT_NO_CONFINEMENT}, {"quiet", no_argument, NULL, 'q'}, {             \
         "help", no_argument, NULL, 'h'                                                                                 \
     }

@@ -213,7 +213,7 @@ static void test_benchmark(void **state) {
         for (int64_t k = 0; k < count; k++) weights[i][k] *= 0.1f;
     }
     gv_network *net = NULL;
-    assert_int_equal(gv_network_create(&net, (const float *const *)weights, D, N, 1, 2, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_equal(gv_network_create(&net, (const float *const *)weights, D, N, 1, 2, GV_PRECISION_F32, NULL, &err), GV_OK);
     gv_benchmark_options o = {.noise = 1, .points = true, .seed = 3};
     seen a = {0}, b = {0};
     assert_int_equal(gv_benchmark_run(net, s.body, &s.store, &s.rig, &o, keep, &a, &err), GV_OK);

@@ -3,7 +3,7 @@
 // Tolerance: three times the reference's own float32 noise (float32_noise.json): net32_rest64 where it is
 // given (float32 network, float64 geometry), or postproc32 where that is larger, else reference32 for the
 // stages that are the network itself. Rotations are compared as rotations.
-#include "test.h"
+#include "on_device.h"
 #include "formats/npz.h"
 #include "geometry/rotation.h"
 #include "pipeline/predict.h"
@@ -118,7 +118,7 @@ static void open_fixtures(fixtures *f) {
     const char *noise = need_shared("reference/motion/float32_noise.json");
     f->noise = json_load_file(noise, 0, NULL);
     assert_non_null(f->noise);
-    if (gv_network_open(&f->net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err))
+    if (gv_network_open(&f->net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, on_device(), &err))
         fail_msg("%s", err.text);
     if (gv_body_open(&f->body, shared_path("reference/motion/SMPLX_NEUTRAL.npz"), &err)) fail_msg("%s", err.text);
 }
@@ -176,7 +176,8 @@ static void threads_do_not_matter(void **s) {
         for (int k = 0; k < 2; k++) {
             gv_network *net = NULL;
             omp_set_num_threads(k + 1);
-            if (gv_network_open(&net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, &err))
+            if (gv_network_open(&net, shared_path("reference/motion/tiny.ckpt"), 4, GV_PRECISION_F32, on_device(),
+                                &err))
                 fail_msg("%s", err.text);
             if (gv_predict(&m[k], net, f.body, &obs, &(gv_predict_options){.verbose = true}, NULL, &err))
                 fail_msg("%s", err.text);
@@ -211,7 +212,7 @@ static void lightning_checkpoint_is_the_same_network(void **s) {
     gv_motion a, b;
     open_fixtures(&f);
     load_case(&obs, "L30_static");
-    if (gv_network_open(&net, model, 4, GV_PRECISION_F32, &err)) fail_msg("%s", err.text);
+    if (gv_network_open(&net, model, 4, GV_PRECISION_F32, on_device(), &err)) fail_msg("%s", err.text);
     assert_int_equal(gv_predict(&a, f.net, f.body, &obs, &(gv_predict_options){0}, NULL, &err), GV_OK);
     assert_int_equal(gv_predict(&b, net, f.body, &obs, &(gv_predict_options){0}, NULL, &err), GV_OK);
     assert_memory_equal(a.body_pose, b.body_pose, (size_t)a.frames * 63 * sizeof(float));
@@ -267,10 +268,10 @@ static void wrong_networks_are_named(void **s) {
     const char *tiny = need_shared("reference/motion/tiny.ckpt");
     gv_network *net = NULL;
     gv_error err = {0};
-    assert_int_not_equal(gv_network_open(&net, tiny, 5, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_not_equal(gv_network_open(&net, tiny, 5, GV_PRECISION_F32, on_device(), &err), GV_OK);
     assert_non_null(strstr(err.text, "width 64 cannot have 5 heads"));
     assert_null(net);
-    assert_int_not_equal(gv_network_open(&net, "/nonexistent/x.ckpt", 0, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_not_equal(gv_network_open(&net, "/nonexistent/x.ckpt", 0, GV_PRECISION_F32, on_device(), &err), GV_OK);
     assert_non_null(strstr(err.text, "/nonexistent/x.ckpt"));
     assert_null(net);
 }
@@ -310,13 +311,13 @@ static void damaged_networks_say_which_tensor(void **s) {
     gv_network *net = NULL;
     gv_error err = {0};
     write_damaged(path, "blocks.1.attn.proj.bias", "nothing");
-    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_ERR_MISSING);
+    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, on_device(), &err), GV_ERR_MISSING);
     assert_non_null(strstr(err.text, "blocks.1.attn.proj.bias"));
     write_damaged(path, "nothing", "final_layer.fc1.weight");
-    assert_int_not_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_not_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, on_device(), &err), GV_OK);
     assert_non_null(strstr(err.text, "final_layer.fc1.weight"));
     write_damaged(path, "embed_noisyobs", "nothing");
-    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, &err), GV_ERR_MISSING);
+    assert_int_equal(gv_network_open(&net, path, 4, GV_PRECISION_F32, on_device(), &err), GV_ERR_MISSING);
     assert_non_null(strstr(err.text, "not a GVHMR motion network"));
     assert_null(net);
     unlink(path);

@@ -176,7 +176,7 @@ static gv_network *small_network(void) {
     }
     gv_network *net = NULL;
     gv_error err = {0};
-    if (gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 0, 4, GV_PRECISION_F32, &err))
+    if (gv_network_create(&net, (const float *const *)weights, WIDTH, LAYERS, 0, 4, GV_PRECISION_F32, NULL, &err))
         fail_msg("%s", err.text);
     for (int i = 0; i < n; i++) free(weights[i]);
     return net;

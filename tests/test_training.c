@@ -361,7 +361,7 @@ static void test_resume(void **state) {
     gv_network *inference;
     snprintf(model, sizeof model, "%s/model.safetensors", r.one);
     load_into(net, model);
-    assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, NULL, &err), GV_OK);
     gv_sampler s;
     assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
@@ -570,7 +570,7 @@ static void test_points(void **state) {
     for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
     for (int t = 0; t < L; t++) memcpy(kp3d + 51 * t, batch->images + GV_IMAGE_FEATURE * t, sizeof(float[51]));
     gv_network *net;
-    assert_int_equal(gv_network_open(&net, second, 0, GV_PRECISION_F32, &err), GV_OK);
+    assert_int_equal(gv_network_open(&net, second, 0, GV_PRECISION_F32, NULL, &err), GV_OK);
     gv_network_input ni = {.frames = L,
                            .length = batch->length[0],
                            .obs = batch->obs,

@@ -1,5 +1,5 @@
 // Crop, ViTPose and HMR2.0 against recorded results of the reference (SPEC-perception.md 8), and bad checkpoints.
-#include "test.h"
+#include "on_device.h"
 
 #include "base/memory.h"
 #include "formats/npz.h"
@@ -151,7 +151,7 @@ static gv_vitpose *open_vitpose(const char *name, gv_precision precision) {
     char path[256];
     snprintf(path, sizeof path, "reference/perception/ckpt/%s", name);
     need_shared(path);
-    if (gv_vitpose_open(&v, shared_path(path), precision, &err)) fail_msg("%s", err.text);
+    if (gv_vitpose_open(&v, shared_path(path), precision, on_device(), &err)) fail_msg("%s", err.text);
     return v;
 }
 
@@ -187,7 +187,7 @@ static void test_vitpose(void **state) {
 static bool has_bf16(void) {
     gv_nn *nn = NULL;
     gv_error err = {0};
-    assert_int_equal(gv_nn_create(&nn, 1, &err), GV_OK);
+    assert_int_equal(gv_nn_create(&nn, 1, on_device(), &err), GV_OK);
     bool has = gv_nn_has_bf16(nn);
     gv_nn_destroy(nn);
     return has;
@@ -206,7 +206,7 @@ static void check_threads(gv_precision precision) {
         omp_set_num_threads(threads[k]);
         gv_vitpose *v = open_vitpose("vitpose-tiny.pth", precision);
         gv_hmr2 *h = NULL;
-        assert_int_equal(gv_hmr2_open(&h, path, precision, &err), GV_OK);
+        assert_int_equal(gv_hmr2_open(&h, path, precision, on_device(), &err), GV_OK);
         int step = k == 3 ? 1 : N;
         for (int i = 0; i < N; i += step) {
             assert_int_equal(gv_vitpose_heatmaps(v, crops + i * CROP, step, true, maps[k] + i * MAP, &err), GV_OK);
@@ -227,6 +227,7 @@ static void check_threads(gv_precision precision) {
 
 static void test_threads(void **state) {
     (void)state;
+    if (on_device()) skip(); // threads are the processor's
     check_threads(GV_PRECISION_F32);
     if (has_bf16()) check_threads(GV_PRECISION_BF16);
 }
@@ -262,7 +263,7 @@ static void test_backbone(void **state) {
     gv_vit *v = NULL;
     const char *path = need_shared("reference/perception/ckpt/vitpose-tiny.pth");
     assert_int_equal(gv_checkpoint_open(&c, path, "ViTPose", "backbone.pos_embed", &err), GV_OK);
-    assert_int_equal(gv_nn_create(&nn, 2, &err), GV_OK);
+    assert_int_equal(gv_nn_create(&nn, 2, on_device(), &err), GV_OK);
     if (gv_vit_create(&v, nn, c, GV_PRECISION_F32, &err)) fail_msg("%s", err.text);
     const float *position = gv_checkpoint_take(c, (int64_t[]){1, 193, D}, 3, "backbone.pos_embed");
     const gv_vit_trace trace = {found[0], found[1], found[2]};
@@ -316,7 +317,7 @@ static void check_hmr2(gv_precision precision, double tolerance) {
     float *crops = crops_of(z, N), *expected = read_floats(z, "token"), found[N * W];
     const char *path = need_shared("reference/perception/ckpt/hmr2-tiny.ckpt");
     gv_hmr2 *h = NULL;
-    if (gv_hmr2_open(&h, path, precision, &err)) fail_msg("%s", err.text);
+    if (gv_hmr2_open(&h, path, precision, on_device(), &err)) fail_msg("%s", err.text);
     assert_int_equal(gv_hmr2_token_width(h), W);
     assert_int_equal(gv_hmr2_width(h), 96);
     assert_int_equal(gv_hmr2_depth(h), 2);
@@ -358,14 +359,14 @@ static void expect_refusal(gv_status (*open)(const char *path, gv_error *err), c
 
 static gv_status try_vitpose(const char *path, gv_error *err) {
     gv_vitpose *v = NULL;
-    gv_status s = gv_vitpose_open(&v, path, GV_PRECISION_F32, err);
+    gv_status s = gv_vitpose_open(&v, path, GV_PRECISION_F32, on_device(), err);
     gv_vitpose_close(v);
     return s;
 }
 
 static gv_status try_hmr2(const char *path, gv_error *err) {
     gv_hmr2 *h = NULL;
-    gv_status s = gv_hmr2_open(&h, path, GV_PRECISION_F32, err);
+    gv_status s = gv_hmr2_open(&h, path, GV_PRECISION_F32, on_device(), err);
     gv_hmr2_close(h);
     return s;
 }

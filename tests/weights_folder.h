@@ -7,6 +7,33 @@
 #include <string.h>
 #include <sys/stat.h>
 
+// Around which the random numbers of a tensor lie.
+static inline float middle_of(const char *name) {
+    if (strstr(name, "running_var")) return 0.5f;
+    if (strstr(name, "norm1.weight") || strstr(name, "norm2.weight") || strstr(name, "norm.weight")) return 1;
+    return strstr(name, "layers.1.weight") || strstr(name, "layers.4.weight") ? 1 : 0;
+}
+
+// Safetensors of these shapes, numbers in [-0.1, 0.1], but norms' weights around 1 and variances around one half.
+static inline void write_random(const char *path, const gv_tensor_view *table, int n) {
+    gv_tensor_view *view = gv_calloc2((size_t)n, sizeof *view);
+    uint32_t seed = 1;
+    gv_error err = {0};
+    for (int i = 0; i < n; i++) {
+        view[i] = table[i];
+        size_t count = 1;
+        for (int k = 0; k < view[i].ndim; k++) count *= (size_t)view[i].shape[k];
+        float *data = gv_calloc2(count, sizeof *data), middle = middle_of(view[i].name);
+        assert_non_null(data);
+        for (size_t k = 0; k < count; k++)
+            data[k] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / (float)(1 << 24) * 0.2f - 0.1f + middle;
+        view[i].data = data;
+    }
+    if (gv_safetensors_write(path, view, n, GV_F32, NULL, &err) != GV_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < n; i++) free((float *)(uintptr_t)view[i].data);
+    free(view);
+}
+
 // A random HMR2.0 that gives 1024 numbers (the recorded small one gives fewer): D = 64, one layer in each half.
 static inline void write_small_hmr2(const char *path) {
     enum { D = 64, W = 1024, E = 64, H = 64 };
@@ -55,22 +82,51 @@ static inline void write_small_hmr2(const char *path) {
 #undef DECODER
 #undef LAYER
 #undef BLOCK
-    enum { N = sizeof table / sizeof *table };
-    gv_tensor_view view[N];
-    uint32_t seed = 1;
-    gv_error err = {0};
-    for (int i = 0; i < N; i++) {
-        view[i] = table[i];
-        size_t count = 1;
-        for (int k = 0; k < view[i].ndim; k++) count *= (size_t)view[i].shape[k];
-        float *data = gv_calloc2(count, sizeof *data);
-        assert_non_null(data);
-        for (size_t k = 0; k < count; k++)
-            data[k] = (float)((seed = seed * 1664525u + 1013904223u) >> 8) / (float)(1 << 24) * 0.2f - 0.1f;
-        view[i].data = data;
+    write_random(path, table, sizeof table / sizeof *table);
+}
+
+// A random ViTPose, D = 256 (heads of 16), two layers.
+static inline void write_small_vitpose(const char *path) {
+    enum { D = 256, F = 24 };
+#define LAYER(i)                                                                                                       \
+    {"backbone.blocks." #i ".norm1.weight", NULL, 1, {D}}, {"backbone.blocks." #i ".norm1.bias", NULL, 1, {D}},        \
+        {"backbone.blocks." #i ".norm2.weight", NULL, 1, {D}}, {"backbone.blocks." #i ".norm2.bias", NULL, 1, {D}},    \
+        {"backbone.blocks." #i ".attn.qkv.weight", NULL, 2, {3 * D, D}},                                               \
+        {"backbone.blocks." #i ".attn.qkv.bias", NULL, 1, {3 * D}},                                                    \
+        {"backbone.blocks." #i ".attn.proj.weight", NULL, 2, {D, D}},                                                  \
+        {"backbone.blocks." #i ".attn.proj.bias", NULL, 1, {D}},                                                       \
+        {"backbone.blocks." #i ".mlp.fc1.weight", NULL, 2, {4 * D, D}},                                                \
+        {"backbone.blocks." #i ".mlp.fc1.bias", NULL, 1, {4 * D}},                                                     \
+        {"backbone.blocks." #i ".mlp.fc2.weight", NULL, 2, {D, 4 * D}}, {                                              \
+        "backbone.blocks." #i ".mlp.fc2.bias", NULL, 1, {                                                              \
+            D                                                                                                          \
+        }                                                                                                              \
     }
-    if (gv_safetensors_write(path, view, N, GV_F32, NULL, &err) != GV_OK) fail_msg("%s", err.text);
-    for (int i = 0; i < N; i++) free((float *)view[i].data);
+#define HEAD "keypoint_head.deconv_layers."
+    static const gv_tensor_view table[] = {
+        {"backbone.pos_embed", NULL, 3, {1, 193, D}},
+        {"backbone.patch_embed.proj.weight", NULL, 4, {D, 3, 16, 16}},
+        {"backbone.patch_embed.proj.bias", NULL, 1, {D}},
+        LAYER(0),
+        LAYER(1),
+        {"backbone.last_norm.weight", NULL, 1, {D}},
+        {"backbone.last_norm.bias", NULL, 1, {D}},
+        {HEAD "0.weight", NULL, 4, {D, F, 4, 4}},
+        {HEAD "1.weight", NULL, 1, {F}},
+        {HEAD "1.bias", NULL, 1, {F}},
+        {HEAD "1.running_mean", NULL, 1, {F}},
+        {HEAD "1.running_var", NULL, 1, {F}},
+        {HEAD "3.weight", NULL, 4, {F, F, 4, 4}},
+        {HEAD "4.weight", NULL, 1, {F}},
+        {HEAD "4.bias", NULL, 1, {F}},
+        {HEAD "4.running_mean", NULL, 1, {F}},
+        {HEAD "4.running_var", NULL, 1, {F}},
+        {"keypoint_head.final_layer.weight", NULL, 4, {17, F, 1, 1}},
+        {"keypoint_head.final_layer.bias", NULL, 1, {17}},
+    };
+#undef LAYER
+#undef HEAD
+    write_random(path, table, sizeof table / sizeof *table);
 }
 
 static inline void copy_shared(const char *name, const char *to) {

@@ -336,7 +336,8 @@ static gv_status open_models(live *l, gv_error *err) {
     gv_status status = gv_models_choose(&l->models, &want, err);
     const gv_model_choice *c = l->models.role;
     if (status == GV_OK)
-        status = gv_network_open(&l->network, c[GV_ROLE_NETWORK].path, l->opt->heads, l->opt->precision, err);
+        status = gv_network_open(&l->network, c[GV_ROLE_NETWORK].path, l->opt->heads, l->opt->precision, NULL,
+                                 err);
     if (status == GV_OK) status = gv_body_open_skeleton(&l->body, c[GV_ROLE_BODY].path, err);
     if (status == GV_OK)
         l->every = l->opt->every ? l->opt->every : gv_network_width(l->network) < LARGE_NETWORK ? 1 : 3;

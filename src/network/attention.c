@@ -14,12 +14,17 @@ void gv_attention_window(int i, int frames, int length, int *lo, int *count) {
     *count = GV_WINDOW;
 }
 
+float gv_rope_power(int i, int head_dim) {
+    float exponent = 2.0f * (float)i / (float)head_dim;
+    float power = (float)pow(10000.0, exponent); // rounded twice, SPEC.md 5.2
+    return 1.0f / power;
+}
+
 void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim) {
     int half = head_dim / 2;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < half; i++) {
-        float exponent = 2.0f * (float)i / (float)head_dim;
-        float power = (float)pow(10000.0, exponent), w = 1.0f / power; // rounded twice, SPEC.md 5.2
+        float w = gv_rope_power(i, head_dim);
         for (int row = 0; row < frames; row++) {
             int t = first + row;
             double angle = t < GV_ROPE_ROUNDED ? (double)((float)t * w) : (double)t * (double)w;

@@ -13,6 +13,7 @@ void gv_attention_window(int i, int frames, int length, int *lo, int *count);
 // in the reference up to GV_ROPE_ROUNDED frames, beyond which that rounding would be an error of its own (1e-3 rad and
 // more).
 enum { GV_ROPE_ROUNDED = 1 << 14 };
+float gv_rope_power(int i, int head_dim); // 1 / 10000^(2i/d), rounded as there
 void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim);
 
 // Rotates one row of queries or keys [heads, d] in place. Within each head the pair (2i, 2i+1) of the

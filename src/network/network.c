@@ -20,6 +20,7 @@
 #include "network/inputs.h"
 #include "network/statistics.h"
 #include "network/weights.h"
+#include "nn/kernels.h"
 #include "nn/linear.h"
 #include "nn/vec8.h"
 
@@ -33,7 +34,7 @@ enum { CHUNKS = 4, JOINTS = 17, JOINT_EMBEDDING = 32, TOKEN = JOINTS * JOINT_EMB
 enum { REACH = GV_WINDOW / 2, KEEP = GV_WINDOW, LONG_CHUNK = 16 * GV_NN_ROWS };
 
 typedef struct layer {
-    float *norm1[2], *norm2[2]; // weight, bias [D]
+    float *norm1[2], *norm2[2]; // weight, bias [D]; where the engine is, like all vectors that follow
     gv_linear *qkv[3], *proj, *fc1[CHUNKS], *fc2[CHUNKS];
 } layer;
 
@@ -43,7 +44,8 @@ typedef struct head { // fc2(gelu(fc1(x)))
 
 struct gv_network {
     int width, layers, heads, with_images, with_points;
-    int chunk; // frames; what is longer than one and a half of it goes through in chunks
+    int mlp_chunks; // CHUNKS, on a device 1
+    int chunk;      // frames; what is longer than one and a half of it goes through in chunks
     gv_precision precision;
     gv_nn *nn;
     gv_arena *arena;
@@ -52,6 +54,7 @@ struct gv_network {
     float *image_norm[2]; // [1024]
     layer *layer;
     head pred_x, pred_cam, static_conf;
+    float *rope; // [d/2] powers of 10000, on a device
 };
 
 int gv_network_width(const gv_network *n) {
@@ -82,6 +85,11 @@ static float *take(builder *b, const char *format, int index) {
     float *p = NULL;
     b->status = gv_weights_take(&p, b->weights, b->err, format, index);
     return p;
+}
+
+// The same, where the engine is.
+static float *take_vector(builder *b, const char *format, int index, int count) {
+    return gv_nn_place(b->n->nn, take(b, format, index), (size_t)count);
 }
 
 // Multiplies row r of weight [out, in] and bias [out] by gate[r].
@@ -153,21 +161,23 @@ static void build_qkv(builder *b, gv_linear *qkv[3], int index) {
     }
 }
 
-// fc1's rows and fc2's columns in chunks of D; fc2's bias goes with its first chunk.
+// fc1's rows and fc2's columns in chunks; fc2's bias goes with its first chunk.
 static void build_mlp(builder *b, layer *y, int index) {
-    int D = b->n->width, H = CHUNKS * D, bf16 = b->n->precision == GV_PRECISION_BF16;
+    int D = b->n->width, H = 4 * D, part = H / b->n->mlp_chunks, bf16 = b->n->precision == GV_PRECISION_BF16;
     matrix one = take_matrix(b, "blocks.%d.mlp.fc1", index, NULL, H, D);
     matrix two = take_matrix(b, "blocks.%d.mlp.fc2", index, "blocks.%d.gate_mlp", D, H);
-    float *columns = gv_calloc2((size_t)D, (size_t)D * sizeof *columns);
+    float *columns = gv_calloc2((size_t)D, (size_t)part * sizeof *columns);
     if (!b->status && !columns) b->status = gv_fail(b->err, GV_ERR_MEMORY, "out of memory for the network");
-    for (int c = 0; c < CHUNKS && !b->status; c++) {
-        y->fc1[c] = pack(
-            b,
-            (gv_linear_spec){.in = D, .out = D, .activation = GV_LINEAR_GELU_TANH, .bf16_in = bf16, .bf16_out = bf16},
-            one.weight + (size_t)c * D * D, one.bias + (size_t)c * D);
+    for (int c = 0; c < b->n->mlp_chunks && !b->status; c++) {
+        y->fc1[c] =
+            pack(b,
+                 (gv_linear_spec){
+                     .in = D, .out = part, .activation = GV_LINEAR_GELU_TANH, .bf16_in = bf16, .bf16_out = bf16},
+                 one.weight + (size_t)c * part * D, one.bias + (size_t)c * part);
         for (int r = 0; r < D; r++)
-            memcpy(columns + (size_t)r * D, two.weight + (size_t)r * H + (size_t)c * D, (size_t)D * sizeof *columns);
-        y->fc2[c] = pack(b, (gv_linear_spec){.in = D, .out = D, .accumulate = 1, .bf16_in = bf16}, columns,
+            memcpy(columns + (size_t)r * part, two.weight + (size_t)r * H + (size_t)c * part,
+                   (size_t)part * sizeof *columns);
+        y->fc2[c] = pack(b, (gv_linear_spec){.in = part, .out = D, .accumulate = 1, .bf16_in = bf16}, columns,
                          c ? NULL : two.bias);
     }
     free(columns);
@@ -178,10 +188,10 @@ static void build_mlp(builder *b, layer *y, int index) {
 static void build_layer(builder *b, int i) {
     layer *y = &b->n->layer[i];
     int D = b->n->width, bf16 = b->n->precision == GV_PRECISION_BF16;
-    y->norm1[0] = take(b, "blocks.%d.norm1.weight", i);
-    y->norm1[1] = take(b, "blocks.%d.norm1.bias", i);
-    y->norm2[0] = take(b, "blocks.%d.norm2.weight", i);
-    y->norm2[1] = take(b, "blocks.%d.norm2.bias", i);
+    y->norm1[0] = take_vector(b, "blocks.%d.norm1.weight", i, D);
+    y->norm1[1] = take_vector(b, "blocks.%d.norm1.bias", i, D);
+    y->norm2[0] = take_vector(b, "blocks.%d.norm2.weight", i, D);
+    y->norm2[1] = take_vector(b, "blocks.%d.norm2.bias", i, D);
     build_qkv(b, y->qkv, i);
     y->proj = linear(b, "blocks.%d.attn.proj", i, "blocks.%d.gate_msa",
                      (gv_linear_spec){.in = D, .out = D, .accumulate = 1, .bf16_in = bf16});
@@ -191,9 +201,9 @@ static void build_layer(builder *b, int i) {
 static void build_embedders(builder *b) {
     gv_network *n = b->n;
     int D = n->width;
-    n->joint_unseen = take(b, "learned_pos_params", 0);
-    n->joint_weight = take(b, "learned_pos_linear.weight", 0);
-    n->joint_bias = take(b, "learned_pos_linear.bias", 0);
+    n->joint_unseen = take_vector(b, "learned_pos_params", 0, TOKEN);
+    n->joint_weight = take_vector(b, "learned_pos_linear.weight", 0, 2 * JOINT_EMBEDDING);
+    n->joint_bias = take_vector(b, "learned_pos_linear.bias", 0, JOINT_EMBEDDING);
     n->obs[0] = linear(b, "embed_noisyobs.fc1", 0, NULL,
                        (gv_linear_spec){.in = TOKEN, .out = 2 * D, .activation = GV_LINEAR_GELU_ERF});
     n->obs[1] = linear(b, "embed_noisyobs.fc2", 0, NULL, (gv_linear_spec){.in = 2 * D, .out = D});
@@ -204,8 +214,8 @@ static void build_embedders(builder *b) {
         linear(b, "cam_angvel_embedder.0", 0, NULL, (gv_linear_spec){.in = 6, .out = D, .activation = GV_LINEAR_SILU});
     n->angvel[1] = linear(b, "cam_angvel_embedder.3", 0, NULL, (gv_linear_spec){.in = D, .out = D, .accumulate = 1});
     if (!n->with_images) return;
-    n->image_norm[0] = take(b, "imgseq_embedder.0.weight", 0);
-    n->image_norm[1] = take(b, "imgseq_embedder.0.bias", 0);
+    n->image_norm[0] = take_vector(b, "imgseq_embedder.0.weight", 0, GV_IMAGE_FEATURE);
+    n->image_norm[1] = take_vector(b, "imgseq_embedder.0.bias", 0, GV_IMAGE_FEATURE);
     n->image =
         linear(b, "imgseq_embedder.1", 0, NULL, (gv_linear_spec){.in = GV_IMAGE_FEATURE, .out = D, .accumulate = 1});
 }
@@ -216,6 +226,15 @@ static void build_head(builder *b, head *h, const char *fc1, const char *fc2, in
     h->fc2 = linear(b, fc2, 0, NULL, (gv_linear_spec){.in = D, .out = out});
 }
 
+static gv_status place_rope(gv_network *n, gv_error *err) {
+    size_t half = (size_t)(n->width / n->heads / 2);
+    float *w = gv_calloc2(half, sizeof *w);
+    if (!w) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the network");
+    for (size_t i = 0; i < half; i++) w[i] = gv_rope_power((int)i, n->width / n->heads);
+    n->rope = gv_nn_place(n->nn, w, half);
+    return GV_OK;
+}
+
 static gv_status check_sizes(const gv_network *n, gv_error *err) {
     int D = n->width, H = n->heads;
     if (H < 1 || D % H || D / H % 2 || D / H > MAX_HEAD_DIM)
@@ -223,10 +242,14 @@ static gv_status check_sizes(const gv_network *n, gv_error *err) {
                        "a network of width %d cannot have %d heads: they must divide it into even parts of at most %d",
                        D, H, MAX_HEAD_DIM);
     if (D % 8) return gv_fail(err, GV_ERR_FORMAT, "network width %d is not a multiple of 8", D);
+    if (n->mlp_chunks == 1 && D / H > GV_ATTENTION_HEAD)
+        return gv_fail(err, GV_ERR_ARGUMENT, "the network's heads are %d wide, up to %d can be on a device", D / H,
+                       GV_ATTENTION_HEAD);
     return GV_OK;
 }
 
-static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_precision precision, gv_error *err) {
+static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_precision precision, gv_device *device,
+                       gv_error *err) {
     gv_network *n = calloc(1, sizeof *n);
     *out = n;
     if (!n) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the network");
@@ -236,9 +259,10 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     n->with_points = gv_weights_with_points(weights);
     n->heads = heads;
     n->precision = precision;
+    n->mlp_chunks = device ? 1 : CHUNKS;
     builder b = {.n = n, .weights = weights, .err = err};
     b.status = check_sizes(n, err);
-    if (!b.status) b.status = gv_nn_create(&n->nn, omp_get_max_threads(), err);
+    if (!b.status) b.status = gv_nn_create(&n->nn, omp_get_max_threads(), device, err);
     if (!b.status) b.status = gv_nn_check(n->nn, precision, err);
     n->arena = gv_arena_create(0);
     n->layer = gv_calloc2((size_t)n->layers, sizeof *n->layer);
@@ -251,18 +275,21 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
         build_head(&b, &n->pred_cam, "pred_cam_head.fc1", "pred_cam_head.fc2", 3);
         build_head(&b, &n->static_conf, "static_conf_head.fc1", "static_conf_head.fc2", 6);
     }
+    if (device && !b.status) b.status = place_rope(n, err);
+    if (device) b.status = gv_device_settle(device, b.status, err);
     if (b.status == GV_OK) return GV_OK;
     gv_network_close(n);
     *out = NULL;
     return b.status;
 }
 
-gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_error *err) {
+gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_device *device,
+                          gv_error *err) {
     gv_weights *w = NULL;
     *out = NULL;
     gv_status s = gv_weights_open(&w, path, err);
     if (s == GV_OK) {
-        s = build(out, w, heads ? heads : gv_weights_heads(w), precision, err);
+        s = build(out, w, heads ? heads : gv_weights_heads(w), precision, device, err);
         if (s) gv_wrap(err, "%s", path);
     }
     gv_weights_close(w);
@@ -270,11 +297,11 @@ gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_prec
 }
 
 gv_status gv_network_create(gv_network **out, const float *const *weights, int width, int layers, int with_images,
-                            int heads, gv_precision precision, gv_error *err) {
+                            int heads, gv_precision precision, gv_device *device, gv_error *err) {
     gv_weights *w = NULL;
     *out = NULL;
     gv_status s = gv_weights_wrap(&w, weights, width, layers, with_images, err);
-    if (s == GV_OK) s = build(out, w, heads, precision, err);
+    if (s == GV_OK) s = build(out, w, heads, precision, device, err);
     gv_weights_close(w);
     return s;
 }
@@ -288,7 +315,7 @@ void gv_network_close(gv_network *n) {
     if (!n) return;
     for (int i = 0; n->layer && i < n->layers; i++) {
         layer *y = &n->layer[i];
-        for (int k = 0; k < 2; k++) free(y->norm1[k]), free(y->norm2[k]);
+        for (int k = 0; k < 2; k++) gv_nn_drop(n->nn, y->norm1[k]), gv_nn_drop(n->nn, y->norm2[k]);
         for (int k = 0; k < 3; k++) gv_linear_destroy(y->qkv[k]);
         gv_linear_destroy(y->proj);
         for (int c = 0; c < CHUNKS; c++) gv_linear_destroy(y->fc1[c]), gv_linear_destroy(y->fc2[c]);
@@ -298,15 +325,16 @@ void gv_network_close(gv_network *n) {
         gv_linear_destroy(n->obs[k]);
         gv_linear_destroy(n->cliff[k]);
         gv_linear_destroy(n->angvel[k]);
-        free(n->image_norm[k]);
+        gv_nn_drop(n->nn, n->image_norm[k]);
     }
     gv_linear_destroy(n->image);
     close_head(&n->pred_x);
     close_head(&n->pred_cam);
     close_head(&n->static_conf);
-    free(n->joint_unseen);
-    free(n->joint_weight);
-    free(n->joint_bias);
+    gv_nn_drop(n->nn, n->joint_unseen);
+    gv_nn_drop(n->nn, n->joint_weight);
+    gv_nn_drop(n->nn, n->joint_bias);
+    gv_nn_drop(n->nn, n->rope);
     gv_arena_destroy(n->arena);
     gv_nn_destroy(n->nn);
     free(n);
@@ -473,7 +501,7 @@ static int mix_block(const run *r, const layer *y, span fresh, span s, int threa
     to_input_precision(n, w->narrow, (size_t)r->rows * D);
     int bad = gv_linear_run(y->proj, thread, w->narrow, x);
     norm_rows(n, r->rows, w->narrow, x, y->norm2);
-    for (int c = 0; c < CHUNKS; c++)
+    for (int c = 0; c < n->mlp_chunks; c++)
         bad |= gv_linear_run(y->fc1[c], thread, w->narrow, w->wide) | gv_linear_run(y->fc2[c], thread, w->wide, x);
     if (x != tokens) memcpy(tokens, x, used * sizeof *x);
     return bad;
@@ -667,14 +695,149 @@ gv_status gv_network_set_chunk(gv_network *n, int frames, gv_error *err) {
     return GV_OK;
 }
 
-gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
-    if (in->frames < 1 || in->frames > 1 << 24 || in->length < 1 || in->length > in->frames)
-        return gv_fail(err, GV_ERR_ARGUMENT, "the network cannot run on %d frames of which %d are valid", in->frames,
-                       in->length);
-    if (in->frames > GV_WINDOW && in->length < in->frames)
-        return gv_fail(err, GV_ERR_ARGUMENT,
-                       "%d frames of which only %d are valid: sequences longer than %d cannot be padded", in->frames,
-                       in->length, GV_WINDOW);
+// ---- running on a device
+
+enum { PART = 8192 }; // frames whose hidden layers have room at once
+
+typedef struct queue {
+    gv_network *n;
+    gv_device *d;
+    const gv_network_input *in;
+    int64_t L;
+    float *x, *q, *k, *v; // [L, D]
+    void *narrow;         // [L, D] in the products' precision
+    float *rows, *wide;   // [PART, max(1024, D)], [PART, 4D]: wide is the hidden layer of anything
+    float *cosine, *sine; // [L, d/2]
+} queue;
+
+static int64_t part_of(const queue *q, int64_t first) {
+    return q->L - first < PART ? q->L - first : PART;
+}
+
+static void queue_norm(const queue *q, void *y, const float *x, int64_t rows, int width, float *const affine[2],
+                       float epsilon, bool bf16) {
+    gv_kernel(q->d, layer_norm, .y = y, .x = x, .weight = affine[0], .bias = affine[1], .rows = rows, .width = width,
+              .epsilon = epsilon, .bf16 = bf16);
+}
+
+static void queue_two(const queue *q, gv_linear *const l[2], const float *in, float *out, int64_t rows) {
+    gv_linear_queue(l[0], in, q->wide, rows);
+    gv_linear_queue(l[1], q->wide, out, rows);
+}
+
+// What takes the place of image features for frames first ..., [rows, 1024] of the program's memory.
+static void fill_features(float *to, const queue *q, int64_t first, int64_t rows) {
+    const gv_network_input *in = q->in;
+    memset(to, 0, (size_t)rows * GV_IMAGE_FEATURE * sizeof *to);
+    if (q->n->with_points && in->kp3d)
+        for (int64_t t = 0; t < rows; t++)
+            gv_features_from_points(to + t * GV_IMAGE_FEATURE, in->kp3d + 51 * (first + t));
+    else if (in->f_imgseq && !q->n->with_points)
+        memcpy(to, in->f_imgseq + GV_IMAGE_FEATURE * first, (size_t)rows * GV_IMAGE_FEATURE * sizeof *to);
+}
+
+// Frames first ... of the tokens. `host` [PART, 1024], small [PART, 51] and below.
+static void queue_embed(const queue *q, int64_t first, float *host, float *small) {
+    const gv_network *n = q->n;
+    int64_t rows = part_of(q, first);
+    float *x = q->x + first * n->width;
+    gv_device_upload(q->d, small, q->in->obs + first * JOINTS * 3, (size_t)rows * JOINTS * 3 * sizeof *small);
+    gv_kernel(q->d, embed_joints, .y = q->rows, .obs = small, .unseen = n->joint_unseen, .weight = n->joint_weight,
+              .bias = n->joint_bias, .frames = rows, .joints = JOINTS, .size = JOINT_EMBEDDING);
+    queue_two(q, n->obs, q->rows, x, rows);
+    gv_device_upload(q->d, small, q->in->cliff + 3 * first, (size_t)rows * 3 * sizeof *small);
+    queue_two(q, n->cliff, small, x, rows);
+    gv_angvel_normalise(host, q->in->cam_angvel + 6 * first, (int)rows);
+    gv_device_upload(q->d, small, host, (size_t)rows * 6 * sizeof *small);
+    queue_two(q, n->angvel, small, x, rows);
+    if (!n->with_images) return;
+    fill_features(host, q, first, rows);
+    gv_device_upload(q->d, q->rows, host, (size_t)rows * GV_IMAGE_FEATURE * sizeof *host);
+    queue_norm(q, q->rows, q->rows, rows, GV_IMAGE_FEATURE, n->image_norm, 1e-5f, false);
+    gv_linear_queue(n->image, q->rows, x, rows);
+}
+
+static void queue_layer(const queue *q, const layer *y) {
+    const gv_network *n = q->n;
+    int D = n->width, L = (int)q->L;
+    bool bf16 = n->precision == GV_PRECISION_BF16;
+    float *to[3] = {q->q, q->k, q->v};
+    queue_norm(q, q->narrow, q->x, L, D, y->norm1, 1e-6f, bf16);
+    for (int k = 0; k < 3; k++) gv_linear_queue(y->qkv[k], q->narrow, to[k], L);
+    gv_kernel(q->d, attention, .q = q->q, .k = q->k, .v = q->v, .out = q->narrow, .cosine = q->cosine, .sine = q->sine,
+              .sequences = 1, .queries = L, .keys = L, .length = q->in->length, .window = GV_WINDOW, .heads = n->heads,
+              .head_dim = D / n->heads, .q_stride = D, .kv_stride = D, .out_stride = D, .bf16 = bf16);
+    gv_linear_queue(y->proj, q->narrow, q->x, L);
+    for (int64_t first = 0; first < L; first += PART) {
+        float *x = q->x + first * D;
+        queue_norm(q, q->narrow, x, part_of(q, first), D, y->norm2, 1e-6f, bf16);
+        gv_linear_queue(y->fc1[0], q->narrow, q->wide, part_of(q, first));
+        gv_linear_queue(y->fc2[0], q->wide, x, part_of(q, first));
+    }
+}
+
+static void queue_head(const queue *q, const head *h, float *out, int columns) {
+    for (int64_t first = 0; first < q->L && out; first += PART) {
+        gv_linear *const two[2] = {h->fc1, h->fc2};
+        int64_t rows = part_of(q, first);
+        queue_two(q, two, q->x + first * q->n->width, q->rows, rows);
+        gv_device_download(q->d, out + first * columns, q->rows, (size_t)rows * columns * sizeof *out);
+    }
+}
+
+static bool queue_allocate(queue *q) {
+    const gv_network *n = q->n;
+    size_t L = (size_t)q->L, D = (size_t)n->width, half = D / (size_t)n->heads / 2, part = L < PART ? L : PART;
+    size_t row = D * sizeof(float), wide = GV_IMAGE_FEATURE;
+    q->x = gv_device_alloc(q->d, L, row);
+    q->q = gv_device_alloc(q->d, L, row);
+    q->k = gv_device_alloc(q->d, L, row);
+    q->v = gv_device_alloc(q->d, L, row);
+    q->narrow = gv_device_alloc(q->d, L, row);
+    q->rows = gv_device_alloc(q->d, part, (wide > D ? wide : D) * sizeof(float)); // TOKEN is less
+    q->wide = gv_device_alloc(q->d, part, 4 * row);
+    q->cosine = gv_device_alloc(q->d, L, half * sizeof(float));
+    q->sine = gv_device_alloc(q->d, L, half * sizeof(float));
+    return q->sine != NULL;
+}
+
+// Everything up to the heads' numbers, which are as the network gives them.
+static gv_status queue_all(queue *q, const gv_network_output *out, gv_error *err) {
+    gv_network *n = q->n;
+    size_t L = (size_t)q->L, tokens = L * n->width, part = L < PART ? L : PART;
+    float *host = gv_calloc2(part, GV_IMAGE_FEATURE * sizeof *host);
+    float *small = gv_device_alloc(q->d, part, JOINTS * 3 * sizeof *small);
+    gv_status s =
+        host ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the network at %lld frames", (long long)q->L);
+    gv_kernel(q->d, rope_table, .cosine = q->cosine, .sine = q->sine, .w = n->rope, .frames = (int)q->L,
+              .half = n->width / n->heads / 2, .rounded = GV_ROPE_ROUNDED);
+    for (int64_t first = 0; first < q->L && !s; first += PART) queue_embed(q, first, host, small);
+    if (out->x_embed && !s) gv_device_download(q->d, out->x_embed, q->x, tokens * sizeof(float));
+    for (int i = 0; i < n->layers && !s; i++) {
+        if ((s = gv_go_on(q->in->listener, err)) != GV_OK) break;
+        queue_layer(q, &n->layer[i]);
+        if (out->x_blocks) gv_device_download(q->d, out->x_blocks + i * tokens, q->x, tokens * sizeof(float));
+    }
+    if (out->pred_context && !s) gv_device_download(q->d, out->pred_context, q->x, tokens * sizeof(float));
+    if (!s) {
+        queue_head(q, &n->pred_x, out->pred_x, GV_PRED_X);
+        queue_head(q, &n->pred_cam, out->pred_cam, 3);
+        queue_head(q, &n->static_conf, out->static_conf_logits, 6);
+    }
+    free(host);
+    return s;
+}
+
+static gv_status run_on_device(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
+    queue q = {.n = n, .d = gv_nn_device(n->nn), .in = in, .L = in->frames};
+    gv_status s = queue_allocate(&q) ? queue_all(&q, out, err) : GV_OK;
+    s = gv_device_settle(q.d, s, err);
+    if (s == GV_ERR_MEMORY) gv_wrap(err, "the network at %d frames", in->frames);
+    return s;
+}
+
+static gv_status run_on_processor(gv_network *n, const gv_network_input *in, const gv_network_output *out,
+                                  gv_error *err) {
     run r = {.n = n, .in = in};
     choose_blocks(&r);
     gv_status s = gv_nn_set_rows(n->nn, r.rows, err);
@@ -684,7 +847,19 @@ gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_net
         begin_chunk(&r, begin);
         if ((s = run_chunk(&r, out, err)) != GV_OK) return s;
     }
-    if (r.failed) return gv_fail(err, GV_ERR_INTERNAL, "oneDNN failed to run a layer of the network");
+    return r.failed ? gv_fail(err, GV_ERR_INTERNAL, "oneDNN failed to run a layer of the network") : GV_OK;
+}
+
+gv_status gv_network_run(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
+    if (in->frames < 1 || in->frames > 1 << 24 || in->length < 1 || in->length > in->frames)
+        return gv_fail(err, GV_ERR_ARGUMENT, "the network cannot run on %d frames of which %d are valid", in->frames,
+                       in->length);
+    if (in->frames > GV_WINDOW && in->length < in->frames)
+        return gv_fail(err, GV_ERR_ARGUMENT,
+                       "%d frames of which only %d are valid: sequences longer than %d cannot be padded", in->frames,
+                       in->length, GV_WINDOW);
+    gv_status s = (gv_nn_device(n->nn) ? run_on_device : run_on_processor)(n, in, out, err);
+    if (s) return s;
     if (out->pred_x) average_shape(out->pred_x, in->frames, in->length);
     if (out->pred_cam) scale_camera(out->pred_cam, in->frames);
     return GV_OK;

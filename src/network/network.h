@@ -13,11 +13,13 @@
 enum { GV_PRED_X = 151, GV_IMAGE_FEATURE = 1024 };
 
 typedef struct gv_network gv_network;
-// heads 0: from the file's metadata, else 8. Tensor names with and without the "pipeline.denoiser3d." prefix.
-gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_error *err);
+// heads 0: from the file's metadata, else 8. Tensor names with and without the "pipeline.denoiser3d." prefix. device
+// NULL: the processor; else it outlives the network, and sequences are run whole, whatever the chunk.
+gv_status gv_network_open(gv_network **out, const char *path, int heads, gv_precision precision, gv_device *device,
+                          gv_error *err);
 // The same from weights in memory: one pointer per line of gv_network_weight_table; they are copied.
 gv_status gv_network_create(gv_network **out, const float *const *weights, int width, int layers, int with_images,
-                            int heads, gv_precision precision, gv_error *err);
+                            int heads, gv_precision precision, gv_device *device, gv_error *err);
 void gv_network_close(gv_network *n); // accepts NULL
 
 typedef struct gv_network_input {

@@ -1,6 +1,8 @@
 #include "nn/linear.h"
 
 #include "base/memory.h"
+#include "nn/kernels.h"
+#include "nn/vec8.h"
 
 #include <dnnl.h>
 #include <omp.h>
@@ -30,6 +32,7 @@ typedef struct pool { // memory of the packed weights, in huge pages where the s
 } pool;
 
 struct gv_nn {
+    gv_device *device; // NULL: the processor; else nothing below is used
     dnnl_engine_t engine;
     int threads, rows;
     dnnl_stream_t *streams; // [threads]
@@ -41,6 +44,8 @@ struct gv_linear {
     const gv_nn *nn;
     const plan *plan;
     dnnl_memory_t weight, bias;
+    gv_linear_spec spec;                             // on a device
+    void *placed_weight, *placed_bias, *narrow_bias; // [out, in], [out] float32, [out] bfloat16 or NULL
 };
 
 static gv_status failed(gv_error *err, const char *what, dnnl_status_t s) {
@@ -50,10 +55,12 @@ static gv_status failed(gv_error *err, const char *what, dnnl_status_t s) {
 
 // ---- the engine
 
-gv_status gv_nn_create(gv_nn **out, int threads, gv_error *err) {
+gv_status gv_nn_create(gv_nn **out, int threads, gv_device *device, gv_error *err) {
     gv_nn *nn = calloc(1, sizeof *nn);
     *out = nn;
     if (!nn) return gv_fail(err, GV_ERR_MEMORY, "out of memory for the neural network engine");
+    nn->device = device;
+    if (device) return GV_OK;
     nn->rows = GV_NN_ROWS;
     nn->streams = gv_calloc2((size_t)threads, sizeof *nn->streams);
     nn->threads = nn->streams ? threads : 0;
@@ -103,8 +110,13 @@ int gv_nn_threads(const gv_nn *nn) {
     return nn->threads;
 }
 
+gv_device *gv_nn_device(const gv_nn *nn) {
+    return nn->device;
+}
+
 int gv_nn_has_bf16(const gv_nn *nn) {
-    (void)nn; // the value is a set of features
+    if (nn && nn->device) return 1;
+    // the value is a set of features
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
 }
 
@@ -266,12 +278,16 @@ static dnnl_status_t copy_bias(gv_linear *l, gv_nn *nn, const float *bias) {
     return dnnl_memory_create(&l->bias, &l->plan->bias, nn->engine, data);
 }
 
+static gv_status place_linear(gv_linear *l, const gv_linear_spec *spec, const float *weight, const float *bias,
+                              gv_error *err);
+
 gv_status gv_linear_create(gv_linear **out, gv_nn *nn, const gv_linear_spec *spec, const float *weight,
                            const float *bias, gv_error *err) {
     gv_linear *l = calloc(1, sizeof *l);
     *out = l;
     if (!l) return gv_fail(err, GV_ERR_MEMORY, "out of memory for a linear layer");
     l->nn = nn;
+    if (nn->device) return place_linear(l, spec, weight, bias, err);
     dnnl_status_t r = find_plan(&l->plan, nn, spec);
     if (!r) r = pack_weight(l, nn, weight);
     if (!r) r = copy_bias(l, nn, bias);
@@ -285,6 +301,11 @@ void gv_linear_destroy(gv_linear *l) {
     if (!l) return;
     if (l->weight) dnnl_memory_destroy(l->weight);
     if (l->bias) dnnl_memory_destroy(l->bias);
+    if (l->nn->device) {
+        gv_device_drop(l->nn->device, l->placed_weight);
+        gv_device_drop(l->nn->device, l->placed_bias);
+        gv_device_drop(l->nn->device, l->narrow_bias);
+    }
     free(l);
 }
 
@@ -298,4 +319,84 @@ gv_status gv_linear_run(const gv_linear *l, int thread, const void *x, void *y) 
                                     {DNNL_ARG_DST, t->y},
                                     {DNNL_ARG_SCRATCHPAD, t->scratchpad}};
     return dnnl_primitive_execute(l->plan->primitive, l->nn->streams[thread], 5, args) ? GV_ERR_INTERNAL : GV_OK;
+}
+
+// ---- on a device
+
+// What the product does at once. The device's own GELU is the tanh form; the others are a kernel behind it.
+static gv_device_epilogue epilogue_of(gv_linear_activation a) {
+    return a == GV_LINEAR_ONLY        ? GV_EPILOGUE_BIAS
+           : a == GV_LINEAR_RELU      ? GV_EPILOGUE_BIAS_RELU
+           : a == GV_LINEAR_GELU_TANH ? GV_EPILOGUE_BIAS_GELU
+                                      : GV_EPILOGUE_NONE;
+}
+
+// A copy on the device, in bfloat16 if wished.
+static void *place(gv_device *d, const float *values, size_t count, bool bf16) {
+    if (!bf16) return gv_device_keep(d, values, count, sizeof *values);
+    size_t whole = count / 8 * 8;
+    uint16_t *narrow = gv_calloc2(count + 8, sizeof *narrow);
+    if (!narrow) {
+        gv_device_fail(d, GV_ERR_MEMORY, "out of memory for a linear layer");
+        return NULL;
+    }
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < whole; i += 8) v8_store_bf16(narrow + i, v8_load(values + i));
+    float rest[8] = {0};
+    memcpy(rest, values + whole, (count - whole) * sizeof *rest);
+    v8_store_bf16(narrow + whole, v8_load(rest));
+    void *placed = gv_device_keep(d, narrow, count, sizeof *narrow);
+    free(narrow);
+    return placed;
+}
+
+// The device keeps what goes wrong until its network is whole and asks with gv_device_finish.
+static gv_status place_linear(gv_linear *l, const gv_linear_spec *spec, const float *weight, const float *bias,
+                              gv_error *err) {
+    gv_device *d = l->nn->device;
+    size_t out = (size_t)spec->out;
+    float *zero = bias ? NULL : gv_calloc2(out, sizeof *zero);
+    if (!bias && !zero) gv_device_fail(d, GV_ERR_MEMORY, "out of memory for a linear layer");
+    (void)err;
+    l->spec = *spec;
+    l->placed_weight = place(d, weight, out * (size_t)spec->in, spec->bf16_in);
+    if (bias || zero) l->placed_bias = place(d, bias ? bias : zero, out, false);
+    if ((bias || zero) && spec->bf16_out) l->narrow_bias = place(d, bias ? bias : zero, out, true);
+    free(zero);
+    return GV_OK;
+}
+
+void gv_linear_queue(const gv_linear *l, const void *x, void *y, int64_t rows) {
+    const gv_linear_spec *s = &l->spec;
+    gv_device *d = l->nn->device;
+    gv_device_epilogue epilogue = epilogue_of(s->activation);
+    const gv_device_matmul m = {.rows = rows,
+                                .in = s->in,
+                                .out = s->out,
+                                .bf16_in = s->bf16_in,
+                                .bf16_out = s->bf16_out,
+                                .accumulate = s->accumulate,
+                                .epilogue = epilogue,
+                                .x = x,
+                                .weight = l->placed_weight,
+                                .bias = s->bf16_out ? l->narrow_bias : l->placed_bias,
+                                .y = y};
+    gv_device_matmul_queue(d, &m);
+    if (epilogue == GV_EPILOGUE_NONE)
+        gv_kernel(d, activate, .y = y, .bias = l->placed_bias, .rows = rows, .width = s->out, .bf16 = s->bf16_out,
+                  .activation = s->activation == GV_LINEAR_SILU ? GV_ACTIVATE_SILU : GV_ACTIVATE_GELU_ERF);
+}
+
+float *gv_nn_place(gv_nn *nn, float *values, size_t count) {
+    if (!nn->device || !values) return values;
+    float *placed = gv_device_keep(nn->device, values, count, sizeof *values);
+    free(values);
+    return placed;
+}
+
+void gv_nn_drop(gv_nn *nn, float *placed) {
+    if (nn && nn->device)
+        gv_device_drop(nn->device, placed);
+    else
+        free(placed);
 }

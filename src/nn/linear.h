@@ -11,8 +11,15 @@
 // A layer runs on one thread; threads work on different blocks of rows. So the order of every sum is the
 // same whatever the number of threads, and the result is bit for bit the same.
 // Weights are repacked once, on creation. Running allocates nothing.
+//
+// An engine may be on a device (device.h) instead. Then layers are made by the same calls, their weights lie there in
+// the type of the product, and they are queued on matrices of any number of rows:
+//
+//     gv_linear_queue(fc1, x, y, rows);               // x, y on the device
 #pragma once
 #include "base/error.h"
+#include "nn/device.h"
+#include <stdint.h>
 
 // What a network's large matrix products take; sums, norms and attention's softmax are float32 always.
 typedef enum gv_precision {
@@ -40,12 +47,18 @@ enum { GV_NN_ROWS = 192 }; // rows of a block until gv_nn_set_rows: fills the se
 
 // The engine: one stream per thread, the memory of all packed weights, and what is planned for the layers.
 typedef struct gv_nn gv_nn;
-gv_status gv_nn_create(gv_nn **out, int threads, gv_error *err);
-void gv_nn_destroy(gv_nn *nn);                                // after its layers; accepts NULL
+gv_status gv_nn_create(gv_nn **out, int threads, gv_device *device, gv_error *err); // device NULL: the processor
+void gv_nn_destroy(gv_nn *nn);                                                      // after its layers; accepts NULL
 gv_status gv_nn_set_rows(gv_nn *nn, int rows, gv_error *err); // of the blocks of all layers; not while one runs
 int gv_nn_threads(const gv_nn *nn);
-int gv_nn_has_bf16(const gv_nn *nn); // whether the processor multiplies bfloat16 natively
+int gv_nn_has_bf16(const gv_nn *nn);      // whether the processor (nn NULL: too) or device multiplies bfloat16 natively
+gv_device *gv_nn_device(const gv_nn *nn); // NULL: the processor
 gv_status gv_nn_check(const gv_nn *nn, gv_precision precision, gv_error *err); // an error where it cannot be had
+
+// Vectors that a network needs beside its layers, where it runs: values [count] as they are, or on a device, in which
+// case values is freed. The failure of a device is told by gv_device_finish. NULL stays NULL.
+float *gv_nn_place(gv_nn *nn, float *values, size_t count);
+void gv_nn_drop(gv_nn *nn, float *placed); // frees either; accepts NULL
 
 typedef struct gv_linear gv_linear;
 // weight [out, in] and bias [out] are copied (bias NULL: zero) into the engine's memory.
@@ -56,3 +69,5 @@ void gv_linear_destroy(gv_linear *l); // accepts NULL
 // x [rows, in], y [rows, out], contiguous, 64-byte aligned, not overlapping. `thread` < gv_nn_threads is the
 // caller's: no two concurrent calls may pass the same. Returns GV_OK or GV_ERR_INTERNAL.
 gv_status gv_linear_run(const gv_linear *l, int thread, const void *x, void *y);
+// On a device: x [rows, in], y [rows, out] there, not overlapping.
+void gv_linear_queue(const gv_linear *l, const void *x, void *y, int64_t rows);

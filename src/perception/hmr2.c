@@ -5,6 +5,7 @@
 #include "perception/hmr2.h"
 
 #include "base/memory.h"
+#include "nn/kernels.h"
 #include "nn/vec8.h"
 #include "perception/crop.h"
 #include "perception/vit.h"
@@ -17,11 +18,12 @@ enum {
     T = GV_VIT_TOKENS,
     HEADS = 8,
     BATCH = 8, // pictures at once
+    DEVICE_BATCH = 64,
     MAX_LAYERS = 64,
     MAX_SIZE = 8192,
 };
 
-typedef struct matrix { // y = weight x + bias
+typedef struct matrix { // y = weight x + bias; where the engine is, like all that follow
     int in, out;
     float *weight, *bias; // [out, in], [out] or NULL
 } matrix;
@@ -41,6 +43,7 @@ struct gv_hmr2 {
     int width, inner, hidden, depth; // W, E, of the feed-forward, layers
     float *start;                    // [W]
     layer *layers;                   // [depth]
+    int batch;                       // pictures at once; halved where a device's memory is too small
 };
 
 int gv_hmr2_token_width(const gv_hmr2 *h) {
@@ -58,41 +61,52 @@ int gv_hmr2_depth(const gv_hmr2 *h) {
 #define DECODER "smpl_head.transformer."
 #define LAYER   DECODER "transformer.layers.%d."
 
-static void take_norms(layer *y, gv_checkpoint *c, int i, int W) {
+static void take_norms(gv_hmr2 *h, layer *y, gv_checkpoint *c, int i) {
+    int W = h->width;
     for (int k = 0; k < 3; k++) {
-        y->norm[k][0] = gv_checkpoint_copy(c, (int64_t[]){W}, 1, LAYER "%d.norm.weight", i, k);
-        y->norm[k][1] = gv_checkpoint_copy(c, (int64_t[]){W}, 1, LAYER "%d.norm.bias", i, k);
+        float *weight = gv_checkpoint_copy(c, (int64_t[]){W}, 1, LAYER "%d.norm.weight", i, k);
+        float *bias = gv_checkpoint_copy(c, (int64_t[]){W}, 1, LAYER "%d.norm.bias", i, k);
+        y->norm[k][0] = gv_nn_place(h->nn, weight, (size_t)W);
+        y->norm[k][1] = gv_nn_place(h->nn, bias, (size_t)W);
     }
 }
 
-static matrix take_matrix(gv_checkpoint *c, int out, int in, const char *name, int layer_index, bool with_bias) {
-    matrix m = {in, out, NULL, NULL};
-    m.weight = gv_checkpoint_copy(c, (int64_t[]){out, in}, 2, LAYER "%s.weight", layer_index, name);
-    if (with_bias) m.bias = gv_checkpoint_copy(c, (int64_t[]){out}, 1, LAYER "%s.bias", layer_index, name);
+static matrix place_matrix(gv_hmr2 *h, matrix m) {
+    m.weight = gv_nn_place(h->nn, m.weight, (size_t)m.in * m.out);
+    m.bias = gv_nn_place(h->nn, m.bias, (size_t)m.out);
     return m;
 }
 
+static matrix take_matrix(gv_hmr2 *h, gv_checkpoint *c, int out, int in, const char *name, int layer_index,
+                          bool with_bias) {
+    matrix m = {in, out, NULL, NULL};
+    m.weight = gv_checkpoint_copy(c, (int64_t[]){out, in}, 2, LAYER "%s.weight", layer_index, name);
+    if (with_bias) m.bias = gv_checkpoint_copy(c, (int64_t[]){out}, 1, LAYER "%s.bias", layer_index, name);
+    return place_matrix(h, m);
+}
+
 // The last third of to_qkv's rows.
-static matrix take_self_value(gv_checkpoint *c, int E, int W, int i) {
+static matrix take_self_value(gv_hmr2 *h, gv_checkpoint *c, int i) {
+    int E = h->inner, W = h->width;
     matrix m = {W, E, NULL, NULL};
     const float *w = gv_checkpoint_take(c, (int64_t[]){3 * E, W}, 2, LAYER "0.fn.to_qkv.weight", i);
     if (!w) return m;
     m.weight = gv_calloc2((size_t)E, (size_t)W * sizeof *w);
     if (!m.weight) gv_checkpoint_fail(c, GV_ERR_MEMORY, "no memory for the decoder");
     if (m.weight) memcpy(m.weight, w + (size_t)2 * E * W, (size_t)E * W * sizeof *w);
-    return m;
+    return place_matrix(h, m);
 }
 
 static gv_status take_layer(gv_hmr2 *h, gv_checkpoint *c, int i, gv_error *err) {
     int W = h->width, E = h->inner, D = gv_vit_width(h->backbone);
     layer *y = &h->layers[i];
-    take_norms(y, c, i, W);
-    y->self_value = take_self_value(c, E, W, i);
-    y->self_out = take_matrix(c, W, E, "0.fn.to_out.0", i, true);
-    y->query = take_matrix(c, E, W, "1.fn.to_q", i, false);
-    y->cross_out = take_matrix(c, W, E, "1.fn.to_out.0", i, true);
-    y->wide = take_matrix(c, h->hidden, W, "2.fn.net.0", i, true);
-    y->narrow = take_matrix(c, W, h->hidden, "2.fn.net.3", i, true);
+    take_norms(h, y, c, i);
+    y->self_value = take_self_value(h, c, i);
+    y->self_out = take_matrix(h, c, W, E, "0.fn.to_out.0", i, true);
+    y->query = take_matrix(h, c, E, W, "1.fn.to_q", i, false);
+    y->cross_out = take_matrix(h, c, W, E, "1.fn.to_out.0", i, true);
+    y->wide = take_matrix(h, c, h->hidden, W, "2.fn.net.0", i, true);
+    y->narrow = take_matrix(h, c, W, h->hidden, "2.fn.net.3", i, true);
     const float *kv = gv_checkpoint_take(c, (int64_t[]){2 * E, D}, 2, LAYER "1.fn.to_kv.weight", i);
     gv_status s = gv_checkpoint_status(c);
     if (!s)
@@ -128,11 +142,15 @@ static gv_status take_decoder(gv_hmr2 *h, gv_checkpoint *c, gv_error *err) {
     h->layers = gv_calloc2((size_t)h->depth, sizeof *h->layers);
     if (!h->start || !h->layers) return gv_fail(err, GV_ERR_MEMORY, "no memory for the decoder");
     for (int k = 0; k < h->width; k++) h->start[k] = bias[k] + position[k];
+    h->start = gv_nn_place(h->nn, h->start, (size_t)h->width);
+    if (gv_nn_device(h->nn) && h->inner / HEADS > GV_ATTENTION_HEAD)
+        return gv_checkpoint_fail(c, GV_ERR_ARGUMENT, "its decoder's heads are %d wide, up to %d can be on a device",
+                                  h->inner / HEADS, GV_ATTENTION_HEAD);
     for (int i = 0; i < h->depth && !s; i++) s = take_layer(h, c, i, err);
     return s;
 }
 
-gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, gv_error *err) {
+gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, gv_device *device, gv_error *err) {
     gv_checkpoint *c = NULL;
     gv_hmr2 *h = calloc(1, sizeof *h);
     *out = NULL;
@@ -140,11 +158,13 @@ gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, 
     if (!s) s = gv_checkpoint_open(&c, path, "HMR2.0", DECODER "pos_embedding", err);
     if (!s) h->bf16 = precision == GV_PRECISION_BF16;
     if (!s && !(h->arena = gv_arena_create(0))) s = gv_fail(err, GV_ERR_MEMORY, "no memory for HMR2.0");
-    if (!s) s = gv_nn_create(&h->nn, omp_get_max_threads(), err);
+    if (!s) s = gv_nn_create(&h->nn, omp_get_max_threads(), device, err);
     if (!s) s = gv_nn_check(h->nn, precision, err);
     if (!s) s = gv_vit_create(&h->backbone, h->nn, c, precision, err);
     if (!s) s = take_decoder(h, c, err);
     gv_checkpoint_close(c);
+    if (h) h->batch = device ? DEVICE_BATCH : BATCH;
+    if (device) s = gv_device_settle(device, s, err);
     if (s)
         gv_hmr2_close(h);
     else
@@ -157,12 +177,13 @@ void gv_hmr2_close(gv_hmr2 *h) {
     for (int i = 0; h->layers && i < h->depth; i++) {
         layer *y = &h->layers[i];
         matrix *all[] = {&y->self_value, &y->self_out, &y->query, &y->cross_out, &y->wide, &y->narrow};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]->weight), free(all[k]->bias);
-        for (int k = 0; k < 3; k++) free(y->norm[k][0]), free(y->norm[k][1]);
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            gv_nn_drop(h->nn, all[k]->weight), gv_nn_drop(h->nn, all[k]->bias);
+        for (int k = 0; k < 3; k++) gv_nn_drop(h->nn, y->norm[k][0]), gv_nn_drop(h->nn, y->norm[k][1]);
         gv_linear_destroy(y->keys_values);
     }
     free(h->layers);
-    free(h->start);
+    gv_nn_drop(h->nn, h->start);
     gv_vit_destroy(h->backbone);
     gv_nn_destroy(h->nn);
     gv_arena_destroy(h->arena);
@@ -282,7 +303,7 @@ static gv_status allocate(run *r, gv_error *err) {
     return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for %d pictures at once", r->n);
 }
 
-static gv_status run_batch(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
+static gv_status run_on_processor(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
     const float *pictures[BATCH];
     run r = {.h = h, .n = n, .rows = gv_vit_rows(n, gv_nn_threads(h->nn)), .token = tokens};
     for (int i = 0; i < n; i++) {
@@ -296,9 +317,100 @@ static gv_status run_batch(gv_hmr2 *h, const float *crops, int n, float *tokens,
     return s;
 }
 
+// ---- running on a device
+
+typedef struct queue {
+    gv_hmr2 *h;
+    gv_device *d;
+    int n;
+    const void *context;                          // [n T, D] in the precision of keys_values
+    float *kv;                                    // [n T, 2 E] of the present layer
+    float *token, *normed, *query, *mixed, *wide; // [n, W] twice, [n, E] twice, [n, hidden]
+} queue;
+
+static void queue_multiply(const queue *q, float *y, const float *x, const matrix *m, bool add) {
+    const gv_device_matmul product = {.rows = q->n,
+                                      .in = m->in,
+                                      .out = m->out,
+                                      .accumulate = add,
+                                      .epilogue = m->bias ? GV_EPILOGUE_BIAS : GV_EPILOGUE_NONE,
+                                      .x = x,
+                                      .weight = m->weight,
+                                      .bias = m->bias,
+                                      .y = y};
+    gv_device_matmul_queue(q->d, &product);
+}
+
+static void queue_norm(const queue *q, float *const affine[2]) {
+    gv_kernel(q->d, layer_norm, .y = q->normed, .x = q->token, .weight = affine[0], .bias = affine[1], .rows = q->n,
+              .width = q->h->width, .epsilon = 1e-5f);
+}
+
+static void queue_decoder_layer(const queue *q, const layer *y) {
+    int E = q->h->inner;
+    queue_norm(q, y->norm[0]);
+    queue_multiply(q, q->query, q->normed, &y->self_value, false);
+    queue_multiply(q, q->token, q->query, &y->self_out, true);
+    queue_norm(q, y->norm[1]);
+    queue_multiply(q, q->query, q->normed, &y->query, false);
+    gv_linear_queue(y->keys_values, q->context, q->kv, (int64_t)q->n * T);
+    gv_kernel(q->d, attention, .q = q->query, .k = q->kv, .v = q->kv + E, .out = q->mixed, .sequences = q->n,
+              .queries = 1, .keys = T, .length = T, .heads = HEADS, .head_dim = E / HEADS, .q_stride = E,
+              .kv_stride = 2 * E, .out_stride = E);
+    queue_multiply(q, q->token, q->mixed, &y->cross_out, true);
+    queue_norm(q, y->norm[2]);
+    queue_multiply(q, q->wide, q->normed, &y->wide, false);
+    gv_kernel(q->d, activate, .y = q->wide, .rows = q->n, .width = q->h->hidden, .activation = GV_ACTIVATE_GELU_ERF);
+    queue_multiply(q, q->token, q->wide, &y->narrow, true);
+}
+
+// Tokens of the backbone for the decoder's products.
+static const void *queue_context(const queue *q, const float *crops) {
+    gv_hmr2 *h = q->h;
+    size_t count = (size_t)q->n * T * gv_vit_width(h->backbone);
+    int32_t index[DEVICE_BATCH];
+    for (int i = 0; i < q->n; i++) index[i] = i;
+    float *placed = gv_device_alloc(q->d, (size_t)q->n, CROP * sizeof *placed);
+    gv_device_upload(q->d, placed, crops, (size_t)q->n * CROP * sizeof *placed);
+    const float *tokens = gv_vit_queue(h->backbone, placed, index, q->n, NULL);
+    if (!h->bf16) return tokens;
+    uint16_t *narrow = gv_device_alloc(q->d, count, sizeof *narrow);
+    gv_kernel(q->d, narrow, .y = narrow, .x = tokens, .count = (int64_t)count);
+    return narrow;
+}
+
+static gv_status run_on_device(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
+    gv_device *d = gv_nn_device(h->nn);
+    queue q = {.h = h, .d = d, .n = n};
+    size_t W = (size_t)h->width, E = (size_t)h->inner, size = sizeof *q.kv;
+    q.context = queue_context(&q, crops);
+    q.kv = gv_device_alloc(d, (size_t)n * T, 2 * E * size);
+    q.token = gv_device_alloc(d, (size_t)n, W * size);
+    q.normed = gv_device_alloc(d, (size_t)n, W * size);
+    q.query = gv_device_alloc(d, (size_t)n, E * size);
+    q.mixed = gv_device_alloc(d, (size_t)n, E * size);
+    q.wide = gv_device_alloc(d, (size_t)n, (size_t)h->hidden * size);
+    if (q.wide) {
+        gv_kernel(d, repeat, .y = q.token, .x = h->start, .rows = n, .period = 1, .width = h->width);
+        for (int i = 0; i < h->depth; i++) queue_decoder_layer(&q, &h->layers[i]);
+        gv_device_download(d, tokens, q.token, (size_t)n * W * size);
+    }
+    return gv_device_finish(d, err);
+}
+
+typedef struct task {
+    gv_hmr2 *h;
+    const float *crops;
+    float *tokens;
+} task;
+
+static gv_status run_batch(void *user, int first, int n, gv_error *err) {
+    const task *t = user;
+    return (gv_nn_device(t->h->nn) ? run_on_device : run_on_processor)(t->h, t->crops + (size_t)first * CROP, n,
+                                                                       t->tokens + (size_t)first * t->h->width, err);
+}
+
 gv_status gv_hmr2_run(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
-    gv_status s = GV_OK;
-    for (int i = 0; i < n && !s; i += BATCH)
-        s = run_batch(h, crops + (size_t)i * CROP, n - i < BATCH ? n - i : BATCH, tokens + (size_t)i * h->width, err);
-    return s;
+    task t = {h, crops, tokens};
+    return gv_device_batches(n, &h->batch, run_batch, &t, err);
 }

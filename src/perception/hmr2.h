@@ -1,7 +1,7 @@
 // hmr2.h - HMR2.0's image feature: the last token of its transformer decoder (SPEC-perception.md 5).
 //
 //     gv_hmr2 *h = NULL;
-//     gv_hmr2_open(&h, "hmr2/epoch=10-step=25000.ckpt", GV_PRECISION_BF16, &err);
+//     gv_hmr2_open(&h, "hmr2/epoch=10-step=25000.ckpt", GV_PRECISION_BF16, NULL, &err);
 //     gv_hmr2_run(h, crops, n, tokens, &err);      // crops [n, 3, 256, 192] of gv_crop_person (crop.h)
 //     gv_hmr2_close(h);
 //
@@ -11,8 +11,9 @@
 #include "nn/linear.h"
 
 typedef struct gv_hmr2 gv_hmr2;
-// Lightning checkpoint. GV_PRECISION_BF16 fails where the processor has no bfloat16 products.
-gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, gv_error *err);
+// Lightning checkpoint. device NULL: the processor, where GV_PRECISION_BF16 fails without bfloat16 products; else it
+// outlives the network.
+gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, gv_device *device, gv_error *err);
 void gv_hmr2_close(gv_hmr2 *h);            // accepts NULL
 int gv_hmr2_token_width(const gv_hmr2 *h); // W: 1024 in the released network
 int gv_hmr2_width(const gv_hmr2 *h);       // of the backbone

@@ -4,10 +4,11 @@
 //   1  qkv = W_qkv norm1(x)                                   blocks
 //   2  a = attention(q, k, v)                                 heads of pictures
 //   3  x += W_proj a;  x += W_fc2 gelu(W_fc1 norm2(x))        blocks
-// Threads take different blocks; only attention looks at other tokens.
+// Threads take different blocks; only attention looks at other tokens. On a device the blocks are the whole matrix.
 #include "perception/vit.h"
 
 #include "base/memory.h"
+#include "nn/kernels.h"
 #include "nn/vec8.h"
 #include "perception/crop.h"
 #include "perception/vit_attention.h"
@@ -28,8 +29,9 @@ struct gv_vit {
     gv_nn *nn;
     int width, depth, heads;
     bool bf16;
+    bool tiles; // on a device: attention in bfloat16, on tiles
     gv_linear *embed;
-    float *position;     // [T, D], slot 0 added in
+    float *position;     // [T, D], slot 0 added in; this and the norms' lie where the engine is
     layer *layers;       // [depth]
     float *last_norm[2]; // [D]
     gv_arena *arena;
@@ -53,11 +55,12 @@ static gv_linear *make_linear(gv_vit *v, gv_checkpoint *c, gv_linear_spec spec, 
     return l;
 }
 
-static void take_norm(float *norm[2], gv_checkpoint *c, int D, const char *name, int index) {
+static void take_norm(gv_vit *v, float *norm[2], gv_checkpoint *c, const char *name, int index) {
+    int D = v->width;
     char full[96];
     for (int k = 0; k < 2; k++) {
         snprintf(full, sizeof full, "backbone.blocks.%d.%s.%s", index, name, k ? "bias" : "weight");
-        norm[k] = gv_checkpoint_copy(c, (int64_t[]){D}, 1, "%s", full);
+        norm[k] = gv_nn_place(v->nn, gv_checkpoint_copy(c, (int64_t[]){D}, 1, "%s", full), (size_t)D);
     }
 }
 
@@ -72,9 +75,9 @@ static gv_linear *take_linear(gv_vit *v, gv_checkpoint *c, gv_linear_spec spec, 
 static void take_layer(gv_vit *v, gv_checkpoint *c, int i) {
     int D = v->width;
     layer *y = &v->layers[i];
-    take_norm(y->norm1, c, D, "norm1", i);
-    take_norm(y->norm2, c, D, "norm2", i);
-    y->qkv = take_linear(v, c, (gv_linear_spec){.in = D, .out = 3 * D}, "attn.qkv", i);
+    take_norm(v, y->norm1, c, "norm1", i);
+    take_norm(v, y->norm2, c, "norm2", i);
+    y->qkv = take_linear(v, c, (gv_linear_spec){.in = D, .out = 3 * D, .bf16_out = v->tiles}, "attn.qkv", i);
     y->proj = take_linear(v, c, (gv_linear_spec){.in = D, .out = D, .accumulate = 1}, "attn.proj", i);
     y->fc1 = take_linear(v, c,
                          (gv_linear_spec){.in = D, .out = 4 * D, .activation = GV_LINEAR_GELU_ERF, .bf16_out = v->bf16},
@@ -91,6 +94,7 @@ static void take_position(gv_vit *v, gv_checkpoint *c) {
     if (!v->position) gv_checkpoint_fail(c, GV_ERR_MEMORY, "no memory for the network");
     for (int t = 0; t < GV_VIT_TOKENS && v->position; t++)
         for (int k = 0; k < D; k++) v->position[(size_t)t * D + k] = p[(size_t)(1 + t) * D + k] + p[k];
+    v->position = gv_nn_place(v->nn, v->position, GV_VIT_TOKENS * (size_t)D);
 }
 
 static void read_sizes(gv_vit *v, gv_checkpoint *c) {
@@ -110,6 +114,15 @@ static void read_sizes(gv_vit *v, gv_checkpoint *c) {
                            v->width, v->heads);
 }
 
+static void check_device(gv_vit *v, gv_checkpoint *c) {
+    if (!gv_nn_device(v->nn) || gv_checkpoint_status(c) != GV_OK) return;
+    int d = v->width / v->heads;
+    v->tiles = v->bf16 && d % 16 == 0 && d <= GV_TILE_HEAD;
+    if (d > GV_ATTENTION_HEAD)
+        gv_checkpoint_fail(c, GV_ERR_ARGUMENT, "its heads are %d wide, up to %d can be on a device", d,
+                           GV_ATTENTION_HEAD);
+}
+
 gv_status gv_vit_create(gv_vit **out, gv_nn *nn, gv_checkpoint *c, gv_precision precision, gv_error *err) {
     gv_vit *v = calloc(1, sizeof *v);
     *out = v;
@@ -117,6 +130,7 @@ gv_status gv_vit_create(gv_vit **out, gv_nn *nn, gv_checkpoint *c, gv_precision 
     v->nn = nn;
     v->bf16 = precision == GV_PRECISION_BF16;
     read_sizes(v, c);
+    check_device(v, c);
     v->arena = gv_arena_create(0);
     v->layers = gv_calloc2((size_t)v->depth, sizeof *v->layers);
     if (!v->arena || !v->layers) gv_checkpoint_fail(c, GV_ERR_MEMORY, "no memory for the network");
@@ -125,8 +139,9 @@ gv_status gv_vit_create(gv_vit **out, gv_nn *nn, gv_checkpoint *c, gv_precision 
     const float *w = gv_checkpoint_take(c, (int64_t[]){D, 3, PATCH, PATCH}, 4, "backbone.patch_embed.proj.weight");
     const float *b = gv_checkpoint_take(c, (int64_t[]){D}, 1, "backbone.patch_embed.proj.bias");
     v->embed = make_linear(v, c, (gv_linear_spec){.in = PIXELS, .out = D, .accumulate = 1}, w, b);
-    v->last_norm[0] = gv_checkpoint_copy(c, (int64_t[]){D}, 1, "backbone.last_norm.weight");
-    v->last_norm[1] = gv_checkpoint_copy(c, (int64_t[]){D}, 1, "backbone.last_norm.bias");
+    float *last[2] = {gv_checkpoint_copy(c, (int64_t[]){D}, 1, "backbone.last_norm.weight"),
+                      gv_checkpoint_copy(c, (int64_t[]){D}, 1, "backbone.last_norm.bias")};
+    for (int k = 0; k < 2; k++) v->last_norm[k] = gv_nn_place(nn, last[k], (size_t)D);
     for (int i = 0; i < v->depth && gv_checkpoint_status(c) == GV_OK; i++) take_layer(v, c, i);
     gv_status s = gv_checkpoint_status(c);
     if (s == GV_OK) return GV_OK;
@@ -139,16 +154,15 @@ void gv_vit_destroy(gv_vit *v) {
     if (!v) return;
     for (int i = 0; v->layers && i < v->depth; i++) {
         layer *y = &v->layers[i];
-        for (int k = 0; k < 2; k++) free(y->norm1[k]), free(y->norm2[k]);
+        for (int k = 0; k < 2; k++) gv_nn_drop(v->nn, y->norm1[k]), gv_nn_drop(v->nn, y->norm2[k]);
         gv_linear_destroy(y->qkv);
         gv_linear_destroy(y->proj);
         gv_linear_destroy(y->fc1);
         gv_linear_destroy(y->fc2);
     }
     free(v->layers);
-    free(v->position);
-    free(v->last_norm[0]);
-    free(v->last_norm[1]);
+    gv_nn_drop(v->nn, v->position);
+    for (int k = 0; k < 2; k++) gv_nn_drop(v->nn, v->last_norm[k]);
     gv_linear_destroy(v->embed);
     gv_arena_destroy(v->arena);
     free(v);
@@ -320,10 +334,102 @@ static void run_embed(run *r) {
     r->failed |= failed;
 }
 
+// ---- on a device
+
+typedef struct buffers { // there; rows: n T
+    float *x;            // [rows, D] tokens
+    void *narrow;        // [rows, D] normed tokens, then attention's output, in the products' precision
+    void *wide;          // [rows, max(4D, 768)] patches, qkv and the hidden layer in turn; qkv float32 without tiles
+    int64_t rows;
+} buffers;
+
+static void queue_norm(gv_vit *v, const buffers *b, void *y, float *const norm[2], bool bf16) {
+    gv_kernel(gv_nn_device(v->nn), layer_norm, .y = y, .x = b->x, .weight = norm[0], .bias = norm[1], .rows = b->rows,
+              .width = v->width, .epsilon = 1e-6f, .bf16 = bf16);
+}
+
+static void queue_attention(gv_vit *v, const buffers *b) {
+    gv_device *d = gv_nn_device(v->nn);
+    int D = v->width, n = (int)(b->rows / GV_VIT_TOKENS);
+    const float *q = b->wide;
+    const uint16_t *narrow = b->wide;
+    if (v->tiles)
+        gv_kernel(d, tile_attention, .q = narrow, .k = narrow + D, .v = narrow + 2 * D, .out = b->narrow,
+                  .sequences = n, .tokens = GV_VIT_TOKENS, .heads = v->heads, .head_dim = D / v->heads, .stride = 3 * D,
+                  .out_stride = D);
+    else
+        gv_kernel(d, attention, .q = q, .k = q + D, .v = q + 2 * D, .out = b->narrow, .sequences = n,
+                  .queries = GV_VIT_TOKENS, .keys = GV_VIT_TOKENS, .length = GV_VIT_TOKENS, .heads = v->heads,
+                  .head_dim = D / v->heads, .q_stride = 3 * D, .kv_stride = 3 * D, .out_stride = D, .bf16 = v->bf16);
+}
+
+static void queue_embed(gv_vit *v, const buffers *b, const float *crops, const int32_t *index) {
+    gv_device *d = gv_nn_device(v->nn);
+    gv_kernel(d, patches, .y = b->wide, .pictures = crops, .index = index, .n = (int)(b->rows / GV_VIT_TOKENS),
+              .height = GV_CROP_ROWS, .width = GV_CROP_COLUMNS, .side = PATCH, .pad = PAD, .rows = GV_VIT_ROWS,
+              .columns = GV_VIT_COLUMNS);
+    gv_kernel(d, repeat, .y = b->x, .x = v->position, .rows = b->rows, .period = GV_VIT_TOKENS, .width = v->width);
+    gv_linear_queue(v->embed, b->wide, b->x, b->rows);
+}
+
+static void queue_layer(gv_vit *v, const layer *y, const buffers *b, float *attention) {
+    size_t count = (size_t)b->rows * v->width, bytes = count * sizeof(float);
+    float *before = attention ? gv_calloc2(count, sizeof *before) : NULL;
+    queue_norm(v, b, b->narrow, y->norm1, v->bf16);
+    gv_linear_queue(y->qkv, b->narrow, b->wide, b->rows);
+    queue_attention(v, b);
+    if (before) gv_device_download(gv_nn_device(v->nn), before, b->x, bytes);
+    gv_linear_queue(y->proj, b->narrow, b->x, b->rows);
+    if (before) gv_device_download(gv_nn_device(v->nn), attention, b->x, bytes);
+    for (size_t i = 0; before && i < count; i++) attention[i] -= before[i];
+    free(before);
+    queue_norm(v, b, b->narrow, y->norm2, v->bf16);
+    gv_linear_queue(y->fc1, b->narrow, b->wide, b->rows);
+    gv_linear_queue(y->fc2, b->wide, b->x, b->rows);
+}
+
+float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace) {
+    gv_device *d = gv_nn_device(v->nn);
+    size_t D = (size_t)v->width, rows = (size_t)n * GV_VIT_TOKENS, bytes = rows * D * sizeof(float);
+    size_t hidden = 4 * D * (v->bf16 ? 2 : 4), qkv = 3 * D * (v->tiles ? 2 : 4), pixels = PIXELS * sizeof(float);
+    size_t wide = hidden > qkv ? hidden : qkv;
+    buffers b = {.rows = (int64_t)rows};
+    int32_t *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
+    gv_device_upload(d, placed, index, (size_t)n * sizeof *placed);
+    b.x = gv_device_alloc(d, rows, D * sizeof *b.x);
+    b.narrow = gv_device_alloc(d, rows, D * (v->bf16 ? 2 : 4));
+    b.wide = gv_device_alloc(d, rows, wide > pixels ? wide : pixels);
+    if (!b.wide) return NULL; // the device knows why
+    queue_embed(v, &b, crops, placed);
+    if (trace && trace->embed) gv_device_download(d, trace->embed, b.x, bytes);
+    for (int i = 0; i < v->depth; i++) {
+        queue_layer(v, &v->layers[i], &b, trace && !i ? trace->attention : NULL);
+        if (trace && !i && trace->block) gv_device_download(d, trace->block, b.x, bytes);
+    }
+    queue_norm(v, &b, b.x, v->last_norm, false);
+    return b.x;
+}
+
+static gv_status run_on_device(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
+                               const gv_vit_trace *trace, gv_error *err) {
+    enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS };
+    gv_device *d = gv_nn_device(v->nn);
+    int32_t index[MAX_BATCH];
+    float *crops = gv_device_alloc(d, (size_t)n, CROP * sizeof *crops);
+    for (int i = 0; i < n; i++) {
+        index[i] = mirrored && mirrored[i] ? -1 - i : i;
+        if (crops) gv_device_upload(d, crops + (size_t)i * CROP, pictures[i], CROP * sizeof *crops);
+    }
+    const float *x = gv_vit_queue(v, crops, index, n, trace);
+    gv_device_download(d, tokens, x, (size_t)n * GV_VIT_TOKENS * v->width * sizeof *tokens);
+    return gv_device_finish(d, err);
+}
+
 gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
                      const gv_vit_trace *trace, gv_error *err) {
     if (n < 1 || n > MAX_BATCH)
         return gv_fail(err, GV_ERR_ARGUMENT, "%d pictures at once, expected 1 to %d", n, MAX_BATCH);
+    if (gv_nn_device(v->nn)) return run_on_device(v, pictures, mirrored, n, tokens, trace, err);
     run r = {.v = v,
              .pictures = pictures,
              .mirrored = mirrored,

@@ -7,6 +7,10 @@
 // Weights are packed once. With GV_PRECISION_BF16 the products of the blocks take bfloat16 inputs and weights;
 // their sums, the residual stream, norms, softmax and the patch embedding are float32 always. The result does not
 // depend on the number of threads.
+//
+// On an engine that is on a device all pictures go through a layer at once. There queries, keys, values and the shares
+// of attention are bfloat16 too with GV_PRECISION_BF16, where the sizes allow tiles; the sums and the softmax are
+// float32.
 #pragma once
 #include "nn/linear.h"
 #include "perception/checkpoint.h"
@@ -29,6 +33,11 @@ typedef struct gv_vit_trace {         // what happens on the way, each [n, 192, 
 // reverse order; mirrored NULL: none. trace may be NULL.
 gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
                      const gv_vit_trace *trace, gv_error *err);
+
+// The same on a device, where the tokens stay, until gv_device_finish: [n, 192, D], or NULL after a failure. crops are
+// the pictures there, [.., 3, 256, 192]; index [n], of the program's memory, says which of them, or -1 - i for picture
+// i mirrored.
+float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace);
 
 // y = (x - mean) / sqrt(variance + eps) * weight + bias over D values.
 void gv_layer_norm(float *y, const float *x, const float *weight, const float *bias, int D, float eps);

@@ -7,6 +7,7 @@
 #include "perception/vitpose.h"
 
 #include "base/memory.h"
+#include "nn/kernels.h"
 #include "perception/crop.h"
 #include "perception/vit.h"
 
@@ -20,6 +21,7 @@ enum {
     MAP = J * GV_HEATMAP_ROWS * GV_HEATMAP_COLUMNS,
     CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS,
     BATCH = 8, // pictures at once, mirrored ones included
+    DEVICE_BATCH = 64,
     MAX_FILTERS = 4096,
 };
 
@@ -34,6 +36,7 @@ struct gv_vitpose {
     deconvolution deconv[2];
     gv_linear *final;
     gv_arena *arena;
+    int batch; // pictures at once; halved where a device's memory is too small
 };
 
 int gv_vitpose_width(const gv_vitpose *v) {
@@ -113,18 +116,21 @@ static gv_status take_head(gv_vitpose *v, gv_checkpoint *c, gv_error *err) {
     return s ? s : gv_linear_create(&v->final, v->nn, &(gv_linear_spec){.in = filters[1], .out = J}, w, b, err);
 }
 
-gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision precision, gv_error *err) {
+gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision precision, gv_device *device,
+                          gv_error *err) {
     gv_checkpoint *c = NULL;
     gv_vitpose *v = calloc(1, sizeof *v);
     *out = NULL;
     gv_status s = v ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for ViTPose");
     if (!s) s = gv_checkpoint_open(&c, path, "ViTPose", "keypoint_head.final_layer.weight", err);
     if (!s && !(v->arena = gv_arena_create(0))) s = gv_fail(err, GV_ERR_MEMORY, "no memory for ViTPose");
-    if (!s) s = gv_nn_create(&v->nn, omp_get_max_threads(), err);
+    if (!s) s = gv_nn_create(&v->nn, omp_get_max_threads(), device, err);
     if (!s) s = gv_nn_check(v->nn, precision, err);
     if (!s) s = gv_vit_create(&v->backbone, v->nn, c, precision, err);
     if (!s) s = take_head(v, c, err);
     gv_checkpoint_close(c);
+    if (v) v->batch = device ? DEVICE_BATCH : BATCH;
+    if (device) s = gv_device_settle(device, s, err);
     if (s)
         gv_vitpose_close(v);
     else
@@ -249,7 +255,7 @@ static void average_mirrored(float *h, const float *a, const float *b) {
 }
 
 // n people, BATCH pictures at most.
-static gv_status run_batch(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
+static gv_status run_on_processor(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
     const float *pictures[BATCH];
     bool mirrored[BATCH];
     float *tokens;
@@ -273,11 +279,77 @@ static gv_status run_batch(gv_vitpose *v, const float *crops, int n, bool flip, 
     return s;
 }
 
+// ---- running on a device: the head's four phases are products of all pictures' rows
+
+typedef struct image { // channels last, there
+    float *data;
+    int n, height, width, channels;
+} image;
+
+// One phase of the transposed convolution: rows [n height width, out].
+static float *queue_phase(const gv_vitpose *v, const deconvolution *c, const image *in, float *gathered, float *rows,
+                          int phase) {
+    gv_device *d = gv_nn_device(v->nn);
+    gv_kernel(d, gather_taps, .y = gathered, .x = in->data, .n = in->n, .height = in->height, .width = in->width,
+              .channels = in->channels, .phase = phase);
+    gv_linear_queue(c->phase[phase], gathered, rows, (int64_t)in->n * in->height * in->width);
+    return rows;
+}
+
+// The deconvolution of `in`, or with `final` that and the last layer behind it: planes [n, J, 2 height, 2 width].
+static image queue_deconvolution(const gv_vitpose *v, const deconvolution *c, const image *in, const gv_linear *final) {
+    gv_device *d = gv_nn_device(v->nn);
+    size_t rows = (size_t)in->n * in->height * in->width;
+    image out = {.n = in->n, .height = 2 * in->height, .width = 2 * in->width, .channels = final ? J : c->out};
+    float *gathered = gv_device_alloc(d, rows, 4 * (size_t)in->channels * sizeof(float));
+    float *product = gv_device_alloc(d, rows, (size_t)c->out * sizeof(float));
+    float *last = final ? gv_device_alloc(d, rows, J * sizeof(float)) : product;
+    out.data = gv_device_alloc(d, 4 * rows, (size_t)out.channels * sizeof(float));
+    for (int p = 0; p < 4; p++) {
+        queue_phase(v, c, in, gathered, product, p);
+        if (final) gv_linear_queue(final, product, last, (int64_t)rows);
+        gv_kernel(d, scatter_phase, .y = out.data, .x = last, .n = in->n, .height = in->height, .width = in->width,
+                  .channels = out.channels, .phase = p, .planes = final != NULL);
+    }
+    return out;
+}
+
+static gv_status run_on_device(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
+    gv_device *d = gv_nn_device(v->nn);
+    int pictures = flip ? 2 * n : n;
+    int32_t index[DEVICE_BATCH];
+    for (int i = 0; i < pictures; i++) index[i] = i < n ? i : -1 - (i - n);
+    float *placed = gv_device_alloc(d, (size_t)n, CROP * sizeof *placed);
+    gv_device_upload(d, placed, crops, (size_t)n * CROP * sizeof *placed);
+    const image tokens = {gv_vit_queue(v->backbone, placed, index, pictures, NULL), pictures, GV_VIT_ROWS,
+                          GV_VIT_COLUMNS, v->deconv[0].in};
+    const image middle = queue_deconvolution(v, &v->deconv[0], &tokens, NULL);
+    float *maps = queue_deconvolution(v, &v->deconv[1], &middle, v->final).data;
+    if (flip && maps)
+        gv_kernel(d, average_mirrored, .y = maps, .a = maps, .b = maps + (size_t)n * MAP, .n = n, .joints = J,
+                  .height = GV_HEATMAP_ROWS, .width = GV_HEATMAP_COLUMNS);
+    gv_device_download(d, heatmaps, maps, (size_t)n * MAP * sizeof *maps);
+    return gv_device_finish(d, err);
+}
+
+typedef struct task {
+    gv_vitpose *v;
+    const float *crops;
+    float *heatmaps;
+    bool flip;
+} task;
+
+static gv_status run_batch(void *user, int first, int n, gv_error *err) {
+    const task *t = user;
+    return (gv_nn_device(t->v->nn) ? run_on_device : run_on_processor)(t->v, t->crops + (size_t)first * CROP, n,
+                                                                       t->flip, t->heatmaps + (size_t)first * MAP, err);
+}
+
 gv_status gv_vitpose_heatmaps(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
-    gv_status s = GV_OK;
-    int step = flip ? BATCH / 2 : BATCH;
-    for (int i = 0; i < n && !s; i += step)
-        s = run_batch(v, crops + (size_t)i * CROP, n - i < step ? n - i : step, flip, heatmaps + (size_t)i * MAP, err);
+    int each = flip ? 2 : 1, people = v->batch > each ? v->batch / each : 1;
+    task t = {v, crops, heatmaps, flip};
+    gv_status s = gv_device_batches(n, &people, run_batch, &t, err);
+    v->batch = people * each;
     return s;
 }
 

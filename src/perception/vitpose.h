@@ -1,7 +1,7 @@
 // vitpose.h - ViTPose: 17 COCO keypoints of a person in a crop (SPEC-perception.md 4).
 //
 //     gv_vitpose *v = NULL;
-//     gv_vitpose_open(&v, "vitpose/vitpose-h-multi-coco.pth", GV_PRECISION_BF16, &err);
+//     gv_vitpose_open(&v, "vitpose/vitpose-h-multi-coco.pth", GV_PRECISION_BF16, NULL, &err);
 //     gv_crop_person(crop, &frame, bbx_xys, factor);                        // crop.h
 //     gv_vitpose_run(v, crop, bbx_xys, 1, true, kp2d, &err);
 //     gv_vitpose_close(v);
@@ -15,8 +15,9 @@
 enum { GV_VITPOSE_JOINTS = 17, GV_HEATMAP_ROWS = 64, GV_HEATMAP_COLUMNS = 48 };
 
 typedef struct gv_vitpose gv_vitpose;
-// PyTorch checkpoint, zip or legacy. GV_PRECISION_BF16 fails where the processor has no bfloat16 products.
-gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision precision, gv_error *err);
+// PyTorch checkpoint, zip or legacy. device NULL: the processor, where GV_PRECISION_BF16 fails without bfloat16
+// products; else it outlives the network.
+gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision precision, gv_device *device, gv_error *err);
 void gv_vitpose_close(gv_vitpose *v); // accepts NULL
 int gv_vitpose_width(const gv_vitpose *v);
 int gv_vitpose_depth(const gv_vitpose *v);

@@ -241,6 +241,7 @@ static gv_status second_pass(job *j, gv_error *err) {
                               .people = j->seen.tracks.count,
                               .models = o->models,
                               .precision = o->precision,
+                              .device = o->device,
                               .fast = o->fast,
                               .low_memory = o->low_memory,
                               .quiet = o->quiet,
@@ -279,11 +280,22 @@ static void tell_choice(const gv_observe_options *o) {
     o->note(o->note_user, line.text);
 }
 
+gv_status gv_observe_device(gv_device **out, const gv_observe_options *o, gv_error *err) {
+    gv_error why = {0};
+    gv_status status = gv_device_open(out, o->where, &why);
+    if (status != GV_OK && err) *err = why;
+    if (status == GV_OK && !*out && *why.text && o->note) o->note(o->note_user, why.text);
+    return status;
+}
+
 gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_observe_options *opt, gv_error *err) {
     *s = (gv_scene_observations){0};
     gv_models own = {0};
+    gv_device *device = NULL;
     gv_observe_options complete = *opt;
     gv_status status = opt->models ? GV_OK : gv_models_choose(&own, &opt->want, err);
+    if (status == GV_OK && !opt->device) status = gv_observe_device(&device, opt, err);
+    if (device) complete.device = device;
     if (!opt->models) complete.models = &own;
     if (status == GV_OK) status = gv_models_check(complete.models, err);
     if (status == GV_OK) tell_choice(&complete);
@@ -294,6 +306,7 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
     gv_sightings_free(&j.seen);
     gv_studied_free(&j.studied);
     gv_cache_destroy(j.cache);
+    gv_device_close(device);
     gv_models_free(&own);
     if (status != GV_OK) gv_scene_observations_free(s);
     return status;

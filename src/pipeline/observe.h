@@ -15,6 +15,8 @@ typedef struct gv_observe_options {
     gv_model_request want;   // what the user asks for
     const gv_models *models; // what does the work; NULL: chosen from `want`
     gv_precision precision;  // of the image networks
+    gv_device_choice where;  // on what they run
+    gv_device *device;       // that it is; NULL: opened as `where` says
     bool fast;               // image networks on part of the frames (study.h, finder.h)
     bool low_memory;         // one image network at a time
     const char *cache;       // folder for results of perception (cache.h); NULL or "": none are kept,
@@ -61,6 +63,9 @@ typedef struct gv_scene_observations {
 // Nobody in the video: people = 0, and GV_OK.
 gv_status gv_observe(gv_scene_observations *out, const char *video, const gv_observe_options *opt, gv_error *err);
 void gv_scene_observations_free(gv_scene_observations *s);
+
+// Opens what `where` says; *out is NULL for the processor. Where GV_DEVICE_AUTO comes to that, the note says why.
+gv_status gv_observe_device(gv_device **out, const gv_observe_options *opt, gv_error *err);
 
 // Notes how long a stage took; beyond GV_MAX_TIMINGS nothing is noted.
 void gv_timing_add(gv_scene_observations *s, const char *stage, double seconds, long frames);

@@ -27,6 +27,7 @@ enum { MAX_PATH = 4096 };
 
 struct gv_runner {
     const gv_run_options *opt;
+    gv_device *device; // NULL: the processor
     gv_network *network;
     gv_body *body;
     gv_models models;
@@ -53,10 +54,11 @@ gv_status gv_runner_open(gv_runner **out, const gv_run_options *opt, gv_error *e
     gv_runner *r = gv_calloc2(1, sizeof *r);
     if (!r) return gv_fail(err, GV_ERR_MEMORY, "no memory for the models");
     r->opt = opt;
-    status = gv_models_choose(&r->models, &opt->observe.want, err);
+    status = gv_observe_device(&r->device, &opt->observe, err);
+    if (status == GV_OK) status = gv_models_choose(&r->models, &opt->observe.want, err);
     const gv_model_choice *c = r->models.role;
     if (status == GV_OK)
-        status = gv_network_open(&r->network, c[GV_ROLE_NETWORK].path, opt->heads, opt->precision, err);
+        status = gv_network_open(&r->network, c[GV_ROLE_NETWORK].path, opt->heads, opt->precision, r->device, err);
     if (status == GV_OK) status = gv_body_open(&r->body, c[GV_ROLE_BODY].path, err);
     if (status == GV_OK && !gv_network_has_images(r->network)) gv_models_drop_features(&r->models);
     if (status == GV_OK)
@@ -70,6 +72,7 @@ void gv_runner_close(gv_runner *r) {
     if (!r) return;
     gv_models_free(&r->models);
     gv_network_close(r->network);
+    gv_device_close(r->device);
     gv_body_close(r->body);
     free(r);
 }
@@ -313,6 +316,8 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
     if (status == GV_OK && folder) status = gv_folder_prepare(folder, err);
     gv_observe_options observe = opt->observe;
     observe.models = &r->models;
+    observe.where = r->device ? observe.where : GV_DEVICE_CPU; // what could not be had is not looked for again
+    observe.device = r->device;
     observe.precision = opt->precision;
     char cache[MAX_PATH + 8];
     snprintf(cache, sizeof cache, "%s/cache", folder ? folder : "");

@@ -40,6 +40,7 @@ static const row observing[] = {
     ROW("detector", false, TEXT, AT(want.detector)),
     ROW("keypoints", false, TEXT, AT(want.keypoints)),
     ROW("features", false, TEXT, AT(want.features)),
+    ROW("device", false, CHOICE, AT(where), .words = {"cpu", "auto", "cuda"}),
     ROW("fast", true, SWITCH, AT(fast), .set = true),
     ROW("low-memory", true, SWITCH, AT(low_memory), .set = true),
     ROW("cache", false, TEXT, AT(cache)),
@@ -131,7 +132,7 @@ static size_t field_size(kind k) {
     }
 }
 _Static_assert(sizeof(gv_blaze_model) == sizeof(int) && sizeof(gv_precision) == sizeof(int) &&
-                   sizeof(gv_refinement) == sizeof(int),
+                   sizeof(gv_refinement) == sizeof(int) && sizeof(gv_device_choice) == sizeof(int),
                "enums are written as int");
 
 static gv_status put(void *field, const void *usual, const row *r, const char *value, gv_error *err) {

@@ -287,8 +287,9 @@ static gv_status open_network(const pass *p, worker *w, gv_error *err) {
     const gv_model_choice *c = &p->opt->models->role[w->role];
     gv_status status = GV_OK;
     if (c->method == GV_METHOD_BLAZEPOSE) return gv_on_boxes_open(&w->on_boxes, p->opt->models->landmarks, err);
-    if (c->method == GV_METHOD_VITPOSE) return gv_vitpose_open(&w->vitpose, c->path, p->opt->precision, err);
-    status = gv_hmr2_open(&w->hmr2, c->path, p->opt->precision, err);
+    if (c->method == GV_METHOD_VITPOSE)
+        return gv_vitpose_open(&w->vitpose, c->path, p->opt->precision, p->opt->device, err);
+    status = gv_hmr2_open(&w->hmr2, c->path, p->opt->precision, p->opt->device, err);
     if (status == GV_OK && gv_hmr2_token_width(w->hmr2) != FEATURE)
         status = gv_fail(err, GV_ERR_FORMAT, "%s: its features have %d numbers, expected %d", c->path,
                          gv_hmr2_token_width(w->hmr2), FEATURE);
@@ -370,6 +371,7 @@ static gv_status make_key(gv_key *key, const gv_study_options *o, gv_role role, 
                                        {"model", print},
                                        {"precision", o->precision == GV_PRECISION_BF16 ? "bf16" : "f32"},
                                        {"fast", o->fast ? "spare 3" : "no"},
+                                       {o->device ? "device" : NULL, gv_device_name(o->device)},
                                        {0}});
     return status;
 }

@@ -22,6 +22,7 @@ typedef struct gv_study_options {
     int people;
     const gv_models *models;
     gv_precision precision;
+    gv_device *device;     // of ViTPose and HMR2.0; NULL: the processor
     bool fast, low_memory; // low_memory: one network at a time, each in a pass of its own
     struct gv_jail *jail;  // where the video is decoded; may be NULL
     bool quiet;

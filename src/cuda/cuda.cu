@@ -1,0 +1,385 @@
+// cuda.cu - the CUDA back end: nn/device_ops.h on one stream, with cuBLASLt for matrix products.
+//
+// Memory comes from the device's own pool in the order of the stream (cudaMallocAsync), and stays there between runs.
+// Copies go through two pieces of pinned memory, so that the caller's is free at once and the next piece is filled
+// while the last one is on its way. Kernels are those of nn/kernel_code.h.
+#include "nn/kernel_code.h"
+
+#include "nn/device_ops.h"
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace {
+
+constexpr size_t STAGE = size_t(8) << 20, WORKSPACE = size_t(32)
+                                                      << 20; // bytes; the latter as cuBLAS advises for Hopper
+constexpr int STAGES = 2, ROOM = 256;
+
+// A product that has been planned: what it is for, and how cuBLASLt does it.
+struct plan {
+    gv_device_matmul key; // without pointers
+    cublasLtMatmulDesc_t op;
+    cublasLtMatrixLayout_t x, weight, y;
+    cublasLtMatmulAlgo_t algorithm;
+    bool apart; // bias and activation are a kernel behind the product
+};
+
+struct context {
+    char name[160];
+    cudaStream_t stream;
+    cublasLtHandle_t lt;
+    void *workspace;
+    void *stage[STAGES];
+    cudaEvent_t free[STAGES]; // when a stage may be written again
+    int next_stage, plans;
+    plan plan_of[ROOM];
+    size_t shared_limit;                    // bytes of shared memory that a block can have
+    size_t shared_granted[GV_KERNEL_COUNT]; // what each kernel was told it may use
+};
+
+// base/error.c is not linked to the module.
+void fail(gv_error *err, gv_status status, const char *format, ...) {
+    va_list args;
+    if (!err) return;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    err->status = status;
+}
+
+bool good(cudaError_t e, const char *what, gv_error *err) {
+    if (e == cudaSuccess) return true;
+    bool memory = e == cudaErrorMemoryAllocation;
+    fail(err, memory ? GV_ERR_MEMORY : GV_ERR_INTERNAL, "CUDA: %s failed: %s", what, cudaGetErrorString(e));
+    cudaGetLastError(); // an allocation that failed is no failure of what comes after
+    return false;
+}
+
+bool good(cublasStatus_t s, const char *what, gv_error *err) {
+    if (s == CUBLAS_STATUS_SUCCESS) return true;
+    fail(err, s == CUBLAS_STATUS_ALLOC_FAILED ? GV_ERR_MEMORY : GV_ERR_INTERNAL, "cuBLASLt: %s failed: %s", what,
+         cublasLtGetStatusString(s));
+    return false;
+}
+
+// ---- opening
+
+void forget(plan *p) {
+    if (p->op) cublasLtMatmulDescDestroy(p->op);
+    if (p->x) cublasLtMatrixLayoutDestroy(p->x);
+    if (p->weight) cublasLtMatrixLayoutDestroy(p->weight);
+    if (p->y) cublasLtMatrixLayoutDestroy(p->y);
+    *p = plan();
+}
+
+void close_device(void *self) {
+    context *c = static_cast<context *>(self);
+    if (!c) return;
+    if (c->stream) cudaStreamSynchronize(c->stream);
+    for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
+    for (int i = 0; i < STAGES; i++) {
+        if (c->stage[i]) cudaFreeHost(c->stage[i]);
+        if (c->free[i]) cudaEventDestroy(c->free[i]);
+    }
+    if (c->workspace) cudaFree(c->workspace);
+    if (c->lt) cublasLtDestroy(c->lt);
+    if (c->stream) cudaStreamDestroy(c->stream);
+    delete c;
+}
+
+// The pool keeps what is given back to it: the next run asks for the same again.
+bool keep_pool(gv_error *err) {
+    cudaMemPool_t pool;
+    uint64_t all = UINT64_MAX;
+    return good(cudaDeviceGetDefaultMemPool(&pool, 0), "asking for the memory pool", err) &&
+           good(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "setting the memory pool", err);
+}
+
+bool set_up(context *c, gv_error *err) {
+    cudaDeviceProp p;
+    if (!good(cudaSetDevice(0), "choosing the first GPU", err) ||
+        !good(cudaGetDeviceProperties(&p, 0), "asking for the GPU's properties", err))
+        return false;
+    if (p.major < 8) {
+        fail(err, GV_ERR_MISSING, "CUDA cannot be used: %s has compute capability %d.%d, expected 8.0 or later", p.name,
+             p.major, p.minor);
+        return false;
+    }
+    snprintf(c->name, sizeof c->name, "%.100s (compute capability %d.%d)", p.name, p.major, p.minor);
+    c->shared_limit = p.sharedMemPerBlockOptin;
+    bool well = good(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream", err) &&
+                keep_pool(err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
+                good(cudaMalloc(&c->workspace, WORKSPACE), "allocating the workspace", err);
+    for (int i = 0; i < STAGES && well; i++)
+        well = good(cudaMallocHost(&c->stage[i], STAGE), "allocating pinned memory", err) &&
+               good(cudaEventCreateWithFlags(&c->free[i], cudaEventDisableTiming), "making an event", err);
+    return well;
+}
+
+bool find_gpu(gv_error *err) {
+    int count = 0, driver = 0;
+    cudaError_t e = cudaDriverGetVersion(&driver);
+    if (e == cudaSuccess && driver) e = cudaGetDeviceCount(&count);
+    if (e == cudaSuccess && count > 0) return true;
+    if (e == cudaErrorInsufficientDriver && driver)
+        fail(err, GV_ERR_MISSING, "CUDA cannot be used: the NVIDIA driver is for CUDA %d.%d, expected %d.%d or later",
+             driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    else
+        fail(err, GV_ERR_MISSING, "CUDA cannot be used: %s",
+             e != cudaSuccess ? cudaGetErrorString(e)
+             : driver         ? "there is no NVIDIA GPU"
+                              : "there is no NVIDIA driver");
+    return false;
+}
+
+gv_status open_device(void **self, gv_error *err) {
+    gv_error why = {};
+    *self = nullptr;
+    if (!find_gpu(err)) return GV_ERR_MISSING;
+    context *c = new (std::nothrow) context();
+    if (!c) fail(&why, GV_ERR_MEMORY, "no memory for the device");
+    if (c && set_up(c, &why)) {
+        *self = c;
+        return GV_OK;
+    }
+    close_device(c);
+    if (err) *err = why;
+    return why.status;
+}
+
+const char *name_of(const void *self) {
+    return static_cast<const context *>(self)->name;
+}
+
+// ---- memory
+
+void *alloc(void *self, size_t bytes, gv_error *err) {
+    context *c = static_cast<context *>(self);
+    void *p = nullptr;
+    cudaError_t e = cudaMallocAsync(&p, bytes, c->stream);
+    if (e == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        fail(err, GV_ERR_MEMORY, "%s has no memory for %zu bytes more", c->name, bytes);
+        return nullptr;
+    }
+    return good(e, "allocating memory", err) ? p : nullptr;
+}
+
+void release(void *self, void *memory) {
+    if (memory) cudaFreeAsync(memory, static_cast<context *>(self)->stream);
+}
+
+bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    context *c = static_cast<context *>(self);
+    for (size_t at = 0; at < bytes; at += STAGE) {
+        size_t n = bytes - at < STAGE ? bytes - at : STAGE;
+        int i = c->next_stage++ % STAGES;
+        if (!good(cudaEventSynchronize(c->free[i]), "waiting for a copy", err)) return false;
+        memcpy(c->stage[i], static_cast<const char *>(from) + at, n);
+        if (!good(cudaMemcpyAsync(static_cast<char *>(to) + at, c->stage[i], n, cudaMemcpyHostToDevice, c->stream),
+                  "copying to the GPU", err) ||
+            !good(cudaEventRecord(c->free[i], c->stream), "recording a copy", err))
+            return false;
+    }
+    return true;
+}
+
+bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    context *c = static_cast<context *>(self);
+    for (size_t at = 0; at < bytes; at += STAGE) {
+        size_t n = bytes - at < STAGE ? bytes - at : STAGE;
+        int i = c->next_stage++ % STAGES;
+        if (!good(cudaMemcpyAsync(c->stage[i], static_cast<const char *>(from) + at, n, cudaMemcpyDeviceToHost,
+                                  c->stream),
+                  "copying from the GPU", err) ||
+            !good(cudaStreamSynchronize(c->stream), "the work on the GPU", err))
+            return false;
+        memcpy(static_cast<char *>(to) + at, c->stage[i], n);
+    }
+    return true;
+}
+
+bool wait(void *self, gv_error *err) {
+    return good(cudaStreamSynchronize(static_cast<context *>(self)->stream), "the work on the GPU", err);
+}
+
+// ---- matrix products
+
+template <typename T> bool set(cublasLtMatmulDesc_t op, cublasLtMatmulDescAttributes_t what, T value) {
+    return cublasLtMatmulDescSetAttribute(op, what, &value, sizeof value) == CUBLAS_STATUS_SUCCESS;
+}
+
+// cuBLASLt's matrices are column-major. Read so, our row-major y [rows, out] is Y = y^T [out, rows], and
+//     Y = W x^T: the weight as it lies in memory is [in, out] and is transposed, x is [in, rows].
+// The bias belongs to the rows of Y and has Y's type. Sums and scales are float32; float32 products are not rounded to
+// TF32 with this compute type. Default alignment of 256 bytes: what comes from `alloc`, and parts of it that begin at
+// a multiple of 8192 rows (network.c).
+bool describe(plan *p, const gv_device_matmul *m) {
+    static const cublasLtEpilogue_t epilogues[GV_EPILOGUES] = {
+        CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_RELU_BIAS, CUBLASLT_EPILOGUE_GELU_BIAS};
+    cudaDataType_t in = m->bf16_in ? CUDA_R_16BF : CUDA_R_32F, out = m->bf16_out ? CUDA_R_16BF : CUDA_R_32F;
+    uint64_t rows = uint64_t(m->rows), wide = uint64_t(m->in), high = uint64_t(m->out);
+    if (cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F) != CUBLAS_STATUS_SUCCESS ||
+        cublasLtMatrixLayoutCreate(&p->weight, in, wide, high, int64_t(wide)) != CUBLAS_STATUS_SUCCESS ||
+        cublasLtMatrixLayoutCreate(&p->x, in, wide, rows, int64_t(wide)) != CUBLAS_STATUS_SUCCESS ||
+        cublasLtMatrixLayoutCreate(&p->y, out, high, rows, int64_t(high)) != CUBLAS_STATUS_SUCCESS)
+        return false;
+    return set(p->op, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T) &&
+           set(p->op, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N) &&
+           set(p->op, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogues[m->epilogue]) &&
+           (m->epilogue == GV_EPILOGUE_NONE || (set(p->op, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t(out)) &&
+                                                set(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, m->bias)));
+}
+
+enum class search { found, none, failed };
+
+search find_algorithm(context *c, plan *p, gv_error *err) {
+    cublasLtMatmulPreference_t wish = nullptr;
+    cublasLtMatmulHeuristicResult_t result;
+    uint64_t workspace = WORKSPACE;
+    int found = 0;
+    cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
+    bool well = good(cublasLtMatmulPreferenceCreate(&wish), "planning", err) &&
+                good(cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                                          sizeof workspace),
+                     "planning", err);
+    if (well) s = cublasLtMatmulAlgoGetHeuristic(c->lt, p->op, p->weight, p->x, p->y, p->y, wish, 1, &result, &found);
+    if (wish) cublasLtMatmulPreferenceDestroy(wish);
+    if (!well) return search::failed;
+    if (s == CUBLAS_STATUS_NOT_SUPPORTED || (s == CUBLAS_STATUS_SUCCESS && !found)) return search::none;
+    if (!good(s, "looking for an algorithm", err)) return search::failed;
+    p->algorithm = result.algo;
+    return search::found;
+}
+
+bool same(const gv_device_matmul &a, const gv_device_matmul &b) {
+    return a.rows == b.rows && a.in == b.in && a.out == b.out && a.bf16_in == b.bf16_in && a.bf16_out == b.bf16_out &&
+           a.accumulate == b.accumulate && a.epilogue == b.epilogue;
+}
+
+// Layers of one shape share a plan. There are few shapes; of very many numbers of rows the oldest plans are made anew.
+plan *find_plan(context *c, const gv_device_matmul *m, gv_error *err) {
+    for (int i = 0; i < c->plans; i++)
+        if (same(c->plan_of[i].key, *m)) return &c->plan_of[i];
+    if (c->plans == ROOM) {
+        for (int i = 0; i < ROOM; i++) forget(&c->plan_of[i]);
+        c->plans = 0;
+    }
+    plan *p = &c->plan_of[c->plans];
+    gv_device_matmul bare = *m;
+    bare.epilogue = GV_EPILOGUE_NONE;
+    search s = search::none;
+    for (int apart = 0; apart < (m->epilogue == GV_EPILOGUE_NONE ? 1 : 2) && s == search::none; apart++) {
+        forget(p);
+        s = describe(p, apart ? &bare : m) ? find_algorithm(c, p, err) : search::none;
+        p->apart = apart;
+    }
+    p->key = *m;
+    if (s == search::found) return &c->plan_of[c->plans++];
+    if (s == search::none)
+        fail(err, GV_ERR_INTERNAL, "cuBLASLt: there is no way to a product of %lld rows, %d to %d",
+             static_cast<long long>(m->rows), m->in, m->out);
+    forget(p);
+    return nullptr;
+}
+
+bool launch(void *self, int kernel, const void *arguments, gv_error *err);
+
+bool finish_apart(context *c, const gv_device_matmul *m, gv_error *err) {
+    static const gv_device_activation activations[GV_EPILOGUES] = {GV_ACTIVATE_NONE, GV_ACTIVATE_NONE, GV_ACTIVATE_RELU,
+                                                                   GV_ACTIVATE_GELU_TANH};
+    gv_activate_args a = {};
+    a.y = m->y;
+    a.bias = m->bias;
+    a.rows = m->rows;
+    a.width = m->out;
+    a.activation = activations[m->epilogue];
+    a.bf16 = a.bf16_bias = m->bf16_out;
+    return launch(c, GV_KERNEL_activate, &a, err);
+}
+
+bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
+    context *c = static_cast<context *>(self);
+    const float one = 1, beta = m->accumulate ? 1.0f : 0.0f;
+    if (m->rows < 1) return true;
+    plan *p = find_plan(c, m, err);
+    if (!p) return false;
+    if (m->epilogue != GV_EPILOGUE_NONE && !p->apart && !set(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, m->bias)) {
+        fail(err, GV_ERR_INTERNAL, "cuBLASLt: the bias of a product cannot be set");
+        return false;
+    }
+    return good(cublasLtMatmul(c->lt, p->op, &one, m->weight, p->weight, m->x, p->x, &beta, m->y, p->y, m->y, p->y,
+                               &p->algorithm, c->workspace, WORKSPACE, c->stream),
+                "a product", err) &&
+           (!p->apart || finish_apart(c, m, err));
+}
+
+// ---- kernels
+
+#define GV_GLOBAL(kernel)                                                                                              \
+    __global__ void kernel_##kernel(const __grid_constant__ gv_##kernel##_args a) {                                    \
+        extern __shared__ __align__(128) char shared[];                                                                \
+        gv_place at;                                                                                                   \
+        at.block = blockIdx.x;                                                                                         \
+        at.threads = int(blockDim.x);                                                                                  \
+        gv_##kernel##_code(&a, at, shared);                                                                            \
+    }
+GV_KERNELS(GV_GLOBAL)
+
+// A kernel may have more than 48 KiB of shared memory only when it is told so.
+template <typename Kernel> bool grant(context *c, Kernel *kernel, int id, size_t bytes, gv_error *err) {
+    if (bytes <= 48 << 10 || bytes <= c->shared_granted[id]) return true;
+    if (bytes > c->shared_limit) {
+        fail(err, GV_ERR_INTERNAL, "a kernel needs %zu bytes of shared memory, %s has %zu", bytes, c->name,
+             c->shared_limit);
+        return false;
+    }
+    c->shared_granted[id] = bytes;
+    return good(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)),
+                "reserving shared memory", err);
+}
+
+#define GV_LAUNCH(kernel)                                                                                              \
+    bool launch_##kernel(context *c, const void *arguments, gv_error *err) {                                           \
+        const gv_##kernel##_args *a = static_cast<const gv_##kernel##_args *>(arguments);                              \
+        gv_grid g = gv_##kernel##_grid(a);                                                                             \
+        if (g.blocks < 1) return true;                                                                                 \
+        if (g.blocks > INT32_MAX) {                                                                                    \
+            fail(err, GV_ERR_INTERNAL, #kernel ": %lld blocks are too many", static_cast<long long>(g.blocks));        \
+            return false;                                                                                              \
+        }                                                                                                              \
+        if (!grant(c, kernel_##kernel, GV_KERNEL_##kernel, g.shared, err)) return false;                               \
+        kernel_##kernel<<<unsigned(g.blocks), unsigned(g.threads), g.shared, c->stream>>>(*a);                         \
+        return good(cudaGetLastError(), "launching " #kernel, err);                                                    \
+    }
+GV_KERNELS(GV_LAUNCH)
+
+bool launch(void *self, int kernel, const void *arguments, gv_error *err) {
+#define GV_ENTRY(kernel) launch_##kernel,
+    static bool (*const table[])(context *, const void *, gv_error *) = {GV_KERNELS(GV_ENTRY)};
+    return table[kernel](static_cast<context *>(self), arguments, err);
+}
+
+} // namespace
+
+extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device_ops_get(void) {
+    static const gv_device_ops ops = {GV_DEVICE_OPS_VERSION,
+                                      open_device,
+                                      close_device,
+                                      name_of,
+                                      alloc,
+                                      release,
+                                      upload,
+                                      download,
+                                      matmul,
+                                      launch,
+                                      wait};
+    return &ops;
+}

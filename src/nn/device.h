@@ -1,0 +1,59 @@
+// device.h - an accelerator on which networks can run, and the memory that they have there.
+//
+//     gv_device *d = NULL;
+//     gv_device_open(&d, GV_DEVICE_CUDA, &err);           // or NULL: everything below means the processor
+//     gv_vitpose_open(&v, path, GV_PRECISION_BF16, d, &err);
+//
+// and inside of a network
+//
+//     float *x = gv_device_alloc(d, rows, width * sizeof *x);       // lives until gv_device_finish
+//     gv_device_upload(d, x, host, rows * width * sizeof *x);
+//     gv_kernel(d, layer_norm, .y = y, .x = x, ...);                // kernels.h
+//     gv_linear_queue(fc1, y, z, rows);                             // linear.h
+//     gv_device_download(d, out, z, bytes);
+//     gv_status s = gv_device_finish(d, err);
+//
+// What is queued is done in that order. The first failure is kept, everything after it does nothing, and
+// gv_device_finish returns it: GV_ERR_MEMORY where the device's memory is exhausted, so that the caller can take fewer
+// pictures at once (gv_device_batches does). One caller at a time.
+#pragma once
+#include "base/error.h"
+#include "nn/device_ops.h"
+
+typedef struct gv_device gv_device;
+
+typedef enum gv_device_choice {
+    GV_DEVICE_CPU,
+    GV_DEVICE_AUTO, // CUDA where it can be had
+    GV_DEVICE_CUDA,
+} gv_device_choice;
+
+// GV_DEVICE_CPU: *out is NULL. GV_DEVICE_CUDA: an error where the module, the driver or a GPU is missing.
+// GV_DEVICE_AUTO: *out is NULL there, and err->text says why in one line although GV_OK is returned.
+gv_status gv_device_open(gv_device **out, gv_device_choice choice, gv_error *err);
+// The same with a back end that is here already.
+gv_status gv_device_wrap(gv_device **out, const gv_device_ops *ops, gv_error *err);
+void gv_device_close(gv_device *d);             // after the networks on it; accepts NULL
+const char *gv_device_name(const gv_device *d); // "NVIDIA H200 (compute capability 9.0)"; NULL: "processor"
+
+// ---- memory. NULL after a failure, also an earlier one.
+void *gv_device_alloc(gv_device *d, size_t count, size_t size); // scratch, until gv_device_finish
+void *gv_device_keep(gv_device *d, const void *host, size_t count,
+                     size_t size);               // a copy of host's, until gv_device_drop
+void gv_device_drop(gv_device *d, void *memory); // accepts NULL
+
+// ---- the queue
+void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes);   // `from` may change at once
+void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes); // waits
+void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
+void gv_device_launch(gv_device *d, int kernel, const void *arguments);
+void gv_device_fail(gv_device *d, gv_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// Waits, frees all scratch, returns the first failure and forgets it.
+gv_status gv_device_finish(gv_device *d, gv_error *err);
+// The same where work of the processor beside it came to `status`, which goes first.
+gv_status gv_device_settle(gv_device *d, gv_status status, gv_error *err);
+
+// work(user, first, count) on 0 ... n-1 in batches of *batch items at most. Where one returns GV_ERR_MEMORY, *batch is
+// halved, stays so for the calls to come, and the same items are tried again.
+typedef gv_status gv_device_work(void *user, int first, int count, gv_error *err);
+gv_status gv_device_batches(int n, int *batch, gv_device_work *work, void *user, gv_error *err);

@@ -1,0 +1,58 @@
+// device_ops.h - what a back end offers: one table of operations on the memory of an accelerator.
+//
+// The program itself knows no accelerator's library. A back end is a shared module beside it (src/cuda makes
+// libgvhmr-cuda.so), loaded when it is asked for, that exports one function which returns this table. Tests bring a
+// table of their own that runs the same kernels on the processor (tests/emulated_device.c).
+//
+// Work is put into one queue and done in that order; nothing here waits unless it says so. An operation that cannot be
+// put there returns false and leaves one line in the error. All calls come from one thread at a time.
+//
+// This header is C and C++.
+#pragma once
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GV_DEVICE_OPS_VERSION = 1 }; // of this table and of the kernels' arguments: both sides must agree
+
+// y = act(x W^T + bias), or added to what is in y. Row-major and contiguous: x [rows, in], weight [out, in],
+// y [rows, out]. Sums are float32, and float32 products are not rounded to fewer bits (no TF32).
+typedef enum gv_device_epilogue {
+    GV_EPILOGUE_NONE,      // no bias
+    GV_EPILOGUE_BIAS,      // float32 bias, or bfloat16 where y is
+    GV_EPILOGUE_BIAS_RELU, // max(z, 0)
+    GV_EPILOGUE_BIAS_GELU, // the tanh form
+    GV_EPILOGUES,
+} gv_device_epilogue;
+
+typedef struct gv_device_matmul {
+    int64_t rows;
+    int in, out;
+    bool bf16_in, bf16_out, accumulate; // x and weight; y
+    gv_device_epilogue epilogue;
+    const void *x, *weight, *bias;
+    void *y;
+} gv_device_matmul;
+
+typedef struct gv_device_ops {
+    int version;
+    // *self is handed back to all others. Fails in one line where there is no driver or no device.
+    gv_status (*open)(void **self, gv_error *err);
+    void (*close)(void *self); // waits; accepts NULL
+    const char *(*name)(const void *self);
+    // Memory in the order of the queue, aligned to 256 bytes, not cleared. NULL: there is none left (GV_ERR_MEMORY) or
+    // the device failed.
+    void *(*alloc)(void *self, size_t bytes, gv_error *err);
+    void (*release)(void *self, void *memory); // what is queued before may still use it; accepts NULL
+    bool (*upload)(void *self, void *to, const void *from, size_t bytes, gv_error *err);   // `from` is free at once
+    bool (*download)(void *self, void *to, const void *from, size_t bytes, gv_error *err); // waits
+    bool (*matmul)(void *self, const gv_device_matmul *m, gv_error *err);
+    bool (*launch)(void *self, int kernel, const void *arguments, gv_error *err); // kernels.h
+    bool (*wait)(void *self, gv_error *err); // until the queue is empty; false: something in it failed
+} gv_device_ops;
+
+// What a module exports, as GV_DEVICE_OPS_SYMBOL.
+typedef const gv_device_ops *gv_device_ops_function(void);
+#define GV_DEVICE_OPS_SYMBOL "gv_device_ops_get"

@@ -1,0 +1,178 @@
+// kernels.h - the device's own kernels: what each takes, and the list of all.
+//
+//     gv_kernel(d, layer_norm, .y = y, .x = x, .weight = w, .bias = b, .rows = n, .width = D, .epsilon = 1e-6f);
+//
+// Pointers are the device's. Matrices are row-major and contiguous, float32 unless said; bf16 is bfloat16. A kernel
+// NAME has its arguments here, gv_NAME_grid and gv_NAME_code in kernel_code.h, and a line in GV_KERNELS: both sides of
+// device_ops.h make their tables of that list. Whoever changes it changes GV_DEVICE_OPS_VERSION.
+//
+// This header is C and C++.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GV_KERNELS(KERNEL)                                                                                             \
+    KERNEL(layer_norm)                                                                                                 \
+    KERNEL(activate)                                                                                                   \
+    KERNEL(narrow)                                                                                                     \
+    KERNEL(repeat)                                                                                                     \
+    KERNEL(patches)                                                                                                    \
+    KERNEL(attention)                                                                                                  \
+    KERNEL(tile_attention)                                                                                             \
+    KERNEL(rope_table)                                                                                                 \
+    KERNEL(embed_joints)                                                                                               \
+    KERNEL(gather_taps)                                                                                                \
+    KERNEL(scatter_phase)                                                                                              \
+    KERNEL(average_mirrored)                                                                                           \
+    KERNEL(crop)                                                                                                       \
+    KERNEL(normalise)
+
+#define GV_KERNEL_ID(name) GV_KERNEL_##name,
+typedef enum gv_kernel_id { GV_KERNELS(GV_KERNEL_ID) GV_KERNEL_COUNT } gv_kernel_id;
+
+#define gv_kernel(device, name, ...) gv_device_launch(device, GV_KERNEL_##name, &(const gv_##name##_args){__VA_ARGS__})
+
+// y = (x - mean) / sqrt(variance + epsilon) * weight + bias over each row. y may be x where it is float32.
+typedef struct gv_layer_norm_args {
+    void *y; // [rows, width], bfloat16 with bf16
+    const float *x, *weight, *bias;
+    int64_t rows;
+    int width;
+    float epsilon;
+    bool bf16;
+} gv_layer_norm_args;
+
+// y = act(y + bias) in place.
+typedef enum gv_device_activation {
+    GV_ACTIVATE_NONE,
+    GV_ACTIVATE_GELU_ERF,
+    GV_ACTIVATE_GELU_TANH,
+    GV_ACTIVATE_SILU,
+    GV_ACTIVATE_RELU,
+} gv_device_activation;
+typedef struct gv_activate_args {
+    void *y;          // [rows, width], bfloat16 with bf16
+    const void *bias; // [width] or NULL, bfloat16 with bf16_bias
+    int64_t rows;
+    int width;
+    gv_device_activation activation;
+    bool bf16, bf16_bias;
+} gv_activate_args;
+
+// float32 to bfloat16, rounded to nearest even.
+typedef struct gv_narrow_args {
+    uint16_t *y;
+    const float *x;
+    int64_t count;
+} gv_narrow_args;
+
+// y [rows, width]: row i is row i % period of x.
+typedef struct gv_repeat_args {
+    float *y;
+    const float *x; // [period, width]
+    int64_t rows;
+    int period, width;
+} gv_repeat_args;
+
+// Pictures cut into overlapping or touching squares: y [n rows columns, 3, side, side] from pictures
+// [.., 3, height, width]. Square (r, c) begins at row r side - pad and column c side - pad; zero beyond the picture.
+typedef struct gv_patches_args {
+    float *y;
+    const float *pictures;
+    const int32_t *index; // [n] which picture; -1 - i: picture i with its columns in reverse order
+    int n, height, width, side, pad, rows, columns;
+} gv_patches_args;
+
+// out = softmax(q k^T / sqrt(head_dim)) v, head by head, float32 (out: bfloat16 with bf16).
+//
+// q [sequences * queries, ..], k and v [sequences * keys, ..]: rows are `q_stride` and `kv_stride` floats apart, head h
+// begins at column h * head_dim. Query i sees keys 0 .. length - 1; with `window` and more keys than it, the `window`
+// keys around it as gv_attention_window has them (then queries = keys). With cosine and sine [keys, head_dim / 2] q and
+// k are rotated first, pairs (i, head_dim / 2 + i).
+typedef struct gv_attention_args {
+    const float *q, *k, *v;
+    void *out; // rows `out_stride` numbers apart
+    const float *cosine, *sine;
+    int sequences, queries, keys, length, window, heads, head_dim; // head_dim: GV_ATTENTION_HEAD at most
+    int q_stride, kv_stride, out_stride;
+    bool bf16;
+} gv_attention_args;
+enum { GV_ATTENTION_HEAD = 128, GV_ATTENTION_SPAN = 512 }; // and so many keys that one query sees, at most
+
+// The same with all keys of a sequence, in bfloat16 on tiles of 16 x 16; sums and softmax are float32. tokens and
+// head_dim are multiples of 16.
+typedef struct gv_tile_attention_args {
+    const uint16_t *q, *k, *v; // [sequences * tokens, ..], rows `stride` numbers apart; a multiple of 8
+    uint16_t *out;             // rows `out_stride` numbers apart
+    int sequences, tokens, heads, head_dim, stride, out_stride;
+} gv_tile_attention_args;
+enum { GV_TILE_HEAD = 128, GV_TILE_TOKENS = 256 }; // at most
+
+// cos and sin [frames, head_dim / 2] of t / 10000^(2i / head_dim), rounded as gv_rope_table rounds them. w [head_dim /
+// 2] are those powers; angles of frames before `rounded` are float32.
+typedef struct gv_rope_table_args {
+    float *cosine, *sine;
+    const float *w;
+    int frames, half, rounded;
+} gv_rope_table_args;
+
+// y [frames, joints, size]: joints whose confidence is above one half are W (x, y) + b, others row j of `unseen`.
+typedef struct gv_embed_joints_args {
+    float *y;
+    const float *obs;                    // [frames, joints, 3] x, y, confidence
+    const float *unseen, *weight, *bias; // [joints, size], [size, 2], [size]
+    int64_t frames;
+    int joints, size;
+} gv_embed_joints_args;
+
+// One phase (2 a + b) of a transposed convolution 4x4, stride 2, padding 1, as perception/vitpose.c has it: rows
+// [n height width, 4, channels] of the four input pixels, zero beyond the picture.
+typedef struct gv_gather_taps_args {
+    float *y;
+    const float *x; // [n, height, width, channels]
+    int n, height, width, channels, phase;
+} gv_gather_taps_args;
+
+// The rows [n height width, channels] of a phase to their places in y [n, 2 height, 2 width, channels], or with
+// `planes` in y [n, channels, 2 height, 2 width].
+typedef struct gv_scatter_phase_args {
+    float *y;
+    const float *x;
+    int n, height, width, channels, phase;
+    bool planes;
+} gv_scatter_phase_args;
+
+// y = (a + b with columns reversed and left and right joints exchanged) / 2, [n, joints, height, width] each. Joint 0
+// has no other side; 1 and 2, 3 and 4 ... are pairs.
+typedef struct gv_average_mirrored_args {
+    float *y;
+    const float *a, *b;
+    int n, joints, height, width;
+} gv_average_mirrored_args;
+
+// Squares cut out of a frame of 8 bits (nn/crop_pixel.h), bytes [n, 256, 256, 3].
+struct gv_crop_square;
+typedef struct gv_crop_args {
+    uint8_t *bytes;
+    const uint8_t *rgb;
+    const struct gv_crop_square *squares; // [n]
+    int n, width, height, stride;
+} gv_crop_args;
+
+// pictures [n, 3, side, columns]: columns left ... of bytes [.., side, side, 3], (p / 255 - mean) / deviation.
+typedef struct gv_normalise_args {
+    float *pictures;
+    const uint8_t *bytes;
+    const int32_t *index; // [n] which of `bytes`; NULL: in order
+    int n, side, left, columns;
+    float mean[3], deviation[3];
+} gv_normalise_args;
+
+// ---- how a kernel is laid out
+
+typedef struct gv_grid {
+    int64_t blocks;
+    int threads;   // a multiple of 32
+    size_t shared; // bytes
+} gv_grid;

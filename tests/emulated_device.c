@@ -1,0 +1,233 @@
+#include "emulated_device.h"
+
+#include "base/memory.h"
+#include "nn/vec8.h"
+
+#include "nn/kernel_code.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 4096 };
+
+typedef struct piece {
+    char *data;
+    size_t bytes;
+} piece;
+
+static struct {
+    size_t limit, largest, used;
+    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces;
+    piece piece[MOST];
+} own;
+
+size_t gv_emulated_bytes(void) {
+    return own.used;
+}
+int gv_emulated_refusals(void) {
+    return own.refusals;
+}
+int gv_emulated_launches(int kernel) {
+    return own.launches[kernel];
+}
+void gv_emulated_break(int after) {
+    own.countdown = after;
+}
+
+static bool is_ours(const void *p, size_t bytes) {
+    for (int i = 0; i < own.pieces; i++)
+        if ((const char *)p >= own.piece[i].data && (const char *)p + bytes <= own.piece[i].data + own.piece[i].bytes)
+            return true;
+    return false;
+}
+
+static bool breaks(gv_error *err) {
+    if (!own.countdown || --own.countdown) return false;
+    gv_fail(err, GV_ERR_INTERNAL, "the emulated device broke");
+    return true;
+}
+
+static bool check(const void *p, size_t bytes, const char *what, gv_error *err) {
+    if (is_ours(p, bytes)) return true;
+    gv_fail(err, GV_ERR_INTERNAL, "%s: %zu bytes are not the device's", what, bytes);
+    return false;
+}
+
+static gv_status open_device(void **self, gv_error *err) {
+    (void)err;
+    *self = &own;
+    return GV_OK;
+}
+static void close_device(void *self) {
+    (void)self;
+}
+static const char *name(const void *self) {
+    (void)self;
+    return "emulated";
+}
+static bool wait(void *self, gv_error *err) {
+    (void)self, (void)err;
+    return true;
+}
+
+static void *alloc(void *self, size_t bytes, gv_error *err) {
+    (void)self;
+    bool room = own.pieces < MOST && (!own.limit || own.used + bytes <= own.limit);
+    char *data = room && (!own.largest || bytes <= own.largest) ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
+    if (!data) {
+        own.refusals++;
+        gv_fail(err, GV_ERR_MEMORY, "the device has no memory for %zu bytes", bytes);
+        return NULL;
+    }
+    memset(data, 0xff, bytes);
+    own.piece[own.pieces++] = (piece){data, bytes};
+    own.used += bytes;
+    return data;
+}
+
+static void release(void *self, void *memory) {
+    (void)self;
+    for (int i = 0; i < own.pieces; i++)
+        if (own.piece[i].data == memory) {
+            own.used -= own.piece[i].bytes;
+            own.piece[i] = own.piece[--own.pieces];
+            free(memory);
+            return;
+        }
+    if (memory) abort();
+}
+
+static bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    (void)self;
+    if (breaks(err) || !check(to, bytes, "upload", err)) return false;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+static bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    (void)self;
+    if (breaks(err) || !check(from, bytes, "download", err)) return false;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+// ---- products
+
+static float *widened(const void *x, size_t count, bool bf16) {
+    float *y = gv_calloc2(count + 8, sizeof *y);
+    if (!bf16) memcpy(y, x, count * sizeof *y);
+    for (size_t i = 0; i < count && bf16; i++) y[i] = gv_widen(((const uint16_t *)x)[i]);
+    return y;
+}
+
+static float dot(const float *a, const float *b, int n) {
+    v8 sum = v8_set(0);
+    float rest = 0;
+    int i = 0;
+    for (; i + 8 <= n; i += 8) sum = v8_fma(v8_load(a + i), v8_load(b + i), sum);
+    for (; i < n; i++) rest += a[i] * b[i];
+    return v8_sum(sum) + rest;
+}
+
+static float finished(float z, const gv_device_matmul *m, int o) {
+    if (m->epilogue == GV_EPILOGUE_NONE) return z;
+    z += m->bf16_out ? gv_widen(((const uint16_t *)m->bias)[o]) : ((const float *)m->bias)[o];
+    if (m->epilogue == GV_EPILOGUE_BIAS_RELU) return gv_activated(z, GV_ACTIVATE_RELU);
+    if (m->epilogue == GV_EPILOGUE_BIAS_GELU) return gv_activated(z, GV_ACTIVATE_GELU_TANH);
+    return z;
+}
+
+static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
+    (void)self;
+    size_t in = m->bf16_in ? 2 : 4, out = m->bf16_out ? 2 : 4;
+    if (breaks(err) || !check(m->x, (size_t)m->rows * m->in * in, "x", err) ||
+        !check(m->weight, (size_t)m->out * m->in * in, "weight", err) ||
+        !check(m->y, (size_t)m->rows * m->out * out, "y", err) ||
+        (m->epilogue != GV_EPILOGUE_NONE && !check(m->bias, (size_t)m->out * out, "bias", err)))
+        return false;
+    float *x = widened(m->x, (size_t)m->rows * m->in, m->bf16_in);
+    float *w = widened(m->weight, (size_t)m->out * m->in, m->bf16_in);
+#pragma omp parallel for schedule(static)
+    for (int64_t r = 0; r < m->rows; r++)
+        for (int o = 0; o < m->out; o++) {
+            int64_t at = r * m->out + o;
+            float z = dot(x + r * m->in, w + (size_t)o * m->in, m->in);
+            if (m->accumulate) z += m->bf16_out ? gv_widen(((uint16_t *)m->y)[at]) : ((float *)m->y)[at];
+            gv_put(m->y, at, finished(z, m, o), m->bf16_out);
+        }
+    free(x);
+    free(w);
+    return true;
+}
+
+// ---- kernels
+
+// Arguments begin with their pointers: so many.
+enum {
+    POINTERS_layer_norm = 4,
+    POINTERS_activate = 2,
+    POINTERS_narrow = 2,
+    POINTERS_repeat = 2,
+    POINTERS_patches = 3,
+    POINTERS_attention = 6,
+    POINTERS_tile_attention = 4,
+    POINTERS_rope_table = 3,
+    POINTERS_embed_joints = 5,
+    POINTERS_gather_taps = 2,
+    POINTERS_scatter_phase = 2,
+    POINTERS_average_mirrored = 3,
+    POINTERS_crop = 3,
+    POINTERS_normalise = 3,
+};
+
+static bool check_arguments(const void *arguments, int pointers, const char *kernel, gv_error *err) {
+    const void *p;
+    for (int i = 0; i < pointers; i++) {
+        memcpy(&p, (const char *)arguments + i * sizeof p, sizeof p);
+        if (p && !check(p, 1, kernel, err)) return false;
+    }
+    return true;
+}
+
+#define RUN(kernel)                                                                                                    \
+    static bool run_##kernel(const void *arguments, gv_error *err) {                                                   \
+        const gv_##kernel##_args *a = arguments;                                                                       \
+        if (!check_arguments(a, POINTERS_##kernel, #kernel, err)) return false;                                        \
+        gv_grid g = gv_##kernel##_grid(a);                                                                             \
+        if (g.threads > GV_EMULATED_THREADS || g.threads % 32) abort();                                                \
+        _Pragma("omp parallel for schedule(dynamic, 4)") for (int64_t b = 0; b < g.blocks; b++) {                      \
+            char *shared = aligned_alloc(128, (g.shared + 128) / 128 * 128);                                           \
+            memset(shared, 0xff, g.shared);                                                                            \
+            gv_##kernel##_code(a, (gv_place){b, g.threads}, shared);                                                   \
+            free(shared);                                                                                              \
+        }                                                                                                              \
+        return true;                                                                                                   \
+    }
+GV_KERNELS(RUN)
+#define ENTRY(kernel) run_##kernel,
+
+static bool launch(void *self, int kernel, const void *arguments, gv_error *err) {
+    static bool (*const table[])(const void *, gv_error *) = {GV_KERNELS(ENTRY)};
+    (void)self;
+    own.launches[kernel]++;
+    return !breaks(err) && table[kernel](arguments, err);
+}
+
+const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
+    static const gv_device_ops ops = {.version = GV_DEVICE_OPS_VERSION,
+                                      .open = open_device,
+                                      .close = close_device,
+                                      .name = name,
+                                      .alloc = alloc,
+                                      .release = release,
+                                      .upload = upload,
+                                      .download = download,
+                                      .matmul = matmul,
+                                      .launch = launch,
+                                      .wait = wait};
+    own.limit = limit;
+    own.largest = largest;
+    own.refusals = own.countdown = 0;
+    memset(own.launches, 0, sizeof own.launches);
+    return &ops;
+}

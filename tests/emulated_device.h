@@ -1,0 +1,13 @@
+// emulated_device.h - a device for tests: the kernels of nn/kernel_code.h run on the processor, block by block.
+//
+// Memory is filled with NaN when it is handed out. Every pointer that a product, a copy or a kernel is given must lie
+// in that memory, else the queue fails: what works here by reading the program's own memory would not on a GPU.
+#pragma once
+#include "nn/device.h"
+
+// At most `limit` bytes at once (0: any number), at most `largest` in one piece. One such device at a time.
+const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest);
+size_t gv_emulated_bytes(void);       // in use
+int gv_emulated_refusals(void);       // allocations that were over the limit, since gv_emulated_ops
+int gv_emulated_launches(int kernel); // since gv_emulated_ops
+void gv_emulated_break(int after);    // the queue fails after so many operations; 0: it does not

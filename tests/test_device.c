@@ -1,0 +1,656 @@
+// The device layer, its kernels against the processor's own functions, and the networks on an emulated device.
+//
+// The kernels' code is that of the GPU (nn/kernel_code.h), run by emulated_device.c; what only a GPU can show is not
+// tested here: cuBLASLt, the tensor cores' own rounding, races between threads. tests/on_device.h runs the networks'
+// tests there.
+#include "emulated_device.h"
+#include "folder.h"
+#include "weights_folder.h"
+
+#include "network/attention.h"
+#include "network/network.h"
+#include "nn/kernels.h"
+#include "nn/vec8.h"
+#include "perception/crop.h"
+#include "perception/hmr2.h"
+#include "perception/vit.h"
+#include "perception/vit_attention.h"
+#include "perception/vitpose.h"
+
+enum { CROP = 3 * GV_CROP_ROWS * GV_CROP_COLUMNS, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+enum { MAP = 17 * GV_HEATMAP_ROWS * GV_HEATMAP_COLUMNS };
+
+static float *noise(size_t count, uint32_t seed, float scale) {
+    float *p = gv_calloc2(count + 8, sizeof *p);
+    for (size_t i = 0; i < count; i++)
+        p[i] = scale * ((float)((seed = seed * 1664525u + 1013904223u) >> 8) / (float)(1 << 23) - 1);
+    return p;
+}
+
+static gv_device *emulated(size_t limit, size_t largest) {
+    gv_device *d = NULL;
+    gv_error err = {0};
+    if (gv_device_wrap(&d, gv_emulated_ops(limit, largest), &err)) fail_msg("%s", err.text);
+    return d;
+}
+
+// Everything that was handed out has come back.
+static void close_empty(gv_device *d) {
+    assert_int_equal(gv_emulated_bytes(), 0);
+    gv_device_close(d);
+}
+
+static void *placed(gv_device *d, const void *host, size_t count, size_t size) {
+    void *p = gv_device_alloc(d, count, size);
+    gv_device_upload(d, p, host, count * size);
+    return p;
+}
+
+static void finish(gv_device *d) {
+    gv_error err = {0};
+    if (gv_device_finish(d, &err)) fail_msg("%s", err.text);
+}
+
+static float widen(uint16_t h) {
+    uint32_t u = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+static uint16_t *narrowed(const float *x, size_t count) { // and x is rounded to it
+    uint16_t *y = gv_calloc2(count + 8, sizeof *y);
+    for (size_t i = 0; i < count; i += 8) v8_store_bf16(y + i, v8_load(x + i));
+    return y;
+}
+
+// ---- kernels
+
+static void test_layer_norm(void **state) {
+    (void)state;
+    static const int widths[] = {8, 96, 1280};
+    for (int k = 0; k < 3; k++) {
+        int D = widths[k], rows = 5;
+        size_t n = (size_t)rows * D;
+        float *x = noise(n, 1, 3), *w = noise((size_t)D, 2, 1), *b = noise((size_t)D, 3, 1), *y = noise(n, 4, 0),
+              *e = noise(n, 4, 0);
+        uint16_t *half = gv_calloc2(n, sizeof *half);
+        for (int i = 0; i < rows; i++) gv_layer_norm(e + i * D, x + i * D, w, b, D, 1e-6f);
+        gv_device *d = emulated(0, 0);
+        float *dx = placed(d, x, n, 4), *dw = placed(d, w, (size_t)D, 4), *db = placed(d, b, (size_t)D, 4);
+        uint16_t *dh = gv_device_alloc(d, n, 2);
+        gv_kernel(d, layer_norm, .y = dh, .x = dx, .weight = dw, .bias = db, .rows = rows, .width = D, .epsilon = 1e-6f,
+                  .bf16 = true);
+        gv_kernel(d, layer_norm, .y = dx, .x = dx, .weight = dw, .bias = db, .rows = rows, .width = D,
+                  .epsilon = 1e-6f); // in place
+        gv_device_download(d, y, dx, n * 4);
+        gv_device_download(d, half, dh, n * 2);
+        finish(d);
+        close_empty(d);
+        assert_true(max_abs_diff(y, e, n) < 2e-6);
+        for (size_t i = 0; i < n; i++) assert_true(fabsf(widen(half[i]) - e[i]) <= fabsf(e[i]) / 256 + 2e-6f);
+        free(x), free(w), free(b), free(y), free(e), free(half);
+    }
+}
+
+static double activated(double z, gv_device_activation a) {
+    return a == GV_ACTIVATE_GELU_ERF    ? z / 2 * (1 + erf(z / sqrt(2)))
+           : a == GV_ACTIVATE_GELU_TANH ? z / 2 * (1 + tanh(sqrt(2 / M_PI) * (z + 0.044715 * z * z * z)))
+           : a == GV_ACTIVATE_SILU      ? z / (1 + exp(-z))
+           : a == GV_ACTIVATE_RELU      ? fmax(z, 0)
+                                        : z;
+}
+
+static void test_activate(void **state) {
+    (void)state;
+    enum { ROWS = 3, WIDTH = 1500, N = ROWS * WIDTH }; // more than one part of a row, the last one not full
+    float *x = noise(N, 1, 6), *b = noise(WIDTH, 2, 1), *y = noise(N, 1, 0);
+    uint16_t *half = gv_calloc2(N, sizeof *half);
+    for (gv_device_activation a = GV_ACTIVATE_NONE; a <= GV_ACTIVATE_RELU; a++)
+        for (int bias = 0; bias < 3; bias++) {
+            gv_device *d = emulated(0, 0);
+            float *dx = placed(d, x, N, 4);
+            uint16_t *x16 = narrowed(x, N), *b16 = narrowed(b, WIDTH), *dh = placed(d, x16, N, 2);
+            const void *db = bias == 2 ? placed(d, b16, WIDTH, 2) : bias ? placed(d, b, WIDTH, 4) : NULL;
+            gv_kernel(d, activate, .y = dx, .bias = db, .rows = ROWS, .width = WIDTH, .activation = a,
+                      .bf16_bias = bias == 2);
+            gv_kernel(d, activate, .y = dh, .bias = db, .rows = ROWS, .width = WIDTH, .activation = a, .bf16 = true,
+                      .bf16_bias = bias == 2);
+            gv_device_download(d, y, dx, N * 4);
+            gv_device_download(d, half, dh, N * 2);
+            finish(d);
+            close_empty(d);
+            for (int i = 0; i < N; i++) {
+                double add = bias == 2 ? widen(b16[i % WIDTH]) : bias ? b[i % WIDTH] : 0;
+                double e = activated(x[i] + add, a), e16 = activated(widen(x16[i]) + add, a);
+                assert_true(fabs(y[i] - e) < 2e-6);
+                assert_true(fabs(widen(half[i]) - e16) <= fabs(e16) / 256 + 2e-6);
+            }
+            free(x16), free(b16);
+        }
+    free(x), free(b), free(y), free(half);
+}
+
+// Full attention against the processor's, in float32 and on tiles.
+static void check_full(int n, int T, int heads, int d, bool tiles) {
+    int D = heads * d;
+    size_t rows = (size_t)n * T, count = rows * 3 * D;
+    float *qkv = noise(count, 9, 2), *e = noise(rows * D, 1, 0), *y = noise(rows * D, 1, 0);
+    uint16_t *qkv16 = narrowed(qkv, count), *y16 = gv_calloc2(rows * D, sizeof *y16);
+    for (size_t i = 0; i < count && tiles; i++) qkv[i] = widen(qkv16[i]);
+    float *scratch = gv_calloc2(gv_vit_attention_scratch(T, d), sizeof *scratch);
+    for (int i = 0; i < n; i++)
+        for (int h = 0; h < heads; h++) {
+            const float *q = qkv + (size_t)i * T * 3 * D;
+            gv_vit_attention_head(&(gv_vit_attention){.q = q,
+                                                      .k = q + D,
+                                                      .v = q + 2 * D,
+                                                      .tokens = T,
+                                                      .head_dim = d,
+                                                      .stride = 3 * D,
+                                                      .out = e + (size_t)i * T * D,
+                                                      .out_stride = D},
+                                  h, scratch);
+        }
+    gv_device *dev = emulated(0, 0);
+    void *to = gv_device_alloc(dev, rows * D, 4);
+    if (tiles) {
+        uint16_t *q = placed(dev, qkv16, count, 2);
+        gv_kernel(dev, tile_attention, .q = q, .k = q + D, .v = q + 2 * D, .out = to, .sequences = n, .tokens = T,
+                  .heads = heads, .head_dim = d, .stride = 3 * D, .out_stride = D);
+        gv_device_download(dev, y16, to, rows * D * 2);
+    } else {
+        float *q = placed(dev, qkv, count, 4);
+        gv_kernel(dev, attention, .q = q, .k = q + D, .v = q + 2 * D, .out = to, .sequences = n, .queries = T,
+                  .keys = T, .length = T, .heads = heads, .head_dim = d, .q_stride = 3 * D, .kv_stride = 3 * D,
+                  .out_stride = D);
+        gv_device_download(dev, y, to, rows * D * 4);
+    }
+    finish(dev);
+    close_empty(dev);
+    for (size_t i = 0; i < rows * D && tiles; i++) y[i] = widen(y16[i]);
+    double error = max_abs_diff(y, e, rows * D); // values up to 2; shares and results are rounded to 8 bits on tiles
+    if (!(error < (tiles ? 1.2e-2 : 3e-6))) fail_msg("%d tokens, heads of %d: off by %g", T, d, error);
+    free(qkv), free(e), free(y), free(qkv16), free(y16), free(scratch);
+}
+
+static void test_full_attention(void **state) {
+    (void)state;
+    check_full(2, 192, 2, 80, false);
+    check_full(1, 192, 3, 6, false);
+    check_full(1, 1, 1, 128, false);
+    check_full(3, 33, 1, 64, false);
+    check_full(2, 192, 2, 80, true);
+    check_full(1, 192, 3, 64, true);
+    check_full(2, 32, 1, 16, true);
+    check_full(1, 80, 2, 128, true); // a group of queries that is not full, and more channels than keys
+}
+
+// One query a picture over its keys, which are half of a row.
+static void test_single_query(void **state) {
+    (void)state;
+    enum { N = 3, T = 192, H = 8, HEAD = 8, E = H * HEAD };
+    float *q = noise(N * E, 1, 1), *kv = noise((size_t)N * T * 2 * E, 2, 1), y[N * E];
+    gv_device *d = emulated(0, 0);
+    float *dq = placed(d, q, N * E, 4), *dkv = placed(d, kv, (size_t)N * T * 2 * E, 4);
+    float *to = gv_device_alloc(d, N * E, 4);
+    gv_kernel(d, attention, .q = dq, .k = dkv, .v = dkv + E, .out = to, .sequences = N, .queries = 1, .keys = T,
+              .length = T, .heads = H, .head_dim = HEAD, .q_stride = E, .kv_stride = 2 * E, .out_stride = E);
+    gv_device_download(d, y, to, sizeof y);
+    finish(d);
+    close_empty(d);
+    for (int i = 0; i < N; i++)
+        for (int h = 0; h < H; h++) {
+            double p[T], total = 0, out[HEAD] = {0};
+            for (int t = 0; t < T; t++) {
+                double s = 0;
+                for (int c = 0; c < HEAD; c++)
+                    s += (double)q[i * E + h * HEAD + c] * kv[((size_t)i * T + t) * 2 * E + h * HEAD + c];
+                total += p[t] = exp(s / sqrt(HEAD));
+            }
+            for (int t = 0; t < T; t++)
+                for (int c = 0; c < HEAD; c++)
+                    out[c] += p[t] / total * kv[((size_t)i * T + t) * 2 * E + E + h * HEAD + c];
+            for (int c = 0; c < HEAD; c++) assert_true(fabs(y[i * E + h * HEAD + c] - out[c]) < 1e-6);
+        }
+    free(q), free(kv);
+}
+
+// Rotation and window against gv_rope_apply and gv_attention_block.
+static void check_band(int L, int length, int heads, int d) {
+    int D = heads * d, half = d / 2;
+    size_t count = (size_t)L * D, angles = (size_t)L * half;
+    float *q = noise(count, 1, 2), *k = noise(count, 2, 2), *v = noise(count, 3, 1), *e = noise(count, 1, 0),
+          *y = noise(count, 1, 0), *c = noise(angles, 1, 0), *s = noise(angles, 1, 0), *w = noise((size_t)half, 1, 0),
+          *found = noise(angles, 1, 0);
+    for (int i = 0; i < half; i++) w[i] = gv_rope_power(i, d);
+    gv_rope_table(c, s, 0, L, d);
+    gv_device *dev = emulated(0, 0);
+    float *dq = placed(dev, q, count, 4), *dk = placed(dev, k, count, 4), *dv = placed(dev, v, count, 4);
+    float *dc = gv_device_alloc(dev, angles, 4), *ds = gv_device_alloc(dev, angles, 4);
+    float *to = gv_device_alloc(dev, count, 4), *dw = placed(dev, w, (size_t)half, 4);
+    gv_kernel(dev, rope_table, .cosine = dc, .sine = ds, .w = dw, .frames = L, .half = half,
+              .rounded = GV_ROPE_ROUNDED);
+    gv_kernel(dev, attention, .q = dq, .k = dk, .v = dv, .out = to, .cosine = dc, .sine = ds, .sequences = 1,
+              .queries = L, .keys = L, .length = length, .window = GV_WINDOW, .heads = heads, .head_dim = d,
+              .q_stride = D, .kv_stride = D, .out_stride = D);
+    gv_device_download(dev, y, to, count * 4);
+    gv_device_download(dev, found, dc, angles * 4);
+    assert_memory_equal(found, c, angles * 4);
+    gv_device_download(dev, found, ds, angles * 4);
+    assert_memory_equal(found, s, angles * 4);
+    finish(dev);
+    close_empty(dev);
+    for (int t = 0; t < L; t++) {
+        gv_rope_apply(q + (size_t)t * D, c + (size_t)t * half, s + (size_t)t * half, heads, d);
+        gv_rope_apply(k + (size_t)t * D, c + (size_t)t * half, s + (size_t)t * half, heads, d);
+    }
+    float *scratch = gv_calloc2(gv_attention_scratch(L, d), sizeof *scratch);
+    gv_attention_block(e, &(gv_attention_input){q, k, v, 0, L, length, heads, d}, 0, L, scratch);
+    double error = max_abs_diff(y, e, count);
+    if (!(error < 3e-6)) fail_msg("%d frames, %d valid, heads of %d: off by %g", L, length, d, error);
+    free(q), free(k), free(v), free(e), free(y), free(c), free(s), free(w), free(found), free(scratch);
+}
+
+static void test_banded_attention(void **state) {
+    (void)state;
+    check_band(1, 1, 2, 64);
+    check_band(50, 30, 2, 64);
+    check_band(120, 120, 1, 16);
+    check_band(121, 121, 2, 64);
+    check_band(333, 333, 3, 10);
+    check_band(1000, 1000, 1, 64);
+}
+
+static void test_crops(void **state) {
+    (void)state;
+    enum { W = 200, H = 150, N = 5 };
+    static const float boxes[N][3] = {
+        {100, 80, 90}, {20.5f, 130.25f, 300}, {90, 70, 900}, {1e6f, -1e6f, 50}, {60, 60, 1}};
+    static const int32_t order[N] = {3, 1, 4, 0, 2};
+    uint8_t *frame = malloc(W * H * 3), *e = malloc((size_t)N * BYTES), *y = malloc((size_t)N * BYTES);
+    float *crops = gv_calloc2(N, CROP * sizeof *crops), *found = gv_calloc2(N, CROP * sizeof *found);
+    uint32_t seed = 5;
+    gv_crop_square squares[N];
+    for (int i = 0; i < W * H * 3; i++) frame[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    for (int i = 0; i < N; i++) {
+        gv_crop_bytes(e + (size_t)i * BYTES, &(gv_image){frame, W, H, 3 * W}, boxes[i], 1);
+        squares[i] = gv_crop_square_of(boxes[i], 1);
+    }
+    for (int i = 0; i < N; i++) gv_crop_normalise(crops + (size_t)i * CROP, e + (size_t)order[i] * BYTES);
+    assert_true(squares[2].blurred && !squares[0].blurred);
+    gv_device *d = emulated(0, 0);
+    uint8_t *df = placed(d, frame, W * H * 3, 1), *db = gv_device_alloc(d, N, BYTES);
+    gv_crop_square *dq = placed(d, squares, N, sizeof *squares);
+    int32_t *index = placed(d, order, N, sizeof *order);
+    float *dc = gv_device_alloc(d, N, CROP * sizeof *dc);
+    gv_kernel(d, crop, .bytes = db, .rgb = df, .squares = dq, .n = N, .width = W, .height = H, .stride = 3 * W);
+    gv_kernel(d, normalise, .pictures = dc, .bytes = db, .index = index, .n = N, .side = GV_CROP_SIDE,
+              .left = GV_CROP_LEFT, .columns = GV_CROP_COLUMNS,
+              .mean = {gv_crop_mean[0], gv_crop_mean[1], gv_crop_mean[2]},
+              .deviation = {gv_crop_deviation[0], gv_crop_deviation[1], gv_crop_deviation[2]});
+    gv_device_download(d, y, db, (size_t)N * BYTES);
+    gv_device_download(d, found, dc, N * CROP * sizeof *found);
+    finish(d);
+    close_empty(d);
+    assert_memory_equal(y, e, (size_t)N * BYTES);
+    assert_memory_equal(found, crops, N * CROP * sizeof *found);
+    free(frame), free(e), free(y), free(crops), free(found);
+}
+
+// ---- products of layers
+
+static void check_linear(gv_linear_activation activation, bool bf16_in, bool bf16_out, bool accumulate,
+                         bool with_bias) {
+    enum { ROWS = 5, IN = 48, OUT = 24 };
+    float *x = noise(ROWS * IN, 1, 1), *w = noise(OUT * IN, 2, 0.5f), *b = noise(OUT, 3, 1),
+          *y = noise(ROWS * OUT, 4, 1);
+    uint16_t *x16 = narrowed(x, ROWS * IN), *w16 = narrowed(w, OUT * IN), *y16 = gv_calloc2(ROWS * OUT, 2);
+    static const gv_device_activation same[] = {[GV_LINEAR_ONLY] = GV_ACTIVATE_NONE,
+                                                [GV_LINEAR_GELU_ERF] = GV_ACTIVATE_GELU_ERF,
+                                                [GV_LINEAR_GELU_TANH] = GV_ACTIVATE_GELU_TANH,
+                                                [GV_LINEAR_SILU] = GV_ACTIVATE_SILU,
+                                                [GV_LINEAR_RELU] = GV_ACTIVATE_RELU};
+    double e[ROWS * OUT];
+    for (int i = 0; i < ROWS * OUT; i++) {
+        double z = (with_bias ? b[i % OUT] : 0) + (accumulate ? y[i] : 0);
+        for (int k = 0; k < IN; k++)
+            z += bf16_in ? (double)widen(x16[i / OUT * IN + k]) * widen(w16[i % OUT * IN + k])
+                         : (double)x[i / OUT * IN + k] * w[i % OUT * IN + k];
+        e[i] = activated(z, same[activation]);
+    }
+    gv_error err = {0};
+    gv_nn *nn = NULL;
+    gv_linear *l = NULL;
+    gv_device *d = emulated(0, 0);
+    const gv_linear_spec spec = {IN, OUT, activation, accumulate, bf16_in, bf16_out};
+    assert_int_equal(gv_nn_create(&nn, 1, d, &err), GV_OK);
+    assert_int_equal(gv_linear_create(&l, nn, &spec, w, with_bias ? b : NULL, &err), GV_OK);
+    void *dx = bf16_in ? placed(d, x16, ROWS * IN, 2) : placed(d, x, ROWS * IN, 4), *dy = placed(d, y, ROWS * OUT, 4);
+    gv_linear_queue(l, dx, dy, ROWS);
+    gv_device_download(d, bf16_out ? (void *)y16 : y, dy, ROWS * OUT * (bf16_out ? 2 : 4));
+    finish(d);
+    gv_linear_destroy(l);
+    gv_nn_destroy(nn);
+    close_empty(d);
+    for (int i = 0; i < ROWS * OUT; i++) {
+        // bfloat16 twice where the activation is behind the product, and the bias once
+        double found = bf16_out ? widen(y16[i]) : y[i], limit = bf16_out ? fabs(e[i]) / 64 + 0.02 : 1e-5;
+        if (!(fabs(found - e[i]) < limit)) fail_msg("activation %d, %d: %g, expected %g", activation, i, found, e[i]);
+    }
+    free(x), free(w), free(b), free(y), free(x16), free(w16), free(y16);
+}
+
+static void test_linear(void **state) {
+    (void)state;
+    for (gv_linear_activation a = GV_LINEAR_ONLY; a <= GV_LINEAR_RELU; a++)
+        for (int types = 0; types < 4; types++)
+            for (int bias = 0; bias < 2; bias++) check_linear(a, types & 1, types & 2, false, bias);
+    check_linear(GV_LINEAR_ONLY, false, false, true, true);
+    check_linear(GV_LINEAR_ONLY, true, false, true, true);
+}
+
+// ---- networks
+
+static gv_vitpose *small_vitpose(gv_precision precision, gv_device *d) {
+    gv_vitpose *v = NULL;
+    gv_error err = {0};
+    const char *path = in_dir("vitpose.safetensors");
+    if (access(path, R_OK)) write_small_vitpose(path);
+    if (gv_vitpose_open(&v, path, precision, d, &err)) fail_msg("%s", err.text);
+    return v;
+}
+
+static float *heatmaps(gv_precision precision, gv_device *d, const float *crops, int n, bool flip) {
+    gv_vitpose *v = small_vitpose(precision, d);
+    gv_error err = {0};
+    float *maps = gv_calloc2((size_t)n, MAP * sizeof *maps);
+    if (gv_vitpose_heatmaps(v, crops, n, flip, maps, &err)) fail_msg("%s", err.text);
+    gv_vitpose_close(v);
+    return maps;
+}
+
+static double relative(const float *found, const float *expected, size_t n) {
+    double scale = 0;
+    for (size_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)expected[i]));
+    return max_abs_diff(found, expected, n) / scale;
+}
+
+static void test_vitpose(void **state) {
+    (void)state;
+    enum { N = 2 };
+    float *crops = noise(N * CROP, 1, 2), *expected[2];
+    for (int flip = 0; flip < 2; flip++) {
+        expected[flip] = heatmaps(GV_PRECISION_F32, NULL, crops, N, flip);
+        gv_device *d = emulated(0, 0);
+        float *f32 = heatmaps(GV_PRECISION_F32, d, crops, N, flip);
+        assert_int_equal(gv_emulated_launches(GV_KERNEL_tile_attention), 0);
+        assert_true(relative(f32, expected[flip], N * MAP) < 1e-5);
+        float *bf16 = heatmaps(GV_PRECISION_BF16, d, crops, N, flip);
+        close_empty(d);
+        assert_int_equal(gv_emulated_launches(GV_KERNEL_tile_attention), 2);
+        double error = relative(bf16, expected[flip], N * MAP);
+        if (!(error < 5e-2 && error > 1e-6)) fail_msg("bfloat16 is off by %g", error);
+        free(f32), free(bf16), free(expected[flip]);
+    }
+    free(crops);
+}
+
+static void test_hmr2(void **state) {
+    (void)state;
+    enum { N = 3, W = 1024 };
+    const char *path = in_dir("hmr2.safetensors");
+    float *crops = noise(N * CROP, 2, 2), *found = noise(N * W, 1, 0), *expected = noise(N * W, 1, 0);
+    gv_error err = {0};
+    write_small_hmr2(path);
+    for (int k = 0; k < 3; k++) { // processor, float32, bfloat16
+        gv_device *d = k ? emulated(0, 0) : NULL;
+        gv_hmr2 *h = NULL;
+        if (gv_hmr2_open(&h, path, k == 2 ? GV_PRECISION_BF16 : GV_PRECISION_F32, d, &err)) fail_msg("%s", err.text);
+        assert_int_equal(gv_hmr2_run(h, crops, N, k ? found : expected, &err), GV_OK);
+        gv_hmr2_close(h);
+        if (k) close_empty(d);
+        if (k) assert_true(relative(found, expected, N * W) < (k == 2 ? 2e-2 : 1e-5));
+    }
+    free(crops), free(found), free(expected);
+}
+
+typedef struct motion_output {
+    float *x, *cam, *logits;
+} motion_output;
+
+static motion_output run_motion(gv_device *d, gv_precision precision, int L) {
+    enum { D = 64 };
+    int n = gv_network_weight_table(NULL, 0, D, 1, 1);
+    gv_weight_spec *table = gv_calloc2((size_t)n, sizeof *table);
+    float **weights = gv_calloc2((size_t)n, sizeof *weights);
+    gv_network_weight_table(table, n, D, 1, 1);
+    for (int i = 0; i < n; i++) {
+        size_t count = 1;
+        for (int k = 0; k < table[i].ndim; k++) count *= (size_t)table[i].shape[k];
+        weights[i] = noise(count, (uint32_t)i, 0.2f);
+    }
+    gv_network *net = NULL;
+    gv_error err = {0};
+    if (gv_network_create(&net, (const float *const *)weights, D, 1, 1, 4, precision, d, &err))
+        fail_msg("%s", err.text);
+    size_t frames = (size_t)L;
+    float *obs = noise(frames * 51, 1, 1), *cliff = noise(frames * 3, 2, 1), *angvel = noise(frames * 6, 3, 1),
+          *images = noise(frames * 1024, 4, 1);
+    motion_output out = {noise(frames * GV_PRED_X, 1, 0), noise(frames * 3, 1, 0), noise(frames * 6, 1, 0)};
+    gv_status s = gv_network_run(
+        net,
+        &(gv_network_input){
+            .frames = L, .length = L, .obs = obs, .cliff = cliff, .cam_angvel = angvel, .f_imgseq = images},
+        &(gv_network_output){.pred_x = out.x, .pred_cam = out.cam, .static_conf_logits = out.logits}, &err);
+    if (s) fail_msg("%s", err.text);
+    gv_network_close(net);
+    for (int i = 0; i < n; i++) free(weights[i]);
+    free(weights), free(table), free(obs), free(cliff), free(angvel), free(images);
+    return out;
+}
+
+// More frames than the hidden layer has room for at once.
+static void test_motion(void **state) {
+    (void)state;
+    const int L = 8192 + 100;
+    motion_output e = run_motion(NULL, GV_PRECISION_F32, L);
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        gv_device *d = emulated(0, 0);
+        motion_output y = run_motion(d, bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, L);
+        close_empty(d);
+        double limit = bf16 ? 3e-2 : 1e-5;
+        assert_true(relative(y.x, e.x, (size_t)L * GV_PRED_X) < limit);
+        assert_true(relative(y.cam, e.cam, (size_t)L * 3) < limit);
+        assert_true(relative(y.logits, e.logits, (size_t)L * 6) < limit);
+        free(y.x), free(y.cam), free(y.logits);
+    }
+    free(e.x), free(e.cam), free(e.logits);
+}
+
+// ---- when memory is short, or the device breaks
+
+static void test_halving(void **state) {
+    (void)state;
+    enum { N = 5 };
+    float *crops = noise(N * CROP, 1, 2);
+    gv_error err = {0};
+    gv_device *d = emulated(0, 0);
+    float *e = heatmaps(GV_PRECISION_F32, d, crops, N, true), *y = gv_calloc2(N, MAP * sizeof *y);
+    close_empty(d);
+    d = emulated(0, (size_t)4 << 20); // in one piece: the weights, and rows of at most two people
+    gv_vitpose *v = small_vitpose(GV_PRECISION_F32, d);
+    assert_int_equal(gv_emulated_refusals(), 0);
+    assert_int_equal(gv_vitpose_heatmaps(v, crops, N, true, y, &err), GV_OK);
+    int refusals = gv_emulated_refusals();
+    assert_true(refusals > 0);
+    assert_true(relative(y, e, N * MAP) < 1e-6);
+    memset(y, 0, N * MAP * sizeof *y); // what it has learnt stays
+    assert_int_equal(gv_vitpose_heatmaps(v, crops, N, true, y, &err), GV_OK);
+    assert_int_equal(gv_emulated_refusals(), refusals);
+    assert_true(relative(y, e, N * MAP) < 1e-6);
+    gv_vitpose_close(v);
+    close_empty(d);
+    free(crops), free(e), free(y);
+}
+
+static void test_too_little(void **state) {
+    (void)state;
+    float *crops = noise(CROP, 1, 2), *y = gv_calloc2(1, MAP * sizeof *y);
+    gv_error err = {0};
+    gv_device *d = emulated(0, 0);
+    gv_vitpose *v = small_vitpose(GV_PRECISION_F32, d);
+    size_t weights = gv_emulated_bytes();
+    gv_emulated_ops(weights + (1 << 20), 0); // hardly more than the weights
+    assert_int_equal(gv_vitpose_heatmaps(v, crops, 1, false, y, &err), GV_ERR_MEMORY);
+    assert_non_null(strstr(err.text, "no memory"));
+    assert_int_equal(gv_emulated_bytes(), weights);
+    gv_emulated_ops(0, 0); // and it goes on when there is more
+    assert_int_equal(gv_vitpose_heatmaps(v, crops, 1, false, y, &err), GV_OK);
+    gv_vitpose_close(v);
+    close_empty(d);
+    d = emulated(weights / 2, 0); // less than the weights
+    assert_int_equal(gv_vitpose_open(&v, in_dir("vitpose.safetensors"), GV_PRECISION_F32, d, &err), GV_ERR_MEMORY);
+    assert_null(v);
+    close_empty(d);
+    free(crops), free(y);
+}
+
+// Whatever operation fails, the error is told, nothing is kept, and the next run is as before.
+static void test_breaking(void **state) {
+    (void)state;
+    float *crops = noise(CROP, 1, 2), *e = gv_calloc2(1, MAP * sizeof *e), *y = gv_calloc2(1, MAP * sizeof *y);
+    gv_error err = {0};
+    gv_device *d = emulated(0, 0);
+    gv_vitpose *v = small_vitpose(GV_PRECISION_BF16, d);
+    size_t weights = gv_emulated_bytes();
+    assert_int_equal(gv_vitpose_heatmaps(v, crops, 1, true, e, &err), GV_OK);
+    int broken = 0;
+    for (int after = 1;; after += 7) {
+        gv_emulated_break(after);
+        gv_status s = gv_vitpose_heatmaps(v, crops, 1, true, y, &err);
+        gv_emulated_break(0);
+        assert_int_equal(gv_emulated_bytes(), weights);
+        if (s == GV_OK) break;
+        assert_int_equal(s, GV_ERR_INTERNAL);
+        assert_string_equal(err.text, "the emulated device broke");
+        broken++;
+    }
+    assert_true(broken > 5);
+    assert_memory_equal(y, e, MAP * sizeof *y);
+    gv_vitpose_close(v);
+    close_empty(d);
+    free(crops), free(e), free(y);
+}
+
+typedef struct plan {
+    int most, calls, done;
+} plan;
+
+static gv_status work(void *user, int first, int count, gv_error *err) {
+    plan *p = user;
+    p->calls++;
+    if (count > p->most) return gv_fail(err, GV_ERR_MEMORY, "too many");
+    assert_int_equal(first, p->done);
+    p->done += count;
+    return GV_OK;
+}
+
+static void test_batches(void **state) {
+    (void)state;
+    gv_error err = {0};
+    plan p = {.most = 3};
+    int batch = 64;
+    assert_int_equal(gv_device_batches(20, &batch, work, &p, &err), GV_OK); // 20, 10, 5, then twos
+    assert_int_equal(p.done, 20);
+    assert_int_equal(batch, 2);
+    assert_int_equal(p.calls, 3 + 10);
+    p = (plan){.most = 0};
+    batch = 8;
+    assert_int_equal(gv_device_batches(20, &batch, work, &p, &err), GV_ERR_MEMORY);
+    assert_int_equal(p.calls, 4); // 8, 4, 2, 1
+    p = (plan){.most = 100};
+    assert_int_equal(gv_device_batches(0, &batch, work, &p, &err), GV_OK);
+    assert_int_equal(p.calls, 0);
+}
+
+// ---- where there is none
+
+static void test_choice(void **state) {
+    (void)state;
+    gv_device *d = NULL;
+    gv_error err = {0};
+    assert_int_equal(gv_device_open(&d, GV_DEVICE_CPU, &err), GV_OK);
+    assert_null(d);
+    assert_string_equal(gv_device_name(NULL), "processor");
+    gv_device_ops other = *gv_emulated_ops(0, 0);
+    other.version++;
+    assert_int_equal(gv_device_wrap(&d, &other, &err), GV_ERR_MISSING);
+    assert_non_null(strstr(err.text, "another build"));
+    assert_null(d);
+    if (gv_device_open(&d, GV_DEVICE_CUDA, &err) == GV_OK) {
+        printf("there is a GPU: %s\n", gv_device_name(d));
+        gv_device_close(d);
+        skip();
+    }
+    assert_null(d);
+    assert_int_equal(err.status, GV_ERR_MISSING);
+    assert_int_equal(strncmp(err.text, "CUDA cannot be used: ", 21), 0);
+    assert_null(strchr(err.text, '\n'));
+    err = (gv_error){0};
+    assert_int_equal(gv_device_open(&d, GV_DEVICE_AUTO, &err), GV_OK);
+    assert_null(d);
+    assert_non_null(strstr(err.text, "on the processor: CUDA cannot be used: "));
+}
+
+static int lines(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += *text == '\n';
+    return n;
+}
+
+static void test_command_line(void **state) {
+    (void)state;
+    char text[2048];
+    gv_device *d = NULL;
+    assert_int_equal(program("predict", "none.npz -o out.npz --device gpu", text), 2);
+    assert_non_null(strstr(text, "--device: \"gpu\", expected cpu, auto or cuda"));
+    assert_int_equal(program("observe", "none.mp4 -o out.npz --device 1", text), 2);
+    assert_non_null(strstr(text, "--device: \"1\", expected cpu, auto or cuda"));
+    if (gv_device_open(&d, GV_DEVICE_CUDA, NULL) == GV_OK) {
+        gv_device_close(d);
+        skip();
+    }
+    assert_int_equal(program("predict", "none.npz -o out.npz --device cuda", text), 1);
+    assert_int_equal(strncmp(text, "gvhmr: CUDA cannot be used: ", 28), 0);
+    assert_int_equal(lines(text), 1);
+    assert_int_equal(program("run", "none.mp4 -o out --device cuda", text), 1);
+    assert_int_equal(lines(text), 1);
+    assert_int_equal(program("predict", "none.npz -o out.npz --device auto", text), 1);
+    assert_non_null(strstr(text, "gvhmr: on the processor: CUDA cannot be used: "));
+    assert_non_null(strstr(text, "none.npz")); // it went on
+    assert_int_equal(program("predict", "none.npz -o out.npz --device auto --quiet", text), 1);
+    assert_null(strstr(text, "processor"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_activate),
+        cmocka_unit_test(test_full_attention),
+        cmocka_unit_test(test_single_query),
+        cmocka_unit_test(test_banded_attention),
+        cmocka_unit_test(test_crops),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_vitpose),
+        cmocka_unit_test(test_hmr2),
+        cmocka_unit_test(test_motion),
+        cmocka_unit_test(test_halving),
+        cmocka_unit_test(test_too_little),
+        cmocka_unit_test(test_breaking),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_command_line),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
