@@ -177,7 +177,6 @@ enum {
     POINTERS_scatter_phase = 2,
     POINTERS_average_mirrored = 3,
     POINTERS_crop = 3,
-    POINTERS_normalise = 3,
 };
 
 static bool check_arguments(const void *arguments, int pointers, const char *kernel, gv_error *err) {

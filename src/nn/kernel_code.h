@@ -232,23 +232,6 @@ GV_CODE(crop) {
     }
 }
 
-GV_GRID(normalise) {
-    return gv_grid_items((int64_t)a->n * 3 * a->side * a->columns);
-}
-GV_CODE(normalise) {
-    (void)shared;
-    EACH_THREAD {
-        int64_t i = at.block * at.threads + thread, n = i / (3 * a->side * a->columns);
-        if (n < a->n) {
-            int x = (int)(i % a->columns), y = (int)(i / a->columns % a->side);
-            int k = (int)(i / a->columns / a->side % 3);
-            int64_t from = a->index ? a->index[n] : n;
-            uint8_t p = a->bytes[((from * a->side + y) * a->side + a->left + x) * 3 + k];
-            a->pictures[i] = ((float)p / 255.0f - a->mean[k]) / a->deviation[k];
-        }
-    }
-}
-
 // ---- attention
 
 // The keys that query i sees: gv_attention_window of network/attention.h, for a window of any size or none.

@@ -25,8 +25,7 @@
     KERNEL(gather_taps)                                                                                                \
     KERNEL(scatter_phase)                                                                                              \
     KERNEL(average_mirrored)                                                                                           \
-    KERNEL(crop)                                                                                                       \
-    KERNEL(normalise)
+    KERNEL(crop)
 
 #define GV_KERNEL_ID(name) GV_KERNEL_##name,
 typedef enum gv_kernel_id { GV_KERNELS(GV_KERNEL_ID) GV_KERNEL_COUNT } gv_kernel_id;
@@ -159,15 +158,6 @@ typedef struct gv_crop_args {
     const struct gv_crop_square *squares; // [n]
     int n, width, height, stride;
 } gv_crop_args;
-
-// pictures [n, 3, side, columns]: columns left ... of bytes [.., side, side, 3], (p / 255 - mean) / deviation.
-typedef struct gv_normalise_args {
-    float *pictures;
-    const uint8_t *bytes;
-    const int32_t *index; // [n] which of `bytes`; NULL: in order
-    int n, side, left, columns;
-    float mean[3], deviation[3];
-} gv_normalise_args;
 
 // ---- how a kernel is laid out
 

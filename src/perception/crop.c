@@ -1,10 +1,13 @@
 #include "perception/crop.h"
 
+#include "base/memory.h"
+#include "nn/crop_pixel.h"
+#include "nn/kernels.h"
+
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
-
-const float gv_crop_mean[3] = {0.485f, 0.456f, 0.406f}, gv_crop_deviation[3] = {0.229f, 0.224f, 0.225f};
 
 enum { TAPS = GV_BLUR_TAPS, RADIUS = TAPS / 2, ONE = GV_BLUR_ONE };
 
@@ -24,7 +27,7 @@ static void blur_weights(int32_t w[TAPS], double sigma) {
 
 // The map from output pixel to the frame takes the three corners of the reference (corner, corner, centre), which it
 // rounds to float32, to (0, 0), (255, 0), (127.5, 127.5).
-gv_crop_square gv_crop_square_of(const float bbx_xys[3], float factor) {
+static gv_crop_square square_of(const float bbx_xys[3], float factor) {
     const float c[2] = {factor * bbx_xys[0], factor * bbx_xys[1]}, side = factor * bbx_xys[2], half = side / 2;
     const float corners[3][2] = {{c[0] - half, c[1] - half}, {c[0] + half, c[1] - half}, {c[0], c[1]}};
     gv_crop_square q;
@@ -42,16 +45,40 @@ gv_crop_square gv_crop_square_of(const float bbx_xys[3], float factor) {
 }
 
 void gv_crop_bytes(uint8_t *bytes, const gv_image *frame, const float bbx_xys[3], float factor) {
-    const gv_crop_square q = gv_crop_square_of(bbx_xys, factor);
+    const gv_crop_square q = square_of(bbx_xys, factor);
     const gv_crop_frame f = {frame->rgb, frame->width, frame->height, frame->stride};
     for (int j = 0; j < GV_CROP_SIDE; j++)
         for (int i = 0; i < GV_CROP_SIDE; i++) gv_crop_pixel(bytes + 3 * (j * GV_CROP_SIDE + i), &f, &q, i, j);
 }
 
+gv_status gv_crop_on_device(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n,
+                            float factor, gv_error *err) {
+    enum { CROP = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+    size_t row = 3 * (size_t)frame->width;
+    gv_crop_square *squares = gv_calloc2((size_t)n, sizeof *squares);
+    if (!squares) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", n);
+    for (int i = 0; i < n; i++) squares[i] = square_of(boxes + 3 * (size_t)i, factor);
+    uint8_t *rgb = gv_device_alloc(d, (size_t)frame->height, row), *out = gv_device_alloc(d, (size_t)n, CROP);
+    gv_crop_square *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
+    if (placed) {
+        bool whole = (size_t)frame->stride == row;
+        for (int y = 0; y < (whole ? 1 : frame->height); y++)
+            gv_device_upload(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride,
+                             whole ? row * frame->height : row);
+        gv_device_upload(d, placed, squares, (size_t)n * sizeof *placed);
+        gv_kernel(d, crop, .bytes = out, .rgb = rgb, .squares = placed, .n = n, .width = frame->width,
+                  .height = frame->height, .stride = (int)row);
+        gv_device_download(d, bytes, out, (size_t)n * CROP);
+    }
+    free(squares);
+    return gv_device_finish(d, err);
+}
+
 void gv_crop_normalise(float *crop, const uint8_t *bytes) {
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     for (int k = 0; k < 3; k++) {
         float table[256];
-        for (int p = 0; p < 256; p++) table[p] = ((float)p / 255.0f - gv_crop_mean[k]) / gv_crop_deviation[k];
+        for (int p = 0; p < 256; p++) table[p] = ((float)p / 255.0f - mean[k]) / deviation[k];
         for (int j = 0; j < GV_CROP_ROWS; j++)
             for (int i = 0; i < GV_CROP_COLUMNS; i++)
                 *crop++ = table[bytes[3 * (j * GV_CROP_SIDE + GV_CROP_LEFT + i) + k]];

@@ -5,7 +5,7 @@
 // reference does for videos, 1 for single pictures. Pixels beyond the frame are black. A frame that is much
 // larger than the crop is blurred a little first.
 #pragma once
-#include "nn/crop_pixel.h"
+#include "nn/device.h"
 #include "perception/image.h"
 
 enum { GV_CROP_SIDE = 256, GV_CROP_ROWS = 256, GV_CROP_COLUMNS = 192, GV_CROP_LEFT = 32 };
@@ -20,6 +20,6 @@ void gv_crop_person(float *crop, const gv_image *frame, const float bbx_xys[3], 
 // The second half of gv_crop_person alone.
 void gv_crop_normalise(float *crop, const uint8_t *bytes);
 
-// What gv_crop_bytes does for each pixel of its output, for those who do it elsewhere.
-gv_crop_square gv_crop_square_of(const float bbx_xys[3], float factor);
-extern const float gv_crop_mean[3], gv_crop_deviation[3]; // of gv_crop_normalise
+// gv_crop_bytes of n boxes on a device: bytes [n, 256, 256, 3] of the program's memory, the same to the last bit.
+gv_status gv_crop_on_device(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n,
+                            float factor, gv_error *err);

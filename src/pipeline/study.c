@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, BUFFERS = 3, MAX_WORKERS = 2 };
+enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, DEVICE_BATCH = 64, BUFFERS = 3, MAX_WORKERS = 2 };
 // A chunk has at least so many frames and crops; where the picture is full of people it ends earlier. Where frames are
 // spared it is longer, for its last frame is always looked at.
 enum {
@@ -51,7 +51,9 @@ typedef struct pass {
     item *items;     // in order of frame, then person
     int count, room;
     uint8_t *bytes; // [room, 256, 256, 3] crops
-    float *crops;   // [BATCH, 3, 256, 192]
+    int batch;      // crops at once
+    float *crops;   // [batch, 3, 256, 192]
+    float *out;     // [batch, FEATURE] results of one batch
     float *values;  // [room, FEATURE] results of one worker
     uint8_t *want;  // [room] crops that the networks shall see
 } pass;
@@ -130,7 +132,7 @@ static void recall(pass *p, worker *w) {
 // ---- work
 
 static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_error *err) {
-    float boxes[BATCH][3], out[BATCH * FEATURE];
+    float boxes[DEVICE_BATCH][3], *out = p->out;
     for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, chosen[k]), sizeof boxes[k]);
 #pragma omp parallel for schedule(static)
     for (int k = 0; k < n; k++) gv_crop_normalise(p->crops + (size_t)k * CROP, p->bytes + (size_t)chosen[k] * BYTES);
@@ -147,11 +149,11 @@ static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_erro
 
 // Runs the network on the crops whose `want` is `level`.
 static gv_status run_wanted(pass *p, worker *w, int level, gv_error *err) {
-    int chosen[BATCH], n = 0;
+    int chosen[DEVICE_BATCH], n = 0;
     gv_status status = GV_OK;
     for (int i = 0; i <= p->count && status == GV_OK; i++) {
         if (i < p->count && p->want[i] == level) chosen[n++] = i;
-        if (n == BATCH || (i == p->count && n > 0)) {
+        if (n == p->batch || (i == p->count && n > 0)) {
             status = run_batch(p, w, chosen, n, err);
             n = 0;
         }
@@ -223,6 +225,17 @@ static long frame_of(const pass *p, int i) {
     return p->opt->person[p->items[i].person].first + p->items[i].frame;
 }
 
+static gv_status crop_on_device(pass *p, const gv_image *image, int first, int end, gv_error *err) {
+    float boxes[BATCH][3];
+    gv_status status = GV_OK;
+    for (int i = first; i < end && status == GV_OK; i += BATCH) {
+        int n = end - i < BATCH ? end - i : BATCH;
+        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
+        status = gv_crop_on_device(p->opt->device, p->bytes + (size_t)i * BYTES, image, boxes[0], n, p->factor, err);
+    }
+    return status;
+}
+
 // Cuts everybody out of one frame, or lets BlazePose look at it.
 static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
     gv_image image = {f->rgb, f->width, f->height, 3 * f->width};
@@ -231,6 +244,7 @@ static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
     while (first < p->count && frame_of(p, first) < f->index) first++;
     int end = first;
     while (end < p->count && frame_of(p, end) == f->index) end++;
+    if (!w->on_boxes && p->opt->device) return crop_on_device(p, &image, first, end, err);
     if (!w->on_boxes) {
 #pragma omp parallel for schedule(dynamic)
         for (int i = first; i < end; i++) gv_crop_bytes(p->bytes + (size_t)i * BYTES, &image, box_of(p, i), p->factor);
@@ -310,10 +324,12 @@ static gv_status allocate(pass *p, const gv_study_options *opt, gv_error *err) {
     size_t n = (size_t)p->room;
     p->items = gv_calloc2(n, sizeof *p->items);
     p->bytes = gv_calloc2(n, BYTES); // pages that are never touched cost nothing
-    p->crops = gv_calloc2(BATCH, CROP * sizeof(float));
+    p->batch = opt->device ? DEVICE_BATCH : BATCH;
+    p->crops = gv_calloc2((size_t)p->batch, CROP * sizeof(float));
+    p->out = gv_calloc2((size_t)p->batch, FEATURE * sizeof(float));
     p->values = gv_calloc2(n, FEATURE * sizeof(float));
     p->want = gv_calloc2(n, 1);
-    if (p->items && p->bytes && p->crops && p->values && p->want) return GV_OK;
+    if (p->items && p->bytes && p->crops && p->out && p->values && p->want) return GV_OK;
     return gv_fail(err, GV_ERR_MEMORY, "no memory for the crops of %d people", p->room);
 }
 
@@ -321,6 +337,7 @@ static void release(pass *p) {
     free(p->items);
     free(p->bytes);
     free(p->crops);
+    free(p->out);
     free(p->values);
     free(p->want);
 }
