@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
     o.plain = true, o.only = argv[2], o.recombine = o.perturb = o.wrong_focal = 0, o.camera = GV_SAMPLE_STATIC;
     char *weights = gv_resource_find("gvhmr-compact.safetensors", &err);
     if (!weights || gv_store_open(&store, argv[1], &err) || gv_body_open(&body, NULL, &err) ||
-        gv_network_open(&net, weights, 0, GV_PRECISION_F32, &err) || gv_rig_from_body(&rig, body, 48, &err) ||
+        gv_network_open(&net, weights, 0, GV_PRECISION_F32, NULL, &err) || gv_rig_from_body(&rig, body, 48, &err) ||
         gv_sampler_init(&sampler, &store, &rig, &o, &err))
         return fprintf(stderr, "%s\n", err.text), 1;
     gv_batch *b = gv_batch_create(ROWS, GV_MAX_FRAMES, rig.surface.count);

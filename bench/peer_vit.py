@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """peer_vit.py --make DIR [--depth 32 --width 1280] | --run DIR [--binary build/bench/bench_vit] [--runs 3] [--batch 4] [--threads 2]
+            [--bf16] [--device cuda]
 
 ViTPose and HMR2.0 in plain PyTorch, written from SPEC-perception.md 4 and 5, against bench_vit in the same run,
 alternating, on the same weights, crops and number of threads.
@@ -9,6 +10,8 @@ recorded pictures. The keypoint head is fitted to the random backbone, so that i
 as a trained network's do: without one, a keypoint says nothing about precision.
 --run prints seconds per frame of both, their ratio, the share of the machine's matrix peak, and how far the results are
 apart: keypoints in pixels, features as relative difference and cosine.
+With --device cuda both run on the first GPU, PyTorch (2.0 or later) compiled, with its own choice of attention and, with
+--bf16, under autocast; the first runs, which compile, are not counted.
 """
 import argparse
 import json
@@ -30,6 +33,12 @@ PREFIX = "smpl_head.transformer."
 # ---- the networks
 
 
+def attend(q, k, v):
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v)
+    return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(-1) @ v
+
+
 def vit(w, x):
     """[n, 3, 256, 192] to tokens [n, 192, D]"""
     D = w["backbone.pos_embed"].shape[-1]
@@ -43,8 +52,7 @@ def vit(w, x):
         p = lambda name: w["backbone.blocks.%d.%s" % (i, name)]
         y = F.layer_norm(x, (D,), p("norm1.weight"), p("norm1.bias"), 1e-6)
         qkv = F.linear(y, p("attn.qkv.weight"), p("attn.qkv.bias")).reshape(n, T, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
-        a = (qkv[0] * (D // heads) ** -0.5) @ qkv[1].transpose(-2, -1)
-        y = (a.softmax(-1) @ qkv[2]).transpose(1, 2).reshape(n, T, D)
+        y = attend(*qkv).transpose(1, 2).reshape(n, T, D)
         x = x + F.linear(y, p("attn.proj.weight"), p("attn.proj.bias"))
         y = F.layer_norm(x, (D,), p("norm2.weight"), p("norm2.bias"), 1e-6)
         x = x + F.linear(F.gelu(F.linear(y, p("mlp.fc1.weight"), p("mlp.fc1.bias"))), p("mlp.fc2.weight"), p("mlp.fc2.bias"))
@@ -210,7 +218,7 @@ def seconds(f):
 
 def ours(a, network, path, dump):
     out = subprocess.run([a.binary, "--json", "--network", network, "--runs", "1", "--batch", str(a.batch), "--threads", str(a.threads),
-                          "--crops", str(a.run / "crops.npz"), "--dump", dump, *(["--bf16"] if a.bf16 else []), str(path)],
+                          "--crops", str(a.run / "crops.npz"), "--dump", dump, "--device", a.device, *(["--bf16"] if a.bf16 else []), str(path)],
                          capture_output=True, text=True, check=True).stdout
     return json.loads(out), np.load(dump)
 
@@ -246,17 +254,35 @@ def compare(network, mine, theirs):
         peak.min(), peak.max(), float((mine - theirs).abs().max() / theirs.abs().max()), *np.percentile(px, (50, 99, 100)))
 
 
+def on_gpu(a, f, w, crops):
+    """f(w, crops) there, compiled, and waited for"""
+    w, crops = {k: t.cuda() for k, t in w.items()}, crops.cuda()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    compiled = torch.compile(f, mode="max-autotune-no-cudagraphs")
+
+    def once():
+        with torch.autocast("cuda", torch.bfloat16, enabled=a.bf16):
+            r = compiled(w, crops)
+        torch.cuda.synchronize()
+        return r.float().cpu()  # as ours: to the program's memory
+
+    for _ in range(3):
+        once()
+    return once
+
+
 def run(a):
     torch.set_num_threads(a.threads)
     crops = torch.tensor(np.load(a.run / "crops.npz")["crops"])
     crops = crops[torch.arange(a.batch) % len(crops)]
-    print("PyTorch %s (float32) against %s (%s), %d threads, batches of %d, best of %d alternating runs, seconds per frame"
-          % (torch.__version__, a.binary, "bfloat16" if a.bf16 else "float32", a.threads, a.batch, a.runs))
+    print("PyTorch %s (%s) against %s (%s), %d threads, batches of %d, best of %d alternating runs, seconds per frame"
+          % (torch.__version__, "bfloat16 on the GPU" if a.device == "cuda" and a.bf16 else "float32", a.binary, "bfloat16" if a.bf16 else "float32", a.threads, a.batch, a.runs))
     for network, file in (("vitpose", "vitpose.pth"), ("hmr2", "hmr2.ckpt")):
         if a.only and a.only != network:
             continue
         w = torch.load(a.run / file, map_location="cpu")["state_dict"]
-        peer = (lambda: heatmaps(w, crops, True)) if network == "vitpose" else (lambda: hmr2(w, crops))
+        f = (lambda w, x: heatmaps(w, x, True)) if network == "vitpose" else hmr2
+        peer = on_gpu(a, f, w, crops) if a.device == "cuda" else (lambda: f(w, crops))
         best, mine = [math.inf, math.inf], None
         for _ in range(a.runs):
             t, theirs = seconds(peer)
@@ -282,6 +308,7 @@ def main():
     ap.add_argument("--batch", type=int, default=4)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--bf16", action="store_true")
+    ap.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     ap.add_argument("--only", choices=["vitpose", "hmr2"])
     a = ap.parse_args()
     torch.set_grad_enabled(False)

@@ -74,8 +74,8 @@ GVHMR_API const char *gvhmr_error(const gvhmr *g);
 
 // Sets an option by its name: those of `gvhmr run`, without the dashes (gvhmr run --help describes them): "people",
 // "landmarks", "static-camera", "focal-length", "intrinsics", "gyro", "fps", "weights", "detector", "keypoints",
-// "features", "model", "body-model", "heads", "fast", "low-memory", "bf16", "cache", "no-cache", "refine",
-// "no-refinement", "verbose", "threads", and of what is written into a folder: "no-video", "side-by-side", "export".
+// "features", "device", "model", "body-model", "heads", "fast", "low-memory", "bf16", "cache", "no-cache",
+// "refine", "no-refinement", "verbose", "threads", and of what is written into a folder: "no-video", "side-by-side", "export".
 //
 // Switches take "yes" or "no" ("1", "0", "true", "false", "on", "off"). value NULL: back to the default. An unknown
 // name or a number out of range is GVHMR_ERR_ARGUMENT at once; files are looked at when they are needed. Models stay

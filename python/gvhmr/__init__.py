@@ -69,6 +69,7 @@ class Options(TypedDict, total=False):
     detector: PathLike | None
     keypoints: PathLike | None
     features: PathLike | None
+    device: Literal["cpu", "auto", "cuda"] | None
     fast: bool | None
     low_memory: bool | None
     cache: PathLike | None

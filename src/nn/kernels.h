@@ -97,7 +97,7 @@ typedef struct gv_attention_args {
     int q_stride, kv_stride, out_stride;
     bool bf16;
 } gv_attention_args;
-enum { GV_ATTENTION_HEAD = 128, GV_ATTENTION_SPAN = 512 }; // and so many keys that one query sees, at most
+enum { GV_ATTENTION_HEAD = 128 };
 
 // The same with all keys of a sequence, in bfloat16 on tiles of 16 x 16; sums and softmax are float32. tokens and
 // head_dim are multiples of 16.
