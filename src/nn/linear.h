@@ -1,7 +1,7 @@
 // linear.h - linear layers y = act(x W^T + b) on oneDNN, applied to blocks of rows.
 //
 //     gv_nn *nn = NULL;
-//     gv_nn_create(&nn, omp_get_max_threads(), &err);
+//     gv_nn_create(&nn, omp_get_max_threads(), NULL, &err);
 //     gv_linear *fc1 = NULL;
 //     gv_linear_create(&fc1, nn, &(gv_linear_spec){.in = 512, .out = 2048, .activation = GV_GELU_TANH}, weight, bias,
 //     &err); gv_nn_set_rows(nn, 64, &err); #pragma omp parallel for                            // rows are shared out
