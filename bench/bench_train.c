@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     int number[6] = {512, 12, 8, 8, 3, 0};
     for (int i = 1; i < argc && i <= 6; i++) number[i - 1] = atoi(argv[i]);
     int B = number[3], runs = number[4] < MOST_RUNS ? number[4] : MOST_RUNS;
-    gv_net_config c = {number[0], number[1], number[2], 1, 0.1f, number[5]};
+    gv_net_config c = {number[0], number[1], number[2], 1, 0.1f, 0, number[5]};
     size_t T = (size_t)B * L;
     gv_net *n = gv_net_create(&c, B, L);
     float *in[4] = {noise(1, T * 51), noise(2, T * 3), noise(3, T * 6), noise(4, T * GV_IMAGE_FEATURE)},

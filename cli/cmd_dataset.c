@@ -8,30 +8,31 @@
 #include <string.h>
 
 static void help(void) {
-    puts("usage: gvhmr dataset import [PATH ...] [--list CLIPS.csv --map JOINTS.json --root DIR] -o STORE [options]\n"
-         "       gvhmr dataset info STORE\n"
-         "       gvhmr dataset sheet STORE -o SHEET.png [--made] [--count N] [--only A,B] [--body-model FILE]\n\n"
-         "import  writes one store of SMPL-X rotations at 30 fps; clips that are no good are named and left out. A PATH "
-         "is\n"
-         "        an AMASS file (.npz; SMPL-H or SMPL-X, any frame rate), one of the reference's packs (AMASS's\n"
-         "        smplxpose_v2.pth, BEDLAM's smplpose_v2.pth, H36M's smplxpose_v1.pt, 3DPW's train_refit_smplx.pt), or "
-         "a\n"
-         "        folder that is searched for them: its first folders become source and category\n"
-         "  --bodies DIR    folder with SMPLX_MALE.npz, SMPLX_FEMALE.npz, SMPLX_NEUTRAL.npz, for leg lengths [the "
-         "mannequin]\n"
-         "  --category NAME, --licence TEXT  of all PATHs\n"
-         "  --list FILE     BVH clips (y up, centimetres, T-pose facing +z): CSV with the columns file, skeleton, "
-         "subject,\n"
-         "                  category, ground, archive\n"
-         "  --map FILE      JSON: which joints of each skeleton carry the rotation of each SMPL-X joint\n"
-         "  --root DIR      the folder that the list's files are relative to\n"
-         "  --sources A,B   only these values of the column archive (default: all)\n"
-         "  -o STORE        the store to write\n"
-         "info    prints what a store holds\n"
-         "sheet   draws skeletons of its clips, or of the sequences that training makes of them (--made), to look at;\n"
-         "        --count N: how many (default 96), --only A,B: of these subjects\n\n"
-         "examples: gvhmr dataset import --list clips.csv --map smplx_joint_map.json --root unpacked -o motions.gvs\n"
-         "          gvhmr dataset import AMASS inputs/H36M/hmr4d_support --bodies body_models/smplx -o motions.gvs");
+    puts(
+        "usage: gvhmr dataset import [PATH ...] [--list CLIPS.csv --map JOINTS.json --root DIR] -o STORE [options]\n"
+        "       gvhmr dataset info STORE\n"
+        "       gvhmr dataset sheet STORE -o SHEET.png [--made] [--count N] [--only A,B] [--body-model FILE]\n\n"
+        "import  writes one store of SMPL-X rotations at 30 fps; clips that are no good are named and left out. A PATH "
+        "is\n"
+        "        an AMASS file (.npz; SMPL-H or SMPL-X, any frame rate), one of the reference's packs (AMASS's\n"
+        "        smplxpose_v2.pth, BEDLAM's smplpose_v2.pth, H36M's smplxpose_v1.pt, 3DPW's train_refit_smplx.pt), or "
+        "a\n"
+        "        folder that is searched for them: its first folders become source and category\n"
+        "  --bodies DIR    folder with SMPLX_MALE.npz, SMPLX_FEMALE.npz, SMPLX_NEUTRAL.npz, for leg lengths [the "
+        "mannequin]\n"
+        "  --category NAME, --licence TEXT  of all PATHs\n"
+        "  --list FILE     BVH clips (y up, centimetres, T-pose facing +z): CSV with the columns file, skeleton, "
+        "subject,\n"
+        "                  category, ground, archive\n"
+        "  --map FILE      JSON: which joints of each skeleton carry the rotation of each SMPL-X joint\n"
+        "  --root DIR      the folder that the list's files are relative to\n"
+        "  --sources A,B   only these values of the column archive (default: all)\n"
+        "  -o STORE        the store to write\n"
+        "info    prints what a store holds\n"
+        "sheet   draws skeletons of its clips, or of the sequences that training makes of them (--made), to look at;\n"
+        "        --count N: how many (default 96), --only A,B: of these subjects\n\n"
+        "examples: gvhmr dataset import --list clips.csv --map smplx_joint_map.json --root unpacked -o motions.gvs\n"
+        "          gvhmr dataset import AMASS inputs/H36M/hmr4d_support --bodies body_models/smplx -o motions.gvs");
 }
 
 static void dropped(void *user, const char *message) {
@@ -40,9 +41,9 @@ static void dropped(void *user, const char *message) {
 }
 
 static int import(int argc, char **argv) {
-    static const struct option options[] = {{"list", 1, 0, 'l'},    {"map", 1, 0, 'm'},     {"root", 1, 0, 'r'},
-                                            {"sources", 1, 0, 's'}, {"bodies", 1, 0, 'b'},  {"category", 1, 0, 'c'},
-                                            {"licence", 1, 0, 'L'}, {"help", 0, 0, 'h'},    {0}};
+    static const struct option options[] = {{"list", 1, 0, 'l'},    {"map", 1, 0, 'm'},    {"root", 1, 0, 'r'},
+                                            {"sources", 1, 0, 's'}, {"bodies", 1, 0, 'b'}, {"category", 1, 0, 'c'},
+                                            {"licence", 1, 0, 'L'}, {"help", 0, 0, 'h'},   {0}};
     gv_import_options o = {.dropped = dropped};
     const char *out = NULL;
     for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) switch (c) {

@@ -1,5 +1,6 @@
 // gvhmr eval: the field's measures, of motions against true motions and of the network on held-out motion capture.
 #include "cli.h"
+#include "eval.h"
 #include "base/file.h"
 #include "base/json_build.h"
 #include "formats/motion_file.h"
@@ -14,7 +15,8 @@
 
 static const char help[] =
     "usage: gvhmr eval motion PRED.npz TRUTH.npz [PRED.npz TRUTH.npz ...] [--json FILE]\n"
-    "       gvhmr eval mocap --data STORE [options]\n\n"
+    "       gvhmr eval mocap --data STORE [options]\n"
+    "       gvhmr eval 3dpw|emdb1|emdb2|rich --data DIR --bodies DIR --regressors DIR --model FILE [options]\n\n"
     "Prints WA-MPJPE100, W-MPJPE100 (mm), RTE (%), jitter (10 m/s^3), foot sliding (mm), PA-MPJPE, MPJPE (mm),\n"
     "acceleration error (m/s^2), the error of gravity's direction in the camera (degrees; and its median) and that of "
     "the\n"
@@ -32,14 +34,26 @@ static const char help[] =
     "  --body-model FILE  SMPL-X or mannequin file [the built-in mannequin]\n"
     "  --noise X          scale of the keypoint noise [1]\n"
     "  --no-points        without the keypoint network's points in space\n"
+    "  --no-window        ablation: every frame sees all of its piece\n"
     "  --pieces N         at most so many pieces of up to 10 s, evenly chosen [all]\n"
     "  --seed N           [1]\n"
+    "  --json FILE        every sequence and the totals\n"
+    "3dpw    the field's protocol on GVHMR's test packs, which you need to have: pelvis, joints, masks and flip test "
+    "as\n"
+    "emdb1   there; the post-processing is the moving camera's\n"
+    "emdb2   --data DIR         the data set's hmr4d_support folder (RICH: with cam2params.pt in it)\n"
+    "rich    --bodies DIR       smplx/SMPLX_NEUTRAL.npz, ... and smpl/SMPL_MALE.pkl, ... "
+    "(inputs/checkpoints/body_models)\n"
+    "  --regressors DIR   smplx2smpl_sparse.pt and the joint regressors (hmr4d/utils/body_model)\n"
+    "  --model FILE       the network [gvhmr-compact.safetensors]; --heads N where they are not in the file\n"
+    "  --no-flip          without the flip test\n"
+    "  --only A,B         only these sequences\n"
     "  --json FILE        every sequence and the totals\n\n"
     "example: gvhmr eval mocap --data motions.gvs --only cmu_85,cmu_xS2 --json eval.json\n";
 
 // ---- tables
 
-static void print_header(const char *what) {
+void gv_eval_header(const char *what) {
     printf("%-34s %7s", what, "frames");
     static const char *const short_names[GV_MEASURES] = {"WA",    "W",   "RTE",   "jitter",  "slide", "PA",
                                                          "MPJPE", "PVE", "accel", "gravity", "tilt"};
@@ -47,7 +61,7 @@ static void print_header(const char *what) {
     printf(" %7s\n", "grav.md");
 }
 
-static void print_row(const char *name, const gv_score *s) {
+void gv_eval_row(const char *name, const gv_score *s) {
     printf("%-34s %7ld", name, s->count[GV_PA_MPJPE]);
     for (int m = 0; m < GV_MEASURES; m++)
         if (s->count[m])
@@ -65,7 +79,7 @@ static json_t *figure(double v) {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *score_json(const gv_score *s) {
+json_t *gv_eval_json(const gv_score *s) {
     json_t *o = json_object();
     for (int m = 0; m < GV_MEASURES; m++)
         if (s->count[m]) gv_json_set(&o, gv_measure_names[m], figure(gv_score_mean(s, (gv_measure)m)));
@@ -74,7 +88,7 @@ static json_t *score_json(const gv_score *s) {
     return o;
 }
 
-static gv_status write_json(const char *path, json_t *root, gv_error *err) {
+gv_status gv_eval_write(const char *path, json_t *root, gv_error *err) {
     if (!path) return GV_OK;
     char *text = gv_json_dump(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
     gv_status s = text ? gv_file_write(path, text, strlen(text), err)
@@ -175,20 +189,20 @@ static int eval_motion(int argc, char **argv) {
     gv_score total = {0};
     json_t *root = json_object(), *list = json_array();
     gv_status s = GV_OK;
-    print_header("sequence");
+    gv_eval_header("sequence");
     for (int i = optind; i < argc && !s; i += 2) {
         gv_score one = {0};
         if ((s = compare(&one, argv[i], argv[i + 1], &err))) break;
-        print_row(argv[i], &one);
+        gv_eval_row(argv[i], &one);
         gv_score_add(&total, &one);
-        json_t *o = score_json(&one);
+        json_t *o = gv_eval_json(&one);
         gv_json_set(&o, "file", gv_json_text(argv[i]));
         gv_json_append(&list, o);
     }
-    if (!s) print_row("all", &total);
+    if (!s) gv_eval_row("all", &total);
     gv_json_set(&root, "sequences", list);
-    gv_json_set(&root, "all", score_json(&total));
-    if (!s) s = write_json(json, root, &err);
+    gv_json_set(&root, "all", gv_eval_json(&total));
+    if (!s) s = gv_eval_write(json, root, &err);
     json_decref(root);
     return s ? gv_cli_fail(&err) : 0;
 }
@@ -216,7 +230,7 @@ static void count_piece(void *user, const gv_benchmark_piece *p) {
     for (int s = 0; s < GV_STAGES; s++) {
         if (k < MAX_KINDS) gv_score_add(&t->of_kind[k][p->moving][s], &p->score[s]);
         gv_score_add(&t->all[p->moving][s], &p->score[s]);
-        gv_json_set(&o, gv_stage_names[s], score_json(&p->score[s]));
+        gv_json_set(&o, gv_stage_names[s], gv_eval_json(&p->score[s]));
     }
     gv_json_append(&t->list, o);
 }
@@ -228,27 +242,28 @@ static json_t *print_group(const char *name, gv_score of[2][GV_STAGES]) {
             char row[80];
             const char *camera = moving ? "moving" : "static";
             snprintf(row, sizeof row, "%s, %s, %s", name, camera, gv_stage_names[s]);
-            print_row(row, &of[moving][s]);
+            gv_eval_row(row, &of[moving][s]);
             snprintf(row, sizeof row, "%s_%s", camera, gv_stage_names[s]);
-            gv_json_set(&o, row, score_json(&of[moving][s]));
+            gv_json_set(&o, row, gv_eval_json(&of[moving][s]));
         }
     return o;
 }
 
 static gv_status finish_tally(tally *t, const char *json, gv_error *err) {
     json_t *root = json_object(), *kinds = json_object();
-    print_header("kind of motion, camera, stage");
+    gv_eval_header("kind of motion, camera, stage");
     for (int k = 0; k < t->kinds; k++) gv_json_set(&kinds, t->kind[k], print_group(t->kind[k], t->of_kind[k]));
     gv_json_set(&root, "all", print_group("all", t->all));
     gv_json_set(&root, "kinds", kinds);
     gv_json_set(&root, "sequences", json_incref(t->list));
-    gv_status s = write_json(json, root, err);
+    gv_status s = gv_eval_write(json, root, err);
     json_decref(root);
     return s;
 }
 
 typedef struct mocap_options {
     const char *data, *model, *body, *json;
+    bool no_window;
     gv_benchmark_options bench;
 } mocap_options;
 
@@ -266,6 +281,7 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
     if (!s) s = gv_network_open(&net, o->model ? o->model : found, 0, GV_PRECISION_F32, NULL, err);
     if (!s) {
         t->list = json_array();
+        if (o->no_window) gv_network_set_window(net, false);
         s = gv_benchmark_run(net, body, &store, &rig, &o->bench, count_piece, t, err);
         if (!s) s = finish_tally(t, o->json, err);
         json_decref(t->list);
@@ -280,12 +296,20 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
 }
 
 static int eval_mocap(int argc, char **argv) {
-    enum { DATA = 256, ONLY, SOURCE, MODEL, BODY, NOISE, NO_POINTS, PIECES, SEED, JSON };
-    static const struct option options[] = {
-        {"data", 1, 0, DATA},           {"only", 1, 0, ONLY},       {"source", 1, 0, SOURCE},
-        {"model", 1, 0, MODEL},         {"body-model", 1, 0, BODY}, {"noise", 1, 0, NOISE},
-        {"no-points", 0, 0, NO_POINTS}, {"pieces", 1, 0, PIECES},   {"seed", 1, 0, SEED},
-        {"json", 1, 0, JSON},           {"help", 0, 0, 'h'},        {0}};
+    enum { DATA = 256, ONLY, SOURCE, MODEL, BODY, NOISE, NO_POINTS, NO_WINDOW, PIECES, SEED, JSON };
+    static const struct option options[] = {{"data", 1, 0, DATA},
+                                            {"only", 1, 0, ONLY},
+                                            {"source", 1, 0, SOURCE},
+                                            {"model", 1, 0, MODEL},
+                                            {"body-model", 1, 0, BODY},
+                                            {"noise", 1, 0, NOISE},
+                                            {"no-points", 0, 0, NO_POINTS},
+                                            {"no-window", 0, 0, NO_WINDOW},
+                                            {"pieces", 1, 0, PIECES},
+                                            {"seed", 1, 0, SEED},
+                                            {"json", 1, 0, JSON},
+                                            {"help", 0, 0, 'h'},
+                                            {0}};
     mocap_options o = {.bench = {.noise = 1, .points = true, .seed = 1}};
     long n;
     opterr = 0;
@@ -310,6 +334,9 @@ static int eval_mocap(int argc, char **argv) {
             break;
         case NO_POINTS:
             o.bench.points = false;
+            break;
+        case NO_WINDOW:
+            o.no_window = true;
             break;
         case PIECES:
             if (!gv_cli_int("eval", "--pieces", optarg, 1, 1 << 30, &n)) return 2;
@@ -336,5 +363,11 @@ int gv_cmd_eval(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "motion")) return eval_motion(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "mocap")) return eval_mocap(argc - 1, argv + 1);
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) return fputs(help, stdout), 0;
-    return gv_cli_usage("eval", "expected motion or mocap");
+    if (argc > 1 && (!strcmp(argv[1], "3dpw") || !strcmp(argv[1], "emdb1") || !strcmp(argv[1], "emdb2") ||
+                     !strcmp(argv[1], "rich"))) {
+        for (int i = 2; i < argc; i++)
+            if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return fputs(help, stdout), 0;
+        return gv_eval_data_set(argc - 1, argv + 1);
+    }
+    return gv_cli_usage("eval", "expected motion, mocap, 3dpw, emdb1, emdb2 or rich");
 }

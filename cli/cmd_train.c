@@ -1,5 +1,6 @@
 // cmd_train.c - `gvhmr train`: one table of options drives the command line, the configuration file and --help.
 #include "cli.h"
+#include "pipeline/curves.h"
 #include "training/train.h"
 
 #include <jansson.h>
@@ -27,11 +28,15 @@ typedef struct option_row {
 
 #define AT(field) offsetof(gv_train_options, field)
 static const option_row rows[] = {
-    {"out", TEXT, AT(out), 0, 0, "folder for checkpoint.gvt, model.safetensors and log.jsonl"},
+    {"out", TEXT, AT(out), 0, 0, "folder for checkpoint.gvt, model.safetensors, log.jsonl and curves.png"},
     {"leave-out", TEXT, AT(leave_out), 0, 0, "subjects kept for validation, comma separated"},
     {"note", TEXT, AT(note), 0, 0, "a text for the model's metadata (data, licence)"},
     {"init", TEXT, AT(init), 0, 0, "model.safetensors to start from (a checkpoint in the folder goes first)"},
     {"points", INT, AT(points), 0, 1, "1: the network also sees the keypoint network's points in space"},
+    {"rope", INT, AT(rope), 0, 1, "0: ablation, positions are added to the tokens instead"},
+    {"window", INT, AT(window), 0, 1, "0: ablation, in use every frame sees all others (training always does)"},
+    {"gravity-view", INT, AT(gravity_view), 0, 1,
+     "0: ablation, the root's turns from frame to frame are predicted instead of Gravity-View orientations"},
     {"bf16", INT, AT(bf16), 0, 1, "1: matrix products in bfloat16, sums and weights in float32, where the machine can"},
     {"width", INT, AT(width), 8, 4096, "D, the network's width"},
     {"layers", INT, AT(layers), 1, 64, "N, transformer blocks"},
@@ -75,10 +80,13 @@ static const option_row rows[] = {
 enum { ROWS = sizeof rows / sizeof *rows };
 
 static void help(void) {
-    puts("usage: gvhmr train --data STORE -o DIR [--config FILE.json] [options]\n\n"
+    puts("usage: gvhmr train --data STORE -o DIR [--config FILE.json] [options]\n"
+         "       gvhmr train --curves DIR\n\n"
          "Trains the motion network on a motion store (gvhmr dataset import) with synthetic cameras and noisy "
          "keypoints.\n"
-         "A folder with a checkpoint is continued, to the bit. Ctrl-C saves and ends.\n\n"
+         "A folder with a checkpoint is continued, to the bit. Ctrl-C saves and ends. --curves draws a folder's log to "
+         "its\n"
+         "curves.png, as training does after every validation.\n\n"
          "  --data FILE            the motion store\n"
          "  --body-model FILE      SMPL-X or mannequin file (default: the built-in mannequin)\n"
          "  --config FILE          JSON object with the options below by name; the command line wins\n"
@@ -145,8 +153,24 @@ static bool set_json(gv_train_options *o, json_t *config, const char *path) {
     return true;
 }
 
+static gv_status draw_curves(const char *folder, gv_error *err) {
+    char log[4096], png[4096];
+    snprintf(log, sizeof log, "%s/log.jsonl", folder);
+    snprintf(png, sizeof png, "%s/curves.png", folder);
+    return gv_curves_write(png, log, err);
+}
+
+typedef struct listener {
+    const char *folder;
+    bool quiet;
+} listener;
+
 static void progress(void *user, const gv_train_progress *p) {
-    (void)user;
+    const listener *l = user;
+    gv_error err = {0};
+    if ((p->validation || p->step == p->steps) && draw_curves(l->folder, &err))
+        fprintf(stderr, "gvhmr: %s\n", err.text); // no reason to end a training
+    if (l->quiet) return;
     fprintf(stderr, "step %ld/%ld  loss %.3f  (", p->step, p->steps, p->loss.total);
     for (int i = 0; i < GV_LOSS_TERMS; i++)
         fprintf(stderr, "%s%s %.3g", i ? " " : "", gv_loss_names[i], p->loss.term[i]);
@@ -165,7 +189,8 @@ static int train(const gv_train_options *o, const char *data, const char *body_p
     gv_store store = {0};
     gv_body *body = NULL;
     gv_rig rig = {0};
-    gv_train_hooks hooks = {quiet ? NULL : progress, &stop, NULL};
+    listener l = {o->out, quiet};
+    gv_train_hooks hooks = {progress, &stop, &l};
     gv_status s = gv_store_open(&store, data, &err);
     if (!s) s = gv_body_open(&body, body_path, &err);
     if (!s) s = gv_rig_from_body(&rig, body, o->surface, &err);
@@ -179,10 +204,11 @@ static int train(const gv_train_options *o, const char *data, const char *body_p
 }
 
 int gv_cmd_train(int argc, char **argv) {
-    enum { DATA = 1000, BODY, CONFIG, SEED, QUIET, HELP };
-    struct option options[ROWS + 7] = {{"data", 1, 0, DATA}, {"body-model", 1, 0, BODY}, {"config", 1, 0, CONFIG},
-                                       {"seed", 1, 0, SEED}, {"quiet", 0, 0, QUIET},     {"help", 0, 0, HELP}};
-    for (int i = 0; i < ROWS; i++) options[6 + i] = (struct option){rows[i].name, 1, 0, i};
+    enum { DATA = 1000, BODY, CONFIG, SEED, QUIET, CURVES, HELP };
+    struct option options[ROWS + 8] = {{"data", 1, 0, DATA},    {"body-model", 1, 0, BODY}, {"config", 1, 0, CONFIG},
+                                       {"seed", 1, 0, SEED},    {"quiet", 0, 0, QUIET},     {"help", 0, 0, HELP},
+                                       {"curves", 1, 0, CURVES}};
+    for (int i = 0; i < ROWS; i++) options[7 + i] = (struct option){rows[i].name, 1, 0, i};
     gv_train_options o = gv_train_defaults;
     const char *data = NULL, *body = NULL, *path = NULL;
     bool quiet = false;
@@ -191,6 +217,10 @@ int gv_cmd_train(int argc, char **argv) {
     for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) { // first pass: what to read
         if (c == CONFIG) path = optarg;
         if (c == HELP || c == 'h') return help(), 0;
+        if (c == CURVES) {
+            gv_error err = {0};
+            return draw_curves(optarg, &err) ? gv_cli_fail(&err) : 0;
+        }
         if (c == '?') return gv_cli_usage("train", "unknown option");
     }
     if (path) {

@@ -2,7 +2,7 @@
 //
 //     pack p = pack_begin();
 //     pack_open(&p, "sequence");  pack_tensor(&p, "pose", pose, 2, (int[]){F, 66});  pack_close(&p);
-//     pack_write(&p, in_dir("x.pth"));
+//     pack_write(&p, in_dir("x.pth"));                            // frees it; pack_store for what is no dictionary
 #pragma once
 #include "test.h"
 #include <string.h>
@@ -110,10 +110,24 @@ static inline void pack_mask(pack *p, const char *key, const unsigned char *data
     pack_value(p, data, 1, 1, &count);
 }
 
+// A sparse tensor alone, as the reference keeps its regressors: weight[i] in row[i], column[i].
+static inline void pack_sparse(pack *p, const float *row_then_column, const float *weight, int n) {
+    pack_bytes(p, "\x80\x02", 2);
+    pack_ascii(p, "ctorch._utils\n_rebuild_sparse_tensor\n(N(");
+    pack_value(p, row_then_column, 4, 2, (int[]){2, n});
+    pack_value(p, weight, 4, 1, &n);
+    pack_ascii(p, "NttR.");
+}
+
+static inline void pack_store(pack *p, const char *path);
 static inline void pack_write(pack *p, const char *path) {
-    static const unsigned char begin[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8,
-                                          0x50, 0x19, 0x2e, 0x80, 2,    'M',  0xe9, 3,    '.',  0x80, 2,    '}', '.'};
     pack_ascii(p, "u.");
+    pack_store(p, path);
+}
+
+static inline void pack_store(pack *p, const char *path) {
+    static const unsigned char begin[] = {0x80, 2,    0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50,
+                                          0x19, 0x2e, 0x80, 2,  'M',  0xe9, 3,    '.',  0x80, 2,    '}',  '.'};
     pack keys = {0};
     pack_bytes(&keys, "\x80\x02](", 4);
     for (int i = 0; i < p->storages; i++) {

@@ -246,7 +246,7 @@ static void check_band(int L, int length, int heads, int d) {
         gv_rope_apply(k + (size_t)t * D, c + (size_t)t * half, s + (size_t)t * half, heads, d);
     }
     float *scratch = gv_calloc2(gv_attention_scratch(L, d), sizeof *scratch);
-    gv_attention_block(e, &(gv_attention_input){q, k, v, 0, L, length, heads, d}, 0, L, scratch);
+    gv_attention_block(e, &(gv_attention_input){q, k, v, 0, L, length, heads, d, NULL}, 0, L, scratch);
     double error = max_abs_diff(y, e, count);
     if (!(error < 3e-6)) fail_msg("%d frames, %d valid, heads of %d: off by %g", L, length, d, error);
     free(q), free(k), free(v), free(e), free(y), free(c), free(s), free(w), free(found), free(scratch);

@@ -221,8 +221,8 @@ static void test_folder(void **state) {
 // ---- packs
 
 enum { F = 90 };
-static float pose_z[F * 66], pose_y[F * 66], orient[2][F * 3], body[2][F * 63], at_z[F * 3], at_y[F * 3], in_camera[F * 3],
-    betas10[F * 10];
+static float pose_z[F * 66], pose_y[F * 66], orient[2][F * 3], body[2][F * 63], at_z[F * 3], at_y[F * 3],
+    in_camera[F * 3], betas10[F * 10];
 
 static void make_parts(void) {
     static float pose_c[F * 66];
@@ -413,26 +413,31 @@ static void test_bad_bvh(void **state) {
     write_bvh("lying.bvh", 41, 'z', 60, "0");
     write_bvh("nan.bvh", 41, 'y', 60, "nan");
     write_bvh("four.bvh", 41, 'y', 4, "0");
-    write_text("map.json",
-               "{\"skeletons\":{\"s\":{\"pelvis\":[\"Hips\"],\"left_hip\":[\"LUp\"],\"right_hip\":[\"RUp\"],\"spine1\":[],"
-               "\"left_knee\":[\"LKnee\"],\"right_knee\":[\"RKnee\"],\"spine2\":[],\"left_ankle\":[\"LFoot\"],"
-               "\"right_ankle\":[\"RFoot\"],\"spine3\":[],\"left_foot\":[\"LToe\"],\"right_foot\":[\"RToe\"],\"neck\":[],"
-               "\"left_collar\":[],\"right_collar\":[],\"head\":[],\"left_shoulder\":[],\"right_shoulder\":[],"
-               "\"left_elbow\":[],\"right_elbow\":[],\"left_wrist\":[],\"right_wrist\":[]},"
-               "\"legless\":{\"pelvis\":[\"Hips\"],\"left_hip\":[\"LUp\"],\"right_hip\":[\"RUp\"],\"spine1\":[],"
-               "\"left_knee\":[],\"right_knee\":[],\"spine2\":[],\"left_ankle\":[],\"right_ankle\":[],\"spine3\":[],"
-               "\"left_foot\":[],\"right_foot\":[],\"neck\":[],\"left_collar\":[],\"right_collar\":[],\"head\":[],"
-               "\"left_shoulder\":[],\"right_shoulder\":[],\"left_elbow\":[],\"right_elbow\":[],\"left_wrist\":[],"
-               "\"right_wrist\":[]}}}");
+    write_text(
+        "map.json",
+        "{\"skeletons\":{\"s\":{\"pelvis\":[\"Hips\"],\"left_hip\":[\"LUp\"],\"right_hip\":[\"RUp\"],\"spine1\":[],"
+        "\"left_knee\":[\"LKnee\"],\"right_knee\":[\"RKnee\"],\"spine2\":[],\"left_ankle\":[\"LFoot\"],"
+        "\"right_ankle\":[\"RFoot\"],\"spine3\":[],\"left_foot\":[\"LToe\"],\"right_foot\":[\"RToe\"],\"neck\":[],"
+        "\"left_collar\":[],\"right_collar\":[],\"head\":[],\"left_shoulder\":[],\"right_shoulder\":[],"
+        "\"left_elbow\":[],\"right_elbow\":[],\"left_wrist\":[],\"right_wrist\":[]},"
+        "\"legless\":{\"pelvis\":[\"Hips\"],\"left_hip\":[\"LUp\"],\"right_hip\":[\"RUp\"],\"spine1\":[],"
+        "\"left_knee\":[],\"right_knee\":[],\"spine2\":[],\"left_ankle\":[],\"right_ankle\":[],\"spine3\":[],"
+        "\"left_foot\":[],\"right_foot\":[],\"neck\":[],\"left_collar\":[],\"right_collar\":[],\"head\":[],"
+        "\"left_shoulder\":[],\"right_shoulder\":[],\"left_elbow\":[],\"right_elbow\":[],\"left_wrist\":[],"
+        "\"right_wrist\":[]}}}");
     write_text("list.csv", "file,skeleton,subject,category\ngood.bvh,s,a,daily\ninches.bvh,s,a,daily\n"
                            "metres.bvh,s,a,daily\nlying.bvh,s,a,daily\nnan.bvh,s,a,daily\nfour.bvh,s,a,daily\n"
                            "good.bvh,legless,a,daily\n");
     char text[2048];
     assert_int_equal(program("dataset", "import --list list.csv --map map.json --root . -o bvh.gvs", text), 0);
-    static const char *const why[] = {"inches.bvh: legs of 0.32 m, expected 0.45 to 1.5; is the unit centimetres, not inches?",
-                                      "metres.bvh: legs of 0.01 m", "lying.bvh: in the rest pose the feet are at -z",
-                                      "nan.bvh", "four.bvh: 4 frames at 30 fps", "good.bvh: a skeleton without feet",
-                                      "1 clips, 0.00 hours; 6 left out"};
+    static const char *const why[] = {
+        "inches.bvh: legs of 0.32 m, expected 0.45 to 1.5; is the unit centimetres, not inches?",
+        "metres.bvh: legs of 0.01 m",
+        "lying.bvh: in the rest pose the feet are at -z",
+        "nan.bvh",
+        "four.bvh: 4 frames at 30 fps",
+        "good.bvh: a skeleton without feet",
+        "1 clips, 0.00 hours; 6 left out"};
     for (size_t i = 0; i < sizeof why / sizeof *why; i++)
         if (!strstr(text, why[i])) fail_msg("\"%s\" is not in:\n%s", why[i], text);
 }

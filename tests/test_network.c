@@ -94,7 +94,7 @@ static void attention_is_softmax_of_products(void **s) {
         for (int i = 0; i < L * 3 * D; i++) qkv[i] = (float)sin(i * 0.7 + i % 13);
         for (int first = 0; first < L; first += 32) {
             int last = first + 32 < L ? first + 32 : L;
-            gv_attention_block(out, &(gv_attention_input){q, k, v, 0, L, L, HEADS, d}, first, last, scratch);
+            gv_attention_block(out, &(gv_attention_input){q, k, v, 0, L, L, HEADS, d, NULL}, first, last, scratch);
             for (int i = first; i < last; i++)
                 for (int h = 0; h < HEADS; h++) {
                     int lo, count;

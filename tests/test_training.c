@@ -294,9 +294,9 @@ static void read_whole(const char *dir, const char *name, unsigned char **data, 
 }
 
 static void remove_run(const char *dir) {
-    static const char *const names[] = {"checkpoint.gvt", "model.safetensors", "log.jsonl"};
+    static const char *const names[] = {"checkpoint.gvt", "model.safetensors", "log.jsonl", "curves.png"};
     char path[256];
-    for (int i = 0; i < 3; i++) snprintf(path, sizeof path, "%s/%s", dir, names[i]), unlink(path);
+    for (int i = 0; i < 4; i++) snprintf(path, sizeof path, "%s/%s", dir, names[i]), unlink(path);
     rmdir(dir);
 }
 
@@ -356,7 +356,7 @@ static void test_resume(void **state) {
 
     // the inference network on the saved file equals the training network's forward pass
     enum { L = 16 };
-    gv_net_config c = {32, 2, 4, 0, 0, 0};
+    gv_net_config c = {32, 2, 4, 0, 0, 0, 0};
     gv_net *net = gv_net_create(&c, 1, L);
     gv_network *inference;
     snprintf(model, sizeof model, "%s/model.safetensors", r.one);
@@ -416,7 +416,7 @@ static float *take(const char *name) {
 enum { RB = 2, RL = 120, RT = RB * RL };
 
 static gv_net *load_tiny(const char *path) {
-    gv_net_config c = {64, 2, 4, 1, 0, 0};
+    gv_net_config c = {64, 2, 4, 1, 0, 0, 0};
     gv_net *n = gv_net_create(&c, RB, RL);
     gv_tensors *t;
     assert_non_null(n);
@@ -544,7 +544,7 @@ static void test_points(void **state) {
     assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 4);
-    gv_net_config c = {32, 1, 4, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0};
+    gv_net_config c = {32, 1, 4, 0, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0, 0};
     gv_net *plain = gv_net_create(&c, 1, L), *seeing = gv_net_create(&with, 1, L);
     gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length};
     load_into(plain, model);

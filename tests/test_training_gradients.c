@@ -61,11 +61,11 @@ static double evaluate(problem *p) {
     return p->loss.total;
 }
 
-static void build(problem *p) {
+static void build(problem *p, int absolute) {
     static const int length[B] = {L, L - 2};
     static const unsigned char incam[B] = {0, 1};
     rng = gv_rng_make(3, 1, 4);
-    gv_net_config c = {D, N, H, 1, 0.2, 0};
+    gv_net_config c = {D, N, H, 1, 0.2, absolute, 0};
     p->net = gv_net_create(&c, B, L);
     assert_non_null(p->net);
     gv_net_initialise(p->net, 5, 0.7);
@@ -169,7 +169,7 @@ static void check(problem *p, const char *what, int entries) {
 static void test_each_loss(void **state) {
     (void)state;
     problem p = {0};
-    build(&p);
+    build(&p, 0);
     for (int i = 0; i < GV_LOSS_TERMS; i++) {
         memset(p.weights, 0, sizeof p.weights);
         p.weights[i] = 1;
@@ -181,7 +181,22 @@ static void test_each_loss(void **state) {
     destroy(&p);
 }
 
+// Without rotary embedding, positions in the tokens.
+static void test_absolute(void **state) {
+    (void)state;
+    problem p = {0}, rotary = {0};
+    build(&p, 1);
+    build(&rotary, 0);
+    memcpy(p.weights, gv_loss_weights, sizeof p.weights);
+    memcpy(rotary.weights, gv_loss_weights, sizeof p.weights);
+    check(&p, "absolute positions", 2);
+    evaluate(&rotary);
+    assert_true(fabs(p.loss.total - rotary.loss.total) > 1e-6 * rotary.loss.total);
+    destroy(&p);
+    destroy(&rotary);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_loss)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_loss), cmocka_unit_test(test_absolute)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,45 @@ float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2
     return out;
 }
 
+gv_status gv_regressor_open(gv_regressor *r, const char *path, int rows, int columns, gv_error *err) {
+    *r = (gv_regressor){.rows = rows, .columns = columns};
+    float *dense = gv_regressor_load(path, rows, columns, err);
+    if (!dense) return err->status;
+    size_t cells = (size_t)rows * (size_t)columns, entries = 0;
+    for (size_t i = 0; i < cells; i++) entries += dense[i] != 0;
+    r->first = gv_calloc2((size_t)rows + 1, sizeof *r->first);
+    r->column = gv_calloc2(entries, sizeof *r->column);
+    r->weight = gv_calloc2(entries, sizeof *r->weight);
+    int n = 0, ok = r->first && r->column && r->weight;
+    for (int i = 0; i < rows && ok; i++) {
+        for (int c = 0; c < columns; c++) {
+            float w = dense[(size_t)i * (size_t)columns + (size_t)c];
+            if (w != 0) r->column[n] = c, r->weight[n++] = w;
+        }
+        r->first[i + 1] = n;
+    }
+    free(dense);
+    if (ok) return GV_OK;
+    gv_regressor_close(r);
+    return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
+}
+
+void gv_regressor_close(gv_regressor *r) {
+    free(r->first);
+    free(r->column);
+    free(r->weight);
+    *r = (gv_regressor){0};
+}
+
+void gv_regressor_apply(float *out, const gv_regressor *r, const float *points) {
+    for (int i = 0; i < r->rows; i++) {
+        double sum[3] = {0};
+        for (int e = r->first[i]; e < r->first[i + 1]; e++)
+            for (int c = 0; c < 3; c++) sum[c] += (double)r->weight[e] * points[3 * r->column[e] + c];
+        for (int c = 0; c < 3; c++) out[3 * i + c] = (float)sum[c];
+    }
+}
+
 gv_status gv_body_find_coco17(gv_body *b, const char *folder, gv_error *err) {
     char points[4096], map[4096];
     snprintf(points, sizeof points, "%s/smpl_coco17_J_regressor.pt", folder);

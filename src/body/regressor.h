@@ -10,6 +10,17 @@ enum { GV_SMPL_VERTICES = 6890, GV_SMPLX_VERTICES = 10475 };
 // Dense [rows, columns], free() it; NULL with an error where the file holds another shape or indices beyond it.
 float *gv_regressor_load(const char *path, int rows, int columns, gv_error *err);
 
+// The same by rows, where most of it is 0. A zeroed struct may be closed.
+typedef struct gv_regressor {
+    int rows, columns;
+    int *first;    // [rows + 1] of each row's entries
+    int *column;   // [entries]
+    float *weight; // [entries]
+} gv_regressor;
+gv_status gv_regressor_open(gv_regressor *r, const char *path, int rows, int columns, gv_error *err);
+void gv_regressor_close(gv_regressor *r);
+void gv_regressor_apply(float *out, const gv_regressor *r, const float *points); // [rows, 3] from [columns, 3]
+
 // out [rows, GV_SMPLX_VERTICES] = of_smpl [rows, GV_SMPL_VERTICES] times the file's matrix from SMPL-X's vertices to
 // SMPL's. free() it.
 float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err);

@@ -314,10 +314,9 @@ static bool number_text(const gv_pickle *p, gv_value v, int depth, char *out, si
         return true;
     }
     const char *comma = *used ? "," : "";
-    int wrote = gv_pickle_int(p, v, &n) ? snprintf(out + *used, room - *used, "%s%lld", comma, (long long)n)
-                : kind == GV_PICKLE_FLOAT
-                    ? snprintf(out + *used, room - *used, "%s%.17g", comma, gv_pickle_float(p, v))
-                    : -1;
+    int wrote = gv_pickle_int(p, v, &n)   ? snprintf(out + *used, room - *used, "%s%lld", comma, (long long)n)
+                : kind == GV_PICKLE_FLOAT ? snprintf(out + *used, room - *used, "%s%.17g", comma, gv_pickle_float(p, v))
+                                          : -1;
     if (wrote < 0 || (size_t)wrote >= room - *used) return false;
     *used += (size_t)wrote;
     return true;

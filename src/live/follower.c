@@ -136,6 +136,8 @@ static gv_status predict(gv_follower *f, const gv_observations *o, gv_error *err
                                  .cam_angvel = f->angvel,
                                  .kp3d = o->kp3d};
     const gv_network_output out = {.pred_x = f->pred_x, .pred_cam = f->pred_cam, .static_conf_logits = f->logits};
+    if (gv_network_is_chained(f->set.network))
+        return gv_fail(err, GV_ERR_ARGUMENT, "a network without Gravity-View orientations is for predict and eval alone");
     gv_status status = gv_network_run(f->set.network, &in, &out, err);
     for (int i = 0; status == GV_OK && i < o->frames * GV_PRED_X; i++)
         if (!isfinite(f->pred_x[i])) status = gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite");

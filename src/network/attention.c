@@ -34,6 +34,14 @@ void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_d
     }
 }
 
+void gv_position_add(float *token, int t, int width) {
+    for (int i = 0; 2 * i + 1 < width; i++) {
+        double angle = t * pow(10000, -2.0 * i / width);
+        token[2 * i] += (float)sin(angle);
+        token[2 * i + 1] += (float)cos(angle);
+    }
+}
+
 void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads, int head_dim) {
     int half = head_dim / 2;
     for (int h = 0; h < heads; h++) {
@@ -161,7 +169,35 @@ static void attend_group(float *out, const gv_attention_input *in, int head, int
     }
 }
 
+// Without a window: the plain formula, one query of one head after the other.
+static void attend_all(float *out, const gv_attention_input *in, int first, int last) {
+    int d = in->head_dim, width = in->heads * d;
+    float *p = in->all, scale = 1 / sqrtf((float)d);
+    for (int i = first; i < last; i++)
+        for (int h = 0; h < in->heads; h++) {
+            const float *q = in->q + (size_t)(i - in->first) * width + h * d;
+            float *y = out + (size_t)(i - first) * width + h * d, top = -INFINITY, sum = 0;
+            for (int j = 0; j < in->length; j++) {
+                const float *k = in->k + (size_t)(j - in->first) * width + h * d;
+                p[j] = 0;
+                for (int c = 0; c < d; c++) p[j] += q[c] * k[c];
+                top = fmaxf(top, p[j] *= scale);
+            }
+            memset(y, 0, (size_t)d * sizeof *y);
+            for (int j = 0; j < in->length; j++) {
+                const float *v = in->v + (size_t)(j - in->first) * width + h * d, e = expf(p[j] - top);
+                sum += e;
+                for (int c = 0; c < d; c++) y[c] += e * v[c];
+            }
+            for (int c = 0; c < d; c++) y[c] /= sum;
+        }
+}
+
 void gv_attention_block(float *out, const gv_attention_input *in, int first, int last, float *scratch) {
+    if (in->all) {
+        attend_all(out, in, first, last);
+        return;
+    }
     int d = in->head_dim, stride = padded_keys(last - first), channels = padded_channels(d), from, to, count;
     gv_attention_window(first, in->frames, in->length, &from, &count);
     gv_attention_window(last - 1, in->frames, in->length, &to, &count);

@@ -16,6 +16,10 @@ enum { GV_ROPE_ROUNDED = 1 << 14 };
 float gv_rope_power(int i, int head_dim); // 1 / 10000^(2i/d), rounded as there
 void gv_rope_table(float *cosine, float *sine, int first, int frames, int head_dim);
 
+// Ablation: adds to the token [width] of frame t sin(t w_i) at 2i and cos(t w_i) at 2i + 1, w_i = 10000^(-2i / width)
+// (Vaswani et al. 2017, section 3.5).
+void gv_position_add(float *token, int t, int width);
+
 // Rotates one row of queries or keys [heads, d] in place. Within each head the pair (2i, 2i+1) of the
 // reference lies at (i, d/2 + i): the network's rows of W_query and W_key are permuted so on loading.
 void gv_rope_apply(float *row, const float *cosine, const float *sine, int heads, int head_dim);
@@ -27,6 +31,7 @@ typedef struct gv_attention_input {
     const float *q, *k,
         *v; // rows of heads x d from frame `first` on, as many as the queries' windows reach; q, k rotated
     int first, frames, length, heads, head_dim; // frames, length: of the whole sequence
+    float *all; // [frames] scratch: ablation, every query sees all valid frames, which must all be here; else NULL
 } gv_attention_input;
 
 // Queries first..last-1 of all heads: out [last - first, heads, d].

@@ -44,8 +44,9 @@ typedef struct head { // fc2(gelu(fc1(x)))
 
 struct gv_network {
     int width, layers, heads, with_images, with_points;
-    int mlp_chunks; // CHUNKS, on a device 1
-    int chunk;      // frames; what is longer than one and a half of it goes through in chunks
+    bool absolute, unlimited, chained; // ablations
+    int mlp_chunks;                    // CHUNKS, on a device 1
+    int chunk;                         // frames; what is longer than one and a half of it goes through in chunks
     gv_precision precision;
     gv_nn *nn;
     gv_arena *arena;
@@ -68,6 +69,13 @@ int gv_network_heads(const gv_network *n) {
 }
 int gv_network_has_images(const gv_network *n) {
     return n->with_images && !n->with_points;
+}
+
+void gv_network_set_window(gv_network *n, bool window) {
+    n->unlimited = !window;
+}
+bool gv_network_is_chained(const gv_network *n) {
+    return n->chained;
 }
 
 // ---- creation ------------------------------------------------------------------------------------------
@@ -245,6 +253,8 @@ static gv_status check_sizes(const gv_network *n, gv_error *err) {
     if (n->mlp_chunks == 1 && D / H > GV_ATTENTION_HEAD)
         return gv_fail(err, GV_ERR_ARGUMENT, "the network's heads are %d wide, up to %d can be on a device", D / H,
                        GV_ATTENTION_HEAD);
+    if (n->mlp_chunks == 1 && (n->absolute || n->unlimited))
+        return gv_fail(err, GV_ERR_ARGUMENT, "a network without rotary embedding or window runs on the processor only");
     return GV_OK;
 }
 
@@ -257,6 +267,9 @@ static gv_status build(gv_network **out, gv_weights *weights, int heads, gv_prec
     n->layers = gv_weights_layers(weights);
     n->with_images = gv_weights_with_images(weights);
     n->with_points = gv_weights_with_points(weights);
+    n->absolute = gv_weights_says(weights, "position", "absolute");
+    n->unlimited = gv_weights_says(weights, "window", "none");
+    n->chained = gv_weights_says(weights, "orientation", "chained");
     n->heads = heads;
     n->precision = precision;
     n->mlp_chunks = device ? 1 : CHUNKS;
@@ -346,6 +359,7 @@ typedef struct worker {   // scratch of one thread
     float *wide, *narrow; // [rows, max(2D, 544, 1024)] each
     float *tokens;        // [rows, D]
     float *attention;
+    float *all; // [frames] scratch of attention without a window, else NULL
 } worker;
 
 typedef struct carry { // what a layer needs of the chunk before
@@ -448,6 +462,7 @@ static int embed_block(const run *r, span s, int thread) {
     bad |= two_layers(n->cliff, thread, w->narrow, w->wide, x);
     fill_rows(w->narrow, r->rows, r->angvel + 6 * (size_t)(first - r->begin), count, 6);
     bad |= two_layers(n->angvel, thread, w->narrow, w->wide, x);
+    for (int t = 0; t < count && n->absolute; t++) gv_position_add(x + (size_t)t * n->width, first + t, n->width);
     if (!n->with_images) return bad;
     memset(w->narrow, 0, (size_t)r->rows * GV_IMAGE_FEATURE * sizeof *w->narrow);
     if (n->with_points && r->in->kp3d)
@@ -480,7 +495,7 @@ static int qkv_block(const run *r, const layer *y, span fresh, span s, int threa
     float *normed = r->workers[thread].narrow, *out[3] = {r->q + row * D, r->k + row * D, r->v + row * D};
     norm_rows(n, r->rows, normed, tokens_of(r, s.first), y->norm1);
     for (int k = 0; k < 3; k++) bad |= gv_linear_run(y->qkv[k], thread, normed, out[k]);
-    for (int t = 0; t < s.last - s.first; t++, angle += (size_t)d / 2)
+    for (int t = 0; t < s.last - s.first && !n->absolute; t++, angle += (size_t)d / 2)
         for (int k = 0; k < 2; k++)
             gv_rope_apply(out[k] + (size_t)t * D, r->cosine + angle, r->sine + angle, n->heads, d);
     return bad;
@@ -494,8 +509,8 @@ static int mix_block(const run *r, const layer *y, span fresh, span s, int threa
     size_t used = (size_t)count * D;
     float *tokens = tokens_of(r, s.first), *x = tokens;
     if (count < r->rows) fill_rows(x = w->tokens, r->rows, tokens, count, D);
-    const gv_attention_input in = {r->q,          r->k,          r->v,     fresh.first - kept_rows(r),
-                                   r->in->frames, r->in->length, n->heads, D / n->heads};
+    const gv_attention_input in = {
+        r->q, r->k, r->v, fresh.first - kept_rows(r), r->in->frames, r->in->length, n->heads, D / n->heads, w->all};
     gv_attention_block(w->narrow, &in, s.first, s.last, w->attention);
     memset(w->narrow + used, 0, ((size_t)r->rows * D - used) * sizeof *w->narrow);
     to_input_precision(n, w->narrow, (size_t)r->rows * D);
@@ -604,7 +619,7 @@ static int lag_of(const gv_network *n) {
 // four where that leaves 48 rows, for machines with more cores. Nothing depends on the number of threads.
 // What is longer than `whole` frames goes through in chunks.
 static void choose_blocks(run *r) {
-    int frames = r->in->frames, whole = r->n->chunk + r->n->chunk / 2;
+    int frames = r->in->frames, whole = r->n->unlimited ? frames : r->n->chunk + r->n->chunk / 2;
     if (frames > whole) {
         r->rows = GV_NN_ROWS;
         r->chunk = r->n->chunk;
@@ -639,7 +654,8 @@ static gv_status allocate(run *r, gv_error *err) {
         w->narrow = gv_arena_alloc(a, (size_t)r->rows, wide * sizeof(float));
         w->tokens = gv_arena_alloc(a, (size_t)r->rows, row);
         w->attention = gv_arena_alloc(a, gv_attention_scratch(r->rows, d), sizeof(float));
-        ok = w->wide && w->narrow && w->tokens && w->attention;
+        if (n->unlimited) w->all = gv_arena_alloc(a, (size_t)r->in->frames, sizeof(float));
+        ok = w->wide && w->narrow && w->tokens && w->attention && (!n->unlimited || w->all);
     }
     if (ok && chunked) r->carry = gv_arena_alloc(a, (size_t)n->layers, sizeof *r->carry);
     ok = ok && (!chunked || r->carry);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "formats/tensors.h"
 #include "nn/linear.h"
+#include <stdbool.h>
 
 enum { GV_PRED_X = 151, GV_IMAGE_FEATURE = 1024 };
 
@@ -45,6 +46,11 @@ int gv_network_width(const gv_network *n);  // D
 int gv_network_layers(const gv_network *n); // N
 int gv_network_heads(const gv_network *n);
 int gv_network_has_images(const gv_network *n); // whether image features help it: an embedder, and not for kp3d
+// Ablations. A file's metadata asks for them: "position" "absolute" (added to the tokens, no rotation), "window"
+// "none", "orientation" "chained" (what stands in the place of the Gravity-View orientation is for motion/chain.h).
+// Without its window a network sees the whole sequence at once, in time and memory that grow with it.
+void gv_network_set_window(gv_network *n, bool window);
+bool gv_network_is_chained(const gv_network *n);
 // Frames of a chunk, 0 = default (3072, more where there are many layers); sequences up to one and a half of it are run
 // whole. At least 60 (layers + 2).
 gv_status gv_network_set_chunk(gv_network *n, int frames, gv_error *err);

@@ -107,6 +107,11 @@ int gv_weights_heads(const gv_weights *w) {
     return w->heads;
 }
 
+bool gv_weights_says(const gv_weights *w, const char *key, const char *value) {
+    const char *text = w->file ? gv_tensors_metadata(w->file, key) : NULL;
+    return text && !strcmp(text, value);
+}
+
 gv_status gv_weights_take(float **out, gv_weights *w, gv_error *err, const char *name_format, int index) {
     char name[64], full[128];
 #pragma GCC diagnostic push

@@ -12,7 +12,10 @@ int gv_weights_width(const gv_weights *w);
 int gv_weights_layers(const gv_weights *w);
 int gv_weights_with_images(const gv_weights *w);
 int gv_weights_with_points(const gv_weights *w); // metadata "features" is "kp3d": the image features are points
-int gv_weights_heads(const gv_weights *w); // the file's metadata "num_heads", else 8
+int gv_weights_heads(const gv_weights *w);       // the file's metadata "num_heads", else 8
+
+// Whether the file's metadata says so; false from memory.
+bool gv_weights_says(const gv_weights *w, const char *key, const char *value);
 
 // A float32 copy of one weight, free() it. The name is a format with at most one %d.
 gv_status gv_weights_take(float **out, gv_weights *w, gv_error *err, const char *name_format, int index);

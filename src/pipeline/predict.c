@@ -3,9 +3,11 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
+#include "motion/chain.h"
 #include "motion/kinematics.h"
 #include "motion/solver.h"
 #include "network/inputs.h"
+#include "pipeline/mirror.h"
 #include "pipeline/refine.h"
 #include "pipeline/timebase.h"
 
@@ -105,10 +107,23 @@ static gv_status run_network(stages *s, gv_network *net, const gv_observations *
                                  .kp3d = o->kp3d,
                                  .listener = listener};
     gv_status status = gv_network_run(net, &in, &s->net, err);
+    if (!status && gv_network_is_chained(net)) gv_chain_resolve(s->net.pred_x, s->angvel, o->frames);
     if (s->verbose) return status ? status : check_finite(s, err);
     gv_arena_destroy(s->inputs);
     s->inputs = NULL;
     return status ? status : check_finite(s, err);
+}
+
+// The flip test (SPEC.md 15.1): pose and shape become the means of both runs', the root keeps the first one's;
+// camera_orient [L, 3] receives the mean orientation in the camera.
+static gv_status average_mirrored(stages *s, gv_network *net, const gv_predict_options *opt, float *camera_orient,
+                                  gv_error *err) {
+    stages other;
+    gv_status status = allocate(&other, net, s->frames, false, err);
+    if (!status) status = run_network(&other, net, opt->mirrored, opt->listener, err);
+    if (!status) gv_mirror_average(s->net.pred_x, other.net.pred_x, s->frames, opt->camera_pose, camera_orient);
+    free_stages(&other);
+    return status;
 }
 
 // The motion's parameters, in `out` [L frames].
@@ -116,6 +131,10 @@ static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv
                             const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
     double start = gv_now();
     gv_status status = run_network(s, net, o, opt->listener, err);
+    float *camera_orient = opt->mirrored ? take(s, s->arena, 3) : NULL;
+    if (!status && opt->mirrored)
+        status = camera_orient ? average_mirrored(s, net, opt, camera_orient, err)
+                               : gv_fail(err, GV_ERR_MEMORY, "out of memory for the flip test");
     if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
     if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
@@ -136,6 +155,8 @@ static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv
                                    .final_pose = out->body_pose};
     if (!status) status = gv_solve(&s->solution, s->arena, &solve, err);
     if (!status) store_parameters(out, s);
+    if (!status && camera_orient)
+        memcpy(out->global_orient_incam, camera_orient, (size_t)o->frames * 3 * sizeof *camera_orient);
     if (times) *times = (gv_predict_times){middle - start, gv_now() - middle};
     return status;
 }
@@ -266,6 +287,8 @@ gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const
     gv_motion solved = {0};
     stages s = {0};
     *out = (gv_motion){0};
+    if (opt->mirrored && (!as_is || opt->mirrored->frames != obs->frames))
+        return gv_fail(err, GV_ERR_ARGUMENT, "the flip test needs the same frames in both views, at 30 fps");
     gv_status status = as_is ? GV_OK : gv_timebase_resample(&resampled, obs, err);
     const gv_observations *at30 = as_is ? obs : &resampled;
     if (!status) status = allocate(&s, net, at30->frames, opt->verbose, err);

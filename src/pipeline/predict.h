@@ -11,7 +11,9 @@ typedef struct gv_predict_options {
     bool static_camera;          // post-processing for a static camera (SPEC.md 9.2), else 9.1
     bool refine;                 // draw the prediction towards the keypoints (refine.h); off = the reference's method
     const gv_listener *listener; // asked whether to go on; may be NULL
-    bool verbose;                // store every stage as extra arrays "net/...", at the network's rate
+    const gv_observations *mirrored; // flip test (mirror.h): the same frames seen in a mirror, at 30 fps; may be NULL
+    float *camera_pose; // with it [L, 63] receives the pose for the camera, which keeps what feet and hands do there
+    bool verbose;       // store every stage as extra arrays "net/...", at the network's rate
 } gv_predict_options;
 
 typedef struct gv_predict_times { // seconds spent

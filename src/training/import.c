@@ -260,7 +260,8 @@ static int ends_with(const char *name, const char *ending) {
 }
 
 static int is_pack(const char *name) { // as the reference calls them; other .pt files beside them are features
-    static const char *const names[] = {"smplxpose_v2.pth", "smplpose_v2.pth", "smplxpose_v1.pt", "train_refit_smplx.pt"};
+    static const char *const names[] = {"smplxpose_v2.pth", "smplpose_v2.pth", "smplxpose_v1.pt",
+                                        "train_refit_smplx.pt"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i])) return 1;
     return 0;
@@ -306,7 +307,7 @@ static gv_status import_folder(import *i, const char *path, const char *inside, 
 
 static gv_status import_paths(gv_store_builder *out, const gv_import_options *o, gv_import_report *report,
                               gv_error *err) {
-    import i = {.o = o, .report = report, .bodies = {.folder = o->bodies}};
+import i = {.o = o, .report = report, .bodies = {.folder = o->bodies } };
     i.reader = (gv_motion_reader){.out = out, .bodies = &i.bodies, .done = count_clip, .user = &i};
     gv_status s = GV_OK;
     for (int k = 0; k < o->path_count && !s; k++) {
@@ -314,7 +315,8 @@ static gv_status import_paths(gv_store_builder *out, const gv_import_options *o,
         if (stat(o->paths[k], &st))
             s = gv_fail(err, GV_ERR_IO, "%s: cannot be read", o->paths[k]);
         else
-            s = S_ISDIR(st.st_mode) ? import_folder(&i, o->paths[k], "", 0, err) : import_file(&i, o->paths[k], "", err);
+            s = S_ISDIR(st.st_mode) ? import_folder(&i, o->paths[k], "", 0, err)
+                                    : import_file(&i, o->paths[k], "", err);
     }
     gv_motion_bodies_close(&i.bodies);
     return s;

@@ -14,7 +14,7 @@
 
 typedef struct gv_import_options {
     const char *list, *map, *root; // the CSV, the JSON, the folder that `file` is relative to; list NULL: no BVH
-    const char *const *paths; // [path_count] files and folders
+    const char *const *paths;      // [path_count] files and folders
     int path_count;
     const char *bodies, *category, *licence;          // of the paths: folder of SMPLX_*.npz; texts; all may be NULL
     const char *sources;                              // comma separated values of column archive to take, NULL: all

@@ -117,8 +117,7 @@ static gv_status add_npz(gv_motion_reader *r, gv_npz *z, const gv_clip *clip, in
     if (!s && !(transl = gv_npz_read_f32(z, "trans", (int64_t[]){-1, 3}, 2, &placed, err))) s = err->status;
     if (!s) s = gv_npz_read_number(z, "mocap_framerate", 1, 1e4, &m.fps, err);
     if (!s && m.fps == 0) s = gv_npz_read_number(z, "mocap_frame_rate", 1, 1e4, &m.fps, err);
-    if (!s && m.fps == 0)
-        s = gv_fail(err, GV_ERR_MISSING, "%s: has no mocap_framerate", gv_npz_path(z));
+    if (!s && m.fps == 0) s = gv_fail(err, GV_ERR_MISSING, "%s: has no mocap_framerate", gv_npz_path(z));
     if (!s && placed != T)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: \"trans\" has %lld frames, the poses %lld", gv_npz_path(z),
                     (long long)placed, (long long)T);
@@ -165,7 +164,7 @@ typedef struct pack {
     int seen_count;
 } pack;
 
-typedef struct sequence { // one of the four layouts
+typedef struct sequence {                                       // one of the four layouts
     const char *source, *orient, *body, *pose, *transl, *betas; // pose: root and body together, else apart
     double fps;
     gv_smpl_axes axes;

@@ -38,6 +38,7 @@ struct gv_net_state {
     gv_net_input held;
     int *length;
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
+    gv_real *places;                                                   // [L, D], NULL with rotary embedding
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
     gv_products rounded;
     const gv_products *products; // NULL: in gv_real
@@ -171,6 +172,7 @@ static void create_state(gv_net *n) {
     int h = n->config.width / n->config.heads / 2;
     s->cosines = room(s, (int64_t)n->L * h);
     s->sines = room(s, (int64_t)n->L * h);
+    if (n->config.absolute) s->places = room(s, n->L * D);
     n->pred_x = room(s, T * GV_PRED_X);
     n->pred_cam = room(s, T * CAM);
     n->logits = room(s, T * STATIC);
@@ -185,6 +187,11 @@ static void create_state(gv_net *n) {
             float w = 1.0f / powf(10000.0f, (float)(2 * i) / (float)(2 * h)), angle = (float)t * w;
             s->cosines[t * h + i] = (gv_real)cos((double)angle);
             s->sines[t * h + i] = (gv_real)sin((double)angle);
+        }
+    for (int t = 0; t < n->L && s->places; t++) // as gv_position_add
+        for (int i = 0; i < D; i++) {
+            double angle = t * pow(10000, -2.0 * (double)(i / 2) / (double)D);
+            s->places[t * D + i] = (gv_real)(i % 2 ? cos(angle) : sin(angle));
         }
     for (int i = 0; i < n->config.layers; i++) create_block(n, &s->block[i], i);
 }
@@ -325,6 +332,7 @@ static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     add(x, s->t1, TD);
     condition_forward(n, in->angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
     add(x, s->t1, TD);
+    for (int b = 0; b < n->B && s->places; b++) add(x + b * (int64_t)n->L * D, s->places, (int64_t)n->L * D);
     if (n->config.images) {
         gv_norm_forward(s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
         gv_linear_forward(s->products, s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
@@ -360,6 +368,12 @@ static void tokens_backward(gv_net *n, gv_real *dx) {
     embed_backward(n, s->held.obs, s->t2);
 }
 
+static void rotate(const gv_net *n, gv_real *x, int sign) {
+    const struct gv_net_state *s = n->state;
+    int H = n->config.heads;
+    if (!s->places) gv_rope(x, s->cosines, s->sines, n->B, n->L, H, n->config.width / H, sign);
+}
+
 static void block_forward(gv_net *n, int i, gv_real *out) {
     struct gv_net_state *s = n->state;
     gv_net_block *b = &s->block[i];
@@ -368,8 +382,8 @@ static void block_forward(gv_net *n, int i, gv_real *out) {
     gv_linear_forward(s->products, b->q, b->n1, b->query.W, b->query.b, T, D, D);
     gv_linear_forward(s->products, b->k, b->n1, b->key.W, b->key.b, T, D, D);
     gv_linear_forward(s->products, b->v, b->n1, b->value.W, b->value.b, T, D, D);
-    gv_rope(b->q, s->cosines, s->sines, B, L, H, d, 1);
-    gv_rope(b->k, s->cosines, s->sines, B, L, H, d, 1);
+    rotate(n, b->q, 1);
+    rotate(n, b->k, 1);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_attention_forward(s->products, b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p,
                          drop_seed(s, place));
@@ -403,8 +417,8 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
     gv_attention_backward(s->products, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B,
                           L, H, d, p, drop_seed(s, place));
-    gv_rope(dq, s->cosines, s->sines, B, L, H, d, -1);
-    gv_rope(dk, s->cosines, s->sines, B, L, H, d, -1);
+    rotate(n, dq, -1);
+    rotate(n, dk, -1);
     gv_linear_backward(s->products, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
     gv_linear_backward(s->products, s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
     add(s->t3, s->t1, (int64_t)T * D);

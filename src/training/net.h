@@ -14,7 +14,8 @@ typedef struct gv_net_config {
     int width, layers, heads; // D, N, H
     int images;               // with the image embedder
     gv_real dropout;
-    int bf16; // products of matrices round their operands to bfloat16 where the machine has that
+    int absolute; // ablation: positions are added to the tokens instead of rotating queries and keys
+    int bf16;     // products of matrices round their operands to bfloat16 where the machine has that
 } gv_net_config;
 
 typedef struct gv_net_input { // every array [B, L, ...]

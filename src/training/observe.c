@@ -1,6 +1,7 @@
 // observe.c - a placed motion seen by a camera: targets, boxes, noisy keypoints, network inputs.
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "motion/chain.h"
 #include "network/inputs.h"
 #include "network/statistics.h"
 #include "training/cameras.h"
@@ -151,6 +152,7 @@ static void targets(view *v, int t, const gv_rig_pose *rest) {
     gravity_view(R_gv, v->R[t], p.local[0]);
     gv_rot_to_6d(x + GV_X_ORIENT_GV, R_gv);
     int k = t + 1 < v->L ? t : v->L - 2;
+    if (v->s->options.chained) gv_chain_turn(x + GV_X_ORIENT_GV, m->R_w[k < 0 ? 0 : k], m->R_w[k + 1]);
     for (int c = 0; c < 3; c++) move[c] = k >= 0 ? m->transl[k + 1][c] - m->transl[k][c] : 0;
     gv_mat3_apply_t(x + GV_X_VELOCITY, m->R_w[t], move);
     for (int i = 0; i < GV_PRED_X; i++) y->x[at * GV_PRED_X + i] = (x[i] - gv_pred_x_mean[i]) / gv_pred_x_std[i];

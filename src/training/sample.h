@@ -23,6 +23,7 @@ typedef struct gv_sample_options {
     double noise;        // scale of all keypoint noise, 1 = default
     double points;       // share whose keypoint network also guesses the points in space
     double drop;         // condition dropping probability per frame
+    int chained;         // ablation: the root's turns instead of Gravity-View orientations (motion/chain.h)
     double shapes;       // share of sequences that keep their clip's shape, where it has one; the rest draws one
 } gv_sample_options;
 extern const gv_sample_options gv_sample_defaults;

@@ -15,8 +15,8 @@ static const double LARGEST_ANGLE = 100, LARGEST_PLACE = 1e3, LARGEST_STEP = 1; 
 static const struct {
     int joint;
     float thick;
-} touching[] = {{7, 0.08f},  {8, 0.08f},  {10, 0.03f}, {11, 0.03f}, {4, 0.06f},
-                {5, 0.06f},  {20, 0.03f}, {21, 0.03f}, {15, 0.10f}, {0, 0.12f}};
+} touching[] = {{7, 0.08f}, {8, 0.08f},  {10, 0.03f}, {11, 0.03f}, {4, 0.06f},
+                {5, 0.06f}, {20, 0.03f}, {21, 0.03f}, {15, 0.10f}, {0, 0.12f}};
 
 typedef struct work { // at 30 fps, y up
     int frames;

@@ -16,11 +16,11 @@ typedef enum gv_smpl_axes {
 typedef struct gv_smpl_motion {
     int frames;
     double fps;
-    const float *pose;           // [frames, 66] axis-angle, the root first
-    const float *transl;         // [frames, 3] m
-    float body_betas[GV_BETAS];  // shape of `body` below
-    const gv_body *body;         // whose skeleton moves
-    const float *neutral_betas;  // [10] shape of the neutral SMPL-X, NULL where it is not known
+    const float *pose;          // [frames, 66] axis-angle, the root first
+    const float *transl;        // [frames, 3] m
+    float body_betas[GV_BETAS]; // shape of `body` below
+    const gv_body *body;        // whose skeleton moves
+    const float *neutral_betas; // [10] shape of the neutral SMPL-X, NULL where it is not known
     gv_smpl_axes axes;
 } gv_smpl_motion;
 

@@ -14,8 +14,8 @@ typedef struct gv_clip { // 320 bytes, as in the file
     char name[96], subject[32], category[32], source[32], licence[32];
     uint64_t first; // index of its first frame
     uint32_t frames;
-    uint32_t flat; // 1: it stands on the plane y = 0
-    float leg;     // length of thigh and shin of the captured skeleton, m
+    uint32_t flat;       // 1: it stands on the plane y = 0
+    float leg;           // length of thigh and shin of the captured skeleton, m
     uint32_t shaped;     // 1: betas are known
     uint32_t incam_only; // 1: neither its direction of gravity nor its way in the world is known
     uint32_t reserved;

@@ -44,6 +44,9 @@ const gv_train_options gv_train_defaults = {.width = 256,
                                                        .noise = 1,
                                                        .points = 0.85,
                                                        .drop = 0.1},
+                                            .rope = 1,
+                                            .window = 1,
+                                            .gravity_view = 1,
                                             .bf16 = 1,
                                             .weight = {1, 500, 1, 500, 1000, 1000, 1, 1}};
 
@@ -53,7 +56,8 @@ typedef struct header { // of checkpoint.gvt, followed by four arrays of `parame
     uint64_t parameters, seed;
     int64_t step;
     double seconds;
-    uint64_t reserved[4];
+    uint64_t ablation; // bits: no rotary embedding, no Gravity-View orientation
+    uint64_t reserved[3];
 } header;
 
 static const char MAGIC[16] = "gvhmr training\n";
@@ -73,6 +77,10 @@ typedef struct trainer {
     FILE *log_file;
 } trainer;
 
+static uint64_t ablation_of(const gv_train_options *o) {
+    return (uint64_t)!o->rope + 2 * (uint64_t)!o->gravity_view;
+}
+
 static gv_status save_checkpoint(const trainer *t, gv_error *err) {
     size_t n = (size_t)t->net->parameters;
     header h = {.version = 1,
@@ -82,6 +90,7 @@ static gv_status save_checkpoint(const trainer *t, gv_error *err) {
                 .parameters = n,
                 .seed = t->o->seed,
                 .step = t->step,
+                .ablation = ablation_of(t->o),
                 .seconds = t->seconds};
     memcpy(h.magic, MAGIC, sizeof MAGIC);
     gv_outfile out = {0};
@@ -112,6 +121,8 @@ static gv_status load_checkpoint(trainer *t, gv_error *err) {
     else if (h.seed != t->o->seed)
         s = gv_fail(err, GV_ERR_ARGUMENT, "%s: seed %llu, asked for %llu", t->checkpoint, (unsigned long long)h.seed,
                     (unsigned long long)t->o->seed);
+    else if (h.ablation != ablation_of(t->o))
+        s = gv_fail(err, GV_ERR_ARGUMENT, "%s: was trained with another --rope or --gravity-view", t->checkpoint);
     else if (fread(t->net->params, sizeof(float), n, f) != n || fread(t->m, sizeof(float), n, f) != n ||
              fread(t->v, sizeof(float), n, f) != n || fread(t->mean, sizeof(float), n, f) != n || h.step < 0)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: ends too early", t->checkpoint);
@@ -135,17 +146,13 @@ static gv_status save_model(const trainer *t, gv_error *err) {
     snprintf(heads, sizeof heads, "%d", t->o->heads);
     snprintf(steps, sizeof steps, "%ld", t->step);
     snprintf(sequences, sizeof sequences, "%ld", t->step * t->o->batch);
-    const char *meta[] = {"num_heads",
-                          heads,
-                          "training_steps",
-                          steps,
-                          "training_sequences",
-                          sequences,
-                          "note",
-                          t->o->note ? t->o->note : "",
-                          t->o->points ? "features" : NULL,
-                          "kp3d",
-                          NULL};
+    const char *meta[17] = {"num_heads",          heads,     "training_steps", steps,
+                            "training_sequences", sequences, "note",           t->o->note ? t->o->note : ""};
+    int m = 8;
+    if (t->o->points) meta[m++] = "features", meta[m++] = "kp3d";
+    if (!t->o->rope) meta[m++] = "position", meta[m++] = "absolute";
+    if (!t->o->window) meta[m++] = "window", meta[m++] = "none";
+    if (!t->o->gravity_view) meta[m++] = "orientation", meta[m++] = "chained";
     gv_status s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
     free(views);
     return s;
@@ -299,8 +306,9 @@ static gv_status start_from(gv_net *n, const char *path, gv_error *err) {
 
 static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, gv_error *err) {
     const gv_train_options *o = t->o;
-    gv_net_config c = {o->width, o->layers, o->heads, o->points, (gv_real)o->dropout, o->bf16};
+    gv_net_config c = {o->width, o->layers, o->heads, o->points, (gv_real)o->dropout, !o->rope, o->bf16};
     gv_sample_options train = o->sample, held = o->sample;
+    train.chained = held.chained = !o->gravity_view;
     train.leave_out = o->leave_out;
     held.leave_out = NULL;
     held.only = o->leave_out;

@@ -6,11 +6,12 @@
 #include "training/sample.h"
 
 typedef struct gv_train_options {
-    const char *out;       // folder
-    const char *leave_out; // subjects for validation, comma separated
-    const char *note;      // goes into the model's metadata
-    const char *init;      // a model file to start from, or NULL
-    int points, bf16;      // with the keypoint network's points in space; products in bfloat16 where possible
+    const char *out;                // folder
+    const char *leave_out;          // subjects for validation, comma separated
+    const char *note;               // goes into the model's metadata
+    const char *init;               // a model file to start from, or NULL
+    int rope, window, gravity_view; // 0: ablations, written into the model's metadata
+    int points, bf16;               // with the keypoint network's points in space; products in bfloat16 where possible
     int width, layers, heads, batch, frames, surface;
     double dropout, gate; // gate: initial value of all gates
     long steps;

@@ -2,6 +2,7 @@
 #include "training/validate.h"
 #include "evaluation/metrics.h"
 #include "geometry/rotation.h"
+#include "motion/chain.h"
 #include "motion/world.h"
 #include "network/statistics.h"
 
@@ -29,13 +30,13 @@ static void camera_joints(float *joints, const gv_rig *rig, const float raw[X]) 
     memcpy(joints, p.t, sizeof p.t);
 }
 
-// Angle between the two directions of gravity as the body sees it: second rows of the orientations.
-static double gravity_angle(const float *a, const float *b) {
-    float A[9], B[9];
+// Angle between the directions of gravity as the body sees it: the second row of its orientation in a Gravity-View
+// frame (y down), and of that in the true world (y up).
+static double gravity_angle(const float *orient_gv, const float R_w[9]) {
+    float A[9];
     double dot = 0, c[3];
-    gv_real_from_6d(A, a);
-    gv_real_from_6d(B, b);
-    const float *u = A + 3, *v = B + 3;
+    gv_real_from_6d(A, orient_gv);
+    const float *u = A + 3, v[3] = {-R_w[3], -R_w[4], -R_w[5]};
     for (int i = 0; i < 3; i++) {
         int j = (i + 1) % 3, k = (i + 2) % 3;
         dot += (double)u[i] * v[i];
@@ -54,7 +55,7 @@ static void add_frame(sums *s, const gv_net *n, const gv_batch *b, const gv_rig 
     s->mpjpe += e[0];
     gv_pa_mpjpe(e, joints, b->y.joints + at * J * 3, 1, J);
     s->pa += e[0];
-    s->gravity += gravity_angle(pred + GV_X_ORIENT_GV, truth + GV_X_ORIENT_GV);
+    s->gravity += gravity_angle(pred + GV_X_ORIENT_GV, b->y.R_w + 9 * at);
     double v = 0;
     for (int c = 0; c < 3; c++) v += pow((double)pred[GV_X_VELOCITY + c] - truth[GV_X_VELOCITY + c], 2);
     s->velocity += 1000 * sqrt(v);
@@ -77,9 +78,13 @@ static void axis_angle(double out[3], const float d6[6]) {
 }
 
 // Joints in the world as SPEC.md 8 composes them, nothing corrected afterwards, against the true ones: WA-MPJPE.
-static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, const gv_rig *rig, int row) {
+// Chained turns in pred_x become orientations.
+static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, const gv_rig *rig, int row, bool chained) {
     int L = b->length[row];
     long first = (long)row * b->L;
+    for (int t = 0; t < 6 * L; t++)
+        w->angvel[t] = b->angvel[first * 6 + t] * gv_cam_angvel_std[t % 6] + gv_cam_angvel_mean[t % 6];
+    if (chained) gv_chain_resolve(n->pred_x + first * X, w->angvel, L);
     for (int t = 0; t < L; t++) {
         float raw[X];
         gv_rig_pose *p = &w->pose[t];
@@ -87,8 +92,6 @@ static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, con
         axis_angle(w->gv + 3 * t, raw + GV_X_ORIENT_GV);
         axis_angle(w->c + 3 * t, raw + GV_X_ORIENT_C);
         for (int c = 0; c < 3; c++) w->velocity[3 * t + c] = raw[GV_X_VELOCITY + c];
-        for (int k = 0; k < 6; k++)
-            w->angvel[6 * t + k] = b->angvel[(first + t) * 6 + k] * gv_cam_angvel_std[k] + gv_cam_angvel_mean[k];
         gv_rig_shape(p, rig, raw + GV_X_BETAS);
         for (int j = 1; j < J; j++) gv_real_from_6d(p->local[j], raw + GV_X_POSE + 6 * (j - 1));
     }
@@ -118,7 +121,7 @@ gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batch
         gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights,
                     partial);
         sum.loss += loss.total / batches;
-        for (int i = 0; i < b->B && w; i++) add_world(&sum, w, n, b, s->rig, i);
+        for (int i = 0; i < b->B && w; i++) add_world(&sum, w, n, b, s->rig, i, s->options.chained);
         for (int i = 0; i < b->B; i++)
             for (int t = 0; t < b->length[i]; t++) add_frame(&sum, n, b, s->rig, (long)i * b->L + t);
     }

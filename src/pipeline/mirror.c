@@ -1,0 +1,68 @@
+#include "pipeline/mirror.h"
+#include "geometry/rotation.h"
+#include "network/statistics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int other_point[17] = {0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15};
+static const int other_joint[22] = {0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20};
+
+gv_status gv_mirror_observations(gv_observations *out, const gv_observations *o, gv_error *err) {
+    *out = (gv_observations){0};
+    if (o->width < 1 || !o->R_w2c)
+        return gv_fail(err, GV_ERR_ARGUMENT, "the flip test needs the picture's width and the camera's rotation");
+    gv_status s = gv_observations_alloc(out, o->frames, err);
+    if (s) return s;
+    size_t L = (size_t)o->frames;
+    memcpy(out->bbx_xys, o->bbx_xys, L * sizeof(float[3]));
+    memcpy(out->K, o->K, L * sizeof(float[9]));
+    memcpy(out->R_w2c, o->R_w2c, L * sizeof(float[9]));
+    for (size_t t = 0; t < L; t++) {
+        out->bbx_xys[3 * t] = (float)o->width - out->bbx_xys[3 * t];
+        for (int c = 0; c < 3; c++) out->R_w2c[9 * t + c] = -out->R_w2c[9 * t + c];
+        for (int k = 0; k < 17; k++) {
+            float *to = out->kp2d + (17 * t + k) * 3;
+            memcpy(to, o->kp2d + (17 * t + other_point[k]) * 3, sizeof(float[3]));
+            to[0] = (float)o->width - to[0];
+        }
+    }
+    out->width = o->width;
+    out->height = o->height;
+    out->length = o->length;
+    return GV_OK;
+}
+
+static void read_rotation(float R[9], const float *x, int column) {
+    float d6[6];
+    for (int i = 0; i < 6; i++) d6[i] = x[column + i] * gv_pred_x_std[column + i] + gv_pred_x_mean[column + i];
+    gv_rot_from_6d(R, d6);
+}
+
+// The mean of the rotation in `column` of x and of the mirror image of that in `other` of m.
+static void mean_rotation(float R[9], const float *x, int column, const float *m, int other) {
+    float B[9];
+    read_rotation(R, x, column);
+    read_rotation(B, m, other);
+    for (int i = 0; i < 9; i++) R[i] = 0.5f * (R[i] + ((i / 3 == 0) != (i % 3 == 0) ? -B[i] : B[i]));
+    gv_rot_orthonormalise(R);
+}
+
+void gv_mirror_average(float *pred_x, const float *mirrored_x, int frames, float *camera_pose, float *camera_orient) {
+#pragma omp parallel for schedule(static)
+    for (int t = 0; t < frames; t++) {
+        float *x = pred_x + (size_t)t * GV_PRED_X, pose[GV_X_BETAS], R[9], d6[6];
+        const float *m = mirrored_x + (size_t)t * GV_PRED_X;
+        for (int j = 1; j < 22; j++) {
+            int at = GV_X_POSE + 6 * (j - 1);
+            mean_rotation(R, x, at, m, GV_X_POSE + 6 * (other_joint[j] - 1));
+            gv_rot_to_aa(camera_pose + 63 * (size_t)t + 3 * (j - 1), R);
+            gv_rot_to_6d(d6, R);
+            for (int i = 0; i < 6; i++) pose[at + i] = (d6[i] - gv_pred_x_mean[at + i]) / gv_pred_x_std[at + i];
+        }
+        mean_rotation(R, x, GV_X_ORIENT_C, m, GV_X_ORIENT_C);
+        gv_rot_to_aa(camera_orient + 3 * (size_t)t, R);
+        memcpy(x + GV_X_POSE, pose, sizeof pose);
+        for (int k = GV_X_BETAS; k < GV_X_ORIENT_C; k++) x[k] = 0.5f * (x[k] + m[k]);
+    }
+}
