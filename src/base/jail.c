@@ -196,7 +196,7 @@ gv_status gv_jail_start(gv_jail *j, gv_jail_work *work, const void *request, siz
     order o = {.work = work};
     memcpy(o.request, request, bytes);
     all[0] = pair[1];
-    memcpy(all + 1, fds, (size_t)count * sizeof *fds);
+    if (count > 0) memcpy(all + 1, fds, (size_t)count * sizeof *fds);
     bool placed = place(j, &o, all, count + 1);
     close(pair[1]);
     if (placed) {
