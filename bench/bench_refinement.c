@@ -2,21 +2,14 @@
 // synthetic cameras and noisy keypoints: 3D errors, foot sliding, jitter, peak speeds of the wrists, speed.
 //
 //     bench_refinement MOTIONS.gvs SUBJECT,SUBJECT... [BATCHES]
-#include "base/file.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "evaluation/metrics.h"
-#include "geometry/rotation.h"
-#include "pipeline/predict.h"
+#include "left_out.h"
 #include "pipeline/settle.h"
-#include "training/sample.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { J = GV_MOTION_JOINTS, ROWS = 8, WAYS = 3, FEET = 4 };
+enum { J = GV_MOTION_JOINTS, WAYS = 3, FEET = 4 };
 static const char *const ways[WAYS] = {"the reference's method", "drawn to the keypoints", "and settled"};
 
 typedef struct sums {
@@ -25,23 +18,6 @@ typedef struct sums {
     double *speed; // of both wrists in every frame, m/s
     long speeds;
 } sums;
-
-static gv_observations observed(const gv_batch *b, int row) {
-    gv_observations o;
-    if (gv_observations_alloc(&o, b->length[row], NULL) != GV_OK) exit(1);
-    long first = (long)row * b->L;
-    for (int t = 0; t < o.frames; t++) {
-        const float *k = b->y.K + 4 * (first + t);
-        memcpy(o.bbx_xys + 3 * t, b->y.box + 3 * (first + t), 3 * sizeof(float));
-        memcpy(o.kp2d + 51 * t, b->kp2d + 51 * (first + t), 51 * sizeof(float));
-        memcpy(o.R_w2c + 9 * t, b->R_w2c + 9 * (first + t), 9 * sizeof(float));
-        memcpy(o.K + 9 * t, (float[9]){k[0], 0, k[2], 0, k[1], k[3], 0, 0, 1}, 9 * sizeof(float));
-        o.time_sec[t] = t / 30.0;
-    }
-    o.fps = 30;
-    o.width = (int)(2 * b->y.K[4 * first + 2]), o.height = (int)(2 * b->y.K[4 * first + 3]);
-    return o;
-}
 
 static double mean(const float *x, int n) {
     double sum = 0;
@@ -99,11 +75,6 @@ static void score(sums *s, const gv_motion *m, const gv_batch *b, int row) {
     wrists(s, m->joints_world, L);
 }
 
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 static double fastest(sums *s) { // mean of the fastest hundredth
     qsort(s->speed, (size_t)s->speeds, sizeof *s->speed, by_value);
     long n = s->speeds / 100 + 1;
@@ -112,16 +83,17 @@ static double fastest(sums *s) { // mean of the fastest hundredth
     return sum / (double)n;
 }
 
-static void run_row(sums *s, gv_network *net, const gv_body *body, const gv_batch *b, int row) {
+static void run_row(sums *s, const left_out *l, int row) {
+    const gv_batch *b = l->batch;
     if (b->length[row] < 100) return; // WA- and W-MPJPE are of a hundred frames
-    gv_observations o = observed(b, row);
+    gv_observations o = left_out_observed(l, row, 0);
     gv_error err = {0};
     for (int way = 0; way < WAYS; way++) {
         gv_motion m;
         double start = gv_now();
         gv_predict_options opt = {.refine = way > 0};
-        gv_status status = gv_predict(&m, net, body, &o, &opt, NULL, &err);
-        if (status == GV_OK && way == 2) status = gv_settle(&m, body, NULL, &err);
+        gv_status status = gv_predict(&m, l->net, l->body, &o, &opt, NULL, &err);
+        if (status == GV_OK && way == 2) status = gv_settle(&m, l->body, NULL, &err);
         if (status != GV_OK) exit((fprintf(stderr, "%s\n", err.text), 1));
         s[way].seconds += gv_now() - start;
         score(&s[way], &m, b, row);
@@ -133,25 +105,13 @@ static void run_row(sums *s, gv_network *net, const gv_body *body, const gv_batc
 
 int main(int argc, char **argv) {
     if (argc < 3) return fprintf(stderr, "usage: bench_refinement MOTIONS.gvs SUBJECTS [BATCHES]\n"), 2;
-    gv_error err = {0};
-    gv_store store;
-    gv_body *body = NULL;
-    gv_network *net = NULL;
-    gv_rig rig;
-    gv_sampler sampler;
-    gv_sample_options o = gv_sample_defaults;
-    o.plain = true, o.only = argv[2], o.recombine = o.perturb = o.wrong_focal = 0;
-    char *weights = gv_resource_find("gvhmr-compact.safetensors", &err);
-    if (!weights || gv_store_open(&store, argv[1], &err) || gv_body_open(&body, NULL, &err) ||
-        gv_network_open(&net, weights, 0, GV_PRECISION_F32, NULL, &err) || gv_rig_from_body(&rig, body, 48, &err) ||
-        gv_sampler_init(&sampler, &store, &rig, &o, &err))
-        return fprintf(stderr, "%s\n", err.text), 1;
-    gv_batch *b = gv_batch_create(ROWS, GV_MAX_FRAMES, rig.surface.count);
+    left_out l;
+    left_out_open(&l, argv[1], argv[2], gv_sample_defaults.camera);
     sums s[WAYS + 1] = {{0}};
     int batches = argc > 3 ? atoi(argv[3]) : 8;
-    for (int k = 0; b && k < batches; k++) {
-        gv_batch_fill(b, &sampler, 0x72656669, (uint64_t)k);
-        for (int row = 0; row < ROWS; row++) run_row(s, net, body, b, row);
+    for (int k = 0; k < batches; k++) {
+        gv_batch_fill(l.batch, &l.sampler, 0x72656669, (uint64_t)k);
+        for (int row = 0; row < LEFT_OUT_ROWS; row++) run_row(s, &l, row);
     }
     double truth = fastest(&s[WAYS]);
     printf("%ld frames; mm, %%, 10 m/s^3, %% of the true wrists' fastest hundredth, frames/s\n", s[0].frames);
@@ -165,12 +125,6 @@ int main(int argc, char **argv) {
         free(s[i].speed);
     }
     free(s[WAYS].speed);
-    gv_batch_destroy(b);
-    gv_sampler_free(&sampler);
-    gv_rig_free(&rig);
-    gv_network_close(net);
-    gv_body_close(body);
-    gv_store_close(&store);
-    free(weights);
+    left_out_close(&l);
     return 0;
 }

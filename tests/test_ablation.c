@@ -2,11 +2,11 @@
 // inference agree, and the chain of turns leads where the motion went.
 #include "base/file.h"
 #include "folder.h"
-#include "formats/tensors.h"
 #include "geometry/rotation.h"
 #include "motion/chain.h"
 #include "motion/world.h"
 #include "network/statistics.h"
+#include "trained.h"
 #include "training/train.h"
 
 static gv_error err;
@@ -113,19 +113,6 @@ static void test_chain(void **state) {
     gv_batch_destroy(b);
     gv_sampler_free(&sampler);
     take_down(&s);
-}
-
-static void load_into(gv_net *net, const char *model) {
-    gv_tensors *t;
-    assert_int_equal(gv_tensors_open(&t, model, &err), GV_OK);
-    for (int i = 0; i < net->tensors; i++) {
-        float *w = gv_tensors_read_f32(t, net->table[i].name, net->table[i].shape, net->table[i].ndim, &err);
-        assert_non_null(w);
-        int64_t end = i + 1 < net->tensors ? net->offset[i + 1] : net->parameters;
-        memcpy(net->params + net->offset[i], w, sizeof(float) * (size_t)(end - net->offset[i]));
-        free(w);
-    }
-    gv_tensors_close(t);
 }
 
 // Outputs of the training network and of inference for the same random observations of L frames.

@@ -285,6 +285,14 @@ static bool over_network(void) {
     return getenv("GV_TEST_NETWORK") && system("command -v ffmpeg >/dev/null 2>&1") == 0;
 }
 
+static pid_t listen_to(const char *url, const char *lines, const char *words) {
+    pid_t child = start(lines, words,
+                        (const char *[]){url, "--timeout", "1", "--give-up", "30", "--landmarks", "lite",
+                                         "--look-ahead", "0", NULL});
+    nap(0.5);
+    return child;
+}
+
 static void send_by_udp(const char *filter) {
     char line[1000];
     snprintf(line, sizeof line,
@@ -299,10 +307,7 @@ static void a_lost_stream_is_had_again(void **state) {
     (void)state;
     if (!over_network()) skip();
     make_clip(in_dir("clip.mp4"), 45);
-    pid_t child = start("udp.jsonl", "udp.txt",
-                        (const char *[]){"udp://127.0.0.1:23571", "--timeout", "1", "--give-up", "30", "--landmarks",
-                                         "lite", "--look-ahead", "0", NULL});
-    nap(0.5);
+    pid_t child = listen_to("udp://127.0.0.1:23571", "udp.jsonl", "udp.txt");
     send_by_udp("scale=384:288");
     nap(2.5);
     send_by_udp("scale=320:240");
@@ -353,14 +358,10 @@ static void lost_packets_are_a_gap_and_the_rest_goes_on(void **state) {
     make_clip(in_dir("clip.mp4"), 45);
     snprintf(line, sizeof line,
              "cd %s && ffmpeg -v error -stream_loop 5 -i clip.mp4 -t 8 -vf scale=384:288 -an -r 25 -c:v mpeg2video "
-             "-b:v 2M -g 5 -f mpegts "
-             "loss.ts </dev/null",
+             "-b:v 2M -g 5 -f mpegts loss.ts </dev/null",
              dir);
     assert_int_equal(system(line), 0);
-    pid_t child = start("loss.jsonl", "loss.txt",
-                        (const char *[]){"udp://127.0.0.1:23573", "--timeout", "1", "--give-up", "30", "--landmarks",
-                                         "lite", "--look-ahead", "0", NULL});
-    nap(0.5);
+    pid_t child = listen_to("udp://127.0.0.1:23573", "loss.jsonl", "loss.txt");
     send_damaged("loss.ts");
     nap(0.7);
     interrupt(child);

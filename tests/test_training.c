@@ -4,12 +4,12 @@
 #include "formats/tensors.h"
 #include "geometry/rotation.h"
 #include "network/statistics.h"
+#include "trained.h"
 #include "training/bvh.h"
 #include "training/optimiser.h"
 #include "training/sheet.h"
 #include "training/store.h"
 #include "training/train.h"
-#include "test.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -273,19 +273,6 @@ static void test_sheet(void **state) {
 }
 
 // ---- training ----
-
-static void load_into(gv_net *net, const char *model) {
-    gv_tensors *t;
-    assert_int_equal(gv_tensors_open(&t, model, &err), GV_OK);
-    for (int i = 0; i < net->tensors; i++) {
-        float *w = gv_tensors_read_f32(t, net->table[i].name, net->table[i].shape, net->table[i].ndim, &err);
-        assert_non_null(w);
-        int64_t count = (i + 1 < net->tensors ? net->offset[i + 1] : net->parameters) - net->offset[i];
-        memcpy(net->params + net->offset[i], w, sizeof(float) * (size_t)count);
-        free(w);
-    }
-    gv_tensors_close(t);
-}
 
 static void read_whole(const char *dir, const char *name, unsigned char **data, size_t *size) {
     char path[256];
