@@ -32,9 +32,8 @@ int main(int argc, char **argv) {
                 return fprintf(stderr, "%s\n", err.text), 1;
             gv_focal_from_people(&f, &m, 1, GV_FOCAL_DEFAULT_SD);
             double truth = K[0] / told;
-            printf("clip %3d: %3d frames, told %+4.0f %%, found %+4.0f %% off, sd %3.0f %%%s\n", clips++,
-                   m.frames, 100 * (1 / truth - 1),
-                   100 * (f.ratio / truth - 1), 100 * fmin(9, f.sd), f.found ? "  found" : "");
+            printf("clip %3d: %3d frames, told %+4.0f %%, found %+4.0f %% off, sd %3.0f %%%s\n", clips++, m.frames,
+                   100 * (1 / truth - 1), 100 * (f.ratio / truth - 1), 100 * fmin(9, f.sd), f.found ? "  found" : "");
             if (f.found) off[n] = fabs(log(f.ratio / truth)), pull[n] = off[n] / f.sd, before[n++] = fabs(log(truth));
             gv_motion_free(&m), gv_observations_free(&obs);
         }

@@ -59,6 +59,10 @@ static inline gv_observations left_out_observed(const left_out *l, int row, doub
         memcpy(o.K + 9 * t, (float[9]){fx, 0, k[2], 0, fy, k[3], 0, 0, 1}, 9 * sizeof(float));
         o.time_sec[t] = t / 30.0;
     }
+    o.kp3d = malloc((size_t)o.frames * sizeof(float[51]));
+    if (!o.kp3d) exit((fprintf(stderr, "out of memory\n"), 1));
+    for (int t = 0; t < o.frames; t++)
+        memcpy(o.kp3d + 51 * t, b->images + (first + t) * GV_IMAGE_FEATURE, sizeof(float[51]));
     o.fps = 30;
     o.width = (int)(2 * b->y.K[4 * first + 2]), o.height = (int)(2 * b->y.K[4 * first + 3]);
     return o;

@@ -71,6 +71,7 @@ static const option_row rows[] = {
     {"lay", REAL, AT(sample.lay), 0, 1, "share laid on the ground"},
     {"perturb", REAL, AT(sample.perturb), 0, 1, "share of sequences with joint angles shifted"},
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
+    {"askew", REAL, AT(sample.askew), 0, 1, "share seen by a camera held askew, by 20 degrees or so"},
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},
     {"noise", REAL, AT(sample.noise), 0, 10, "scale of the keypoint noise"},
     {"points-seen", REAL, AT(sample.points), 0, 1, "share of sequences with points in space, given --points 1"},

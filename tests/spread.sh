@@ -34,7 +34,7 @@ kill_node() { # the daemon, the step, the script, the program
     done
     rm -f "$name/slurmd-$1.pid"
 }
-trap 'stop_daemons; rm -rf "$dir"' EXIT
+trap 'stop_daemons; rm -rf "$dir" 2>/dev/null || { sleep 2; rm -rf "$dir"; }' EXIT
 trap 'exit 1' INT TERM HUP
 fail() {
     echo "failed: $*"
@@ -172,9 +172,19 @@ tick() { # REASON
     sleep 0.2
     [ "$(awk "BEGIN { print ($(since "$start") > $patience) }")" = 0 ] || fail "$1: $(squeue; tail -n 20 "$name"/*.log)"
 }
-# node two is lost while it works on a video, after a part of what it has to do
-while ! [ "$(find spread -name BATCH.json | wc -l)" -gt $((clips / 4)) ] ||
-    ! pgrep -f "^/bin/sh $name/spool-two/" >/dev/null; do
+# node two is lost while it works, after a part of what there is to do: its programs are stopped first, so that its job
+# cannot end in between
+caught() {
+    for step in $(pgrep -f "^/bin/sh $name/spool-two/"); do
+        for p in $(descendants "$step"); do
+            [ "$(cat "/proc/$p/comm" 2>/dev/null)" = gvhmr ] && kill -STOP "$p" 2>/dev/null || continue
+            sleep 0.1
+            grep -q '^State:.T' "/proc/$p/status" 2>/dev/null && return 0
+        done
+    done
+    return 1
+}
+while ! [ "$(find spread -name BATCH.json | wc -l)" -gt $((clips / 4)) ] || ! caught; do
     waits || fail "everything ended before node two was killed"
     tick "node two does not work"
 done

@@ -35,6 +35,7 @@ static gv_status observed(gv_observations *o, const gv_batch *b, bool points, gv
         const float K[9] = {k[0], 0, k[2], 0, k[1], k[3], 0, 0, 1};
         memcpy(o->K + 9 * t, K, sizeof K);
     }
+    o->width = (int)(2 * b->y.K[2]), o->height = (int)(2 * b->y.K[3]);
     if (!points) return GV_OK;
     o->kp3d = gv_calloc2((size_t)L, sizeof(float[51]));
     if (!o->kp3d) {

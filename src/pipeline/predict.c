@@ -126,6 +126,20 @@ static gv_status average_mirrored(stages *s, gv_network *net, const gv_predict_o
     return status;
 }
 
+// The mean of what the network makes of the frames and of their mirror image.
+static gv_status both_ways(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
+                           gv_error *err) {
+    gv_observations seen = {0};
+    stages other = {0};
+    gv_status status = gv_mirror_observations(&seen, o, err);
+    if (!status) status = allocate(&other, net, s->frames, false, err);
+    if (!status) status = run_network(&other, net, &seen, listener, err);
+    if (!status) gv_mirror_merge(&s->net, &other.net, s->frames);
+    free_stages(&other);
+    gv_observations_free(&seen);
+    return status;
+}
+
 // The motion's parameters, in `out` [L frames].
 static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
                             const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
@@ -135,6 +149,8 @@ static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv
     if (!status && opt->mirrored)
         status = camera_orient ? average_mirrored(s, net, opt, camera_orient, err)
                                : gv_fail(err, GV_ERR_MEMORY, "out of memory for the flip test");
+    bool mirrors = opt->refine && !opt->mirrored && o->R_w2c && o->width > 0 && !gv_network_has_images(net);
+    if (!status && mirrors) status = both_ways(s, net, o, opt->listener, err);
     if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
     if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);

@@ -220,7 +220,20 @@ static void surveillance(float *R, float *t, gv_rng *r, const float *joints, int
     hold(R, t, R0, t0, L);
 }
 
-void gv_camera_path(float *R, float *t, gv_rng *r, gv_camera_kind kind, const float *joints, int L, float focal) {
+// The camera turned about its own axis, in every frame by the same angle.
+static void roll_all(float *R, float *t, int L, double askew) {
+    float Z[9], A[9], b[3];
+    axis_rotation(Z, 2, askew);
+    for (int i = 0; i < L; i++) {
+        gv_mat3_mul(A, Z, R + 9 * i);
+        gv_mat3_apply(b, Z, t + 3 * i);
+        memcpy(R + 9 * i, A, sizeof A);
+        memcpy(t + 3 * i, b, sizeof b);
+    }
+}
+
+void gv_camera_path(float *R, float *t, gv_rng *r, gv_camera_kind kind, const float *joints, int L, float focal,
+                    double askew) {
     if (kind == GV_CAMERA_SURVEILLANCE)
         surveillance(R, t, r, joints, L, focal);
     else {
@@ -229,5 +242,6 @@ void gv_camera_path(float *R, float *t, gv_rng *r, gv_camera_kind kind, const fl
         hold(R, t, R0, t0, L);
         if (kind != GV_CAMERA_STATIC && L > 1) mixed(R, t, r, R0, t0, joints, L, kind == GV_CAMERA_MOVING ? 0.4 : 0);
     }
+    if (askew != 0) roll_all(R, t, L, askew);
     push(R, t, joints, L, focal);
 }

@@ -12,5 +12,7 @@ typedef enum gv_camera_kind {
 } gv_camera_kind;
 
 // joints [L, 22, 3] of the person in the world; the path keeps all of them in front of the camera.
-// focal: f / half the image side, which bounds how far off the axis the person may be.
-void gv_camera_path(float *R, float *t, gv_rng *rng, gv_camera_kind kind, const float *joints, int L, float focal);
+// focal: f / half the image side, which bounds how far off the axis the person may be; askew: rad about the optical
+// axis, on top of all else.
+void gv_camera_path(float *R, float *t, gv_rng *rng, gv_camera_kind kind, const float *joints, int L, float focal,
+                    double askew);

@@ -107,7 +107,8 @@ static void place_camera(view *v) {
     gv_camera_kind kind = gv_chance(v->r, o->surveillance) ? GV_CAMERA_SURVEILLANCE : GV_CAMERA_MIXED;
     if (o->camera != GV_SAMPLE_ANY) kind = o->camera == GV_SAMPLE_MOVING ? GV_CAMERA_MOVING : GV_CAMERA_STATIC;
     double placed = gv_chance(v->r, 0.5) ? 784.46 : f; // SPEC.md 14.6 places with a 24 mm lens whatever K is
-    gv_camera_path(v->R[0], v->t[0], v->r, kind, v->m->joints[0][0], v->L, (float)(placed / half));
+    double askew = !o->plain && gv_chance(v->r, o->askew) ? PI / 9 * gv_normal(v->r) : 0;
+    gv_camera_path(v->R[0], v->t[0], v->r, kind, v->m->joints[0][0], v->L, (float)(placed / half), askew);
 }
 
 static void gravity_view(float R_gv[9], const float R_w2c[9], const float R_c[9]) {

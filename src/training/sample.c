@@ -11,15 +11,7 @@
 enum { J = 22 };
 #define PI 3.14159265358979
 
-const gv_sample_options gv_sample_defaults = {.recombine = 0.55,
-                                              .bend = 0.15,
-                                              .lay = 0.02,
-                                              .perturb = 0.5,
-                                              .surveillance = 0.25,
-                                              .wrong_focal = 0.4,
-                                              .noise = 1,
-                                              .points = 0.85,
-                                              .drop = 0.1};
+const gv_sample_options gv_sample_defaults = GV_SAMPLE_DEFAULTS;
 
 // ---- which clip ----
 

@@ -19,6 +19,7 @@ typedef struct gv_sample_options {
     double perturb;        // share with joint angles shifted
     enum { GV_SAMPLE_ANY, GV_SAMPLE_STATIC, GV_SAMPLE_MOVING } camera;
     double surveillance; // share seen by a high, far camera
+    double askew;        // share seen by a camera that is held askew, by 20 degrees or so
     double wrong_focal;  // share whose focal length is told wrongly
     double noise;        // scale of all keypoint noise, 1 = default
     double points;       // share whose keypoint network also guesses the points in space
@@ -26,6 +27,11 @@ typedef struct gv_sample_options {
     int chained;         // ablation: the root's turns instead of Gravity-View orientations (motion/chain.h)
     double shapes;       // share of sequences that keep their clip's shape, where it has one; the rest draws one
 } gv_sample_options;
+#define GV_SAMPLE_DEFAULTS                                                                                             \
+    {                                                                                                                  \
+        .recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .surveillance = 0.25, .askew = 0.2,              \
+        .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1                                                    \
+    }
 extern const gv_sample_options gv_sample_defaults;
 
 typedef struct gv_sampler {
