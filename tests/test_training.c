@@ -528,7 +528,9 @@ static void test_points(void **state) {
     assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     snprintf(model, sizeof model, "%s/model.safetensors", r.one);
     gv_sampler s;
-    assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
+    gv_sample_options guessed = gv_sample_defaults;
+    guessed.points = 1, guessed.drop = 0; // in every frame
+    assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &guessed, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 4);
     gv_net_config c = {32, 1, 4, 0, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0, 0};
