@@ -19,7 +19,7 @@ enum { KEYPOINTS = GV_COCO17, ENOUGH = 6, ROUNDS = 3 };
 enum { SHAPE_FRAMES = 48, SHAPE_POINTS = 12 }; // frames that the shape is taken from; keypoints that one must have
 static const double pixel_sigma = 0.02;        // of the box side: what a keypoint is trusted to
 static const double huber = 2.5;               // sigmas, from where on a point counts less
-static const double depth_sigma = 0.25;        // of the depth: how far the network's is trusted
+static const double depth_sigma = 0.12;        // of the depth: how far the network's is trusted
 static const double largest_turn = 0.8;        // rad
 static const double shape_sigma = 1, shape_seconds = 0.5; // of the betas; what counts as one frame
 static const float largest_beta =
@@ -27,12 +27,15 @@ static const float largest_beta =
 static const double prediction_smoothing = 1.5, velocity_smoothing = 2, pose_smoothing = 2, ray_smoothing = 1,
                     depth_smoothing = 5; // frames at 30 fps
 
-// Joints that may turn and how far the prediction is trusted, rad. Ankles, feet and wrists move no keypoint.
+// Joints that may turn, and how far about each of their axes the prediction is trusted, rad: twice the network's errors on
+// motion capture (real pictures bring more). Ankles, feet and wrists move no keypoint.
 static const struct {
     int joint;
-    double sigma;
-} turns[] = {{0, 0.20},  {1, 0.25},  {2, 0.25},  {4, 0.30},  {5, 0.30},  {3, 0.08},  {6, 0.08},  {9, 0.08},
-             {12, 0.10}, {13, 0.06}, {14, 0.06}, {15, 0.15}, {16, 0.30}, {17, 0.30}, {18, 0.35}, {19, 0.35}};
+    double sigma[3];
+} turns[] = {{0, {0.25, 0.23, 0.16}},  {1, {0.29, 0.25, 0.19}},  {2, {0.29, 0.25, 0.19}},  {4, {0.33, 0.06, 0.05}},
+             {5, {0.33, 0.06, 0.05}},  {3, {0.24, 0.06, 0.09}},  {6, {0.09, 0.06, 0.06}},  {9, {0.18, 0.08, 0.11}},
+             {12, {0.26, 0.19, 0.20}}, {13, {0.04, 0.21, 0.15}}, {14, {0.04, 0.21, 0.15}}, {15, {0.35, 0.28, 0.29}},
+             {16, {0.51, 0.36, 0.29}}, {17, {0.51, 0.36, 0.29}}, {18, {0.49, 0.49, 0.13}}, {19, {0.49, 0.49, 0.13}}};
 enum { TURNS = sizeof turns / sizeof *turns, UNKNOWNS = 3 * TURNS + 3, ROWS = 2 * KEYPOINTS };
 
 // One frame's prediction, decoded.
@@ -93,7 +96,7 @@ static void residuals(double *r, const float *points, const float *kp, const flo
 }
 
 static double prior_precision(int unknown) {
-    double s = unknown < 3 * TURNS ? turns[unknown / 3].sigma : unknown == 3 * TURNS + 2 ? depth_sigma : 1;
+    double s = unknown < 3 * TURNS ? turns[unknown / 3].sigma[unknown % 3] : unknown == 3 * TURNS + 2 ? depth_sigma : 1;
     return 1 / (s * s);
 }
 
