@@ -5,6 +5,7 @@
 #include "base/json_build.h"
 #include "formats/motion_file.h"
 #include "pipeline/benchmark.h"
+#include "pipeline/models.h"
 #include "geometry/rotation.h"
 
 #include <jansson.h>
@@ -275,10 +276,10 @@ static gv_status run_mocap(const mocap_options *o, gv_error *err) {
     char *found = NULL;
     tally *t = calloc(1, sizeof *t);
     gv_status s = t ? gv_store_open(&store, o->data, err) : gv_fail(err, GV_ERR_MEMORY, "no memory for the results");
-    if (!s && !o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
+    if (!s && !(found = gv_network_find(o->model, err))) s = GV_ERR_MISSING;
     if (!s) s = gv_body_open(&body, o->body, err);
     if (!s) s = gv_rig_from_body(&rig, body, 96, err);
-    if (!s) s = gv_network_open(&net, o->model ? o->model : found, 0, GV_PRECISION_F32, NULL, err);
+    if (!s) s = gv_network_open(&net, found, 0, GV_PRECISION_F32, NULL, err);
     if (!s) {
         t->list = json_array();
         if (o->no_window) gv_network_set_window(net, false);

@@ -3,6 +3,7 @@
 #include "base/json_build.h"
 #include "cli.h"
 #include "eval.h"
+#include "pipeline/models.h"
 #include "pipeline/protocol.h"
 
 #include <stdlib.h>
@@ -56,8 +57,8 @@ static gv_status evaluate(gv_dataset_kind kind, const options *o, gv_error *err)
     char *found = NULL;
     gv_score total = {0};
     gv_status s = GV_OK;
-    if (!o->model && !(found = gv_resource_find("gvhmr-compact.safetensors", err))) s = GV_ERR_MISSING;
-    if (!s) s = gv_network_open(&net, o->model ? o->model : found, (int)o->heads, GV_PRECISION_F32, NULL, err);
+    if (!(found = gv_network_find(o->model, err))) s = GV_ERR_MISSING;
+    if (!s) s = gv_network_open(&net, found, (int)o->heads, GV_PRECISION_F32, NULL, err);
     json_t *root = json_object(), *list = json_array();
     if (!s) s = run(kind, o, net, &list, &total, err);
     if (!s) {

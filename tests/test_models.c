@@ -60,6 +60,18 @@ static void own_models_without_a_folder(void **state) {
     gv_models_free(&m);
 }
 
+static void a_bare_name_is_one_of_ours(void **state) {
+    (void)state;
+    gv_models m = choose((gv_model_request){.network = "gvhmr-compact-free.safetensors"});
+    chosen(&m, GV_ROLE_NETWORK, GV_METHOD_FILE, "gvhmr-compact-free.safetensors");
+    assert_int_equal(access(m.role[GV_ROLE_NETWORK].path, R_OK), 0);
+    assert_true(strchr(m.role[GV_ROLE_NETWORK].path, '/') != NULL);
+    gv_models_free(&m);
+    m = choose((gv_model_request){.network = "nobodys.safetensors"}); // opening it will say that it is not there
+    assert_string_equal(m.role[GV_ROLE_NETWORK].path, "nobodys.safetensors");
+    gv_models_free(&m);
+}
+
 static void a_whole_folder(void **state) {
     (void)state;
     make("all/gvhmr/gvhmr_siga24_release.ckpt");
@@ -146,6 +158,7 @@ static void folders_that_are_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_models_without_a_folder),
+        cmocka_unit_test(a_bare_name_is_one_of_ours),
         cmocka_unit_test(a_whole_folder),
         cmocka_unit_test(part_of_a_folder),
         cmocka_unit_test(single_files),

@@ -101,10 +101,23 @@ static gv_status from_folder(gv_models *m, const char *weights, gv_role role, gv
     return set(&m->role[role], method, path, err);
 }
 
+char *gv_network_find(const char *given, gv_error *err) {
+    if (!given) return gv_resource_find("gvhmr-compact.safetensors", err);
+    gv_error unused;
+    char *own = is_file(given) || strchr(given, '/') ? NULL : gv_resource_find(given, &unused);
+    char *path = own ? own : strdup(given);
+    if (!path) gv_fail(err, GV_ERR_MEMORY, "%.900s: no memory", given);
+    return path;
+}
+
 // Motion network and body: a given file, the folder's, the program's own.
 static gv_status choose_file(gv_models *m, const gv_model_request *q, gv_role role, const char *given,
                              const char *builtin, gv_error *err) {
-    if (given) return set(&m->role[role], GV_METHOD_FILE, given, err);
+    if (given) {
+        char *path = role == GV_ROLE_NETWORK ? gv_network_find(given, err) : strdup(given);
+        m->role[role] = (gv_model_choice){.method = GV_METHOD_FILE, .path = path};
+        return path ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%.900s: no memory", given);
+    }
     bool found;
     m->role[role].automatic = true;
     gv_status status = from_folder(m, q->weights, role, GV_METHOD_FILE, &found, err);

@@ -53,6 +53,10 @@ typedef struct gv_models {
     gv_blaze_model landmarks;
 } gv_models;
 
+// The path of a motion network's weights, the caller's to free, or NULL: NULL stands for the program's own, a bare name that
+// is no file here for one of those that come with the program ("gvhmr-compact-free.safetensors").
+char *gv_network_find(const char *given, gv_error *err);
+
 gv_status gv_models_choose(gv_models *out, const gv_model_request *request, gv_error *err);
 void gv_models_free(gv_models *m); // leaves a zeroed struct
 
