@@ -4,6 +4,7 @@
 #include "folder.h"
 #include "picture.h"
 #include "video/video.h"
+#include "video/shrink.h"
 #include "video/yuv.h"
 
 #include <signal.h>
@@ -379,6 +380,36 @@ static void colours_become_luma_and_chroma(void **state) {
     assert_true(y[0] == 235);
 }
 
+// Of every new pixel, against the area's mean in double; rows lie apart, and what is beyond the picture stays.
+static void smaller_pictures_are_means_of_areas(void **state) {
+    (void)state;
+    static const int sizes[][4] = {{128, 72, 85, 48}, {97, 41, 31, 41}, {90, 3, 89, 3}, {64, 300, 4, 19}, {3, 2, 1, 1}};
+    uint8_t rgb[300 * 400], out[128 * 300 * 3];
+    uint32_t seed = 5;
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        const int w = sizes[n][0], h = sizes[n][1], to_w = sizes[n][2], to_h = sizes[n][3], stride = 3 * w + 5;
+        double worst = 0;
+        memset(out, 77, sizeof out);
+        gv_shrinker *s = gv_shrinker_create(w, h, to_w, to_h);
+        assert_non_null(s);
+        gv_shrink_rgb(s, out, rgb, stride);
+        gv_shrinker_destroy(s);
+        for (int i = 0; i < 3 * to_w * to_h; i++) {
+            const double x0 = i / 3 % to_w * (double)w / to_w, x1 = x0 + (double)w / to_w;
+            const double y0 = i / 3 / to_w * (double)h / to_h, y1 = y0 + (double)h / to_h;
+            double sum = 0;
+            for (int y = (int)y0; y < h && y < y1; y++)
+                for (int x = (int)x0; x < w && x < x1; x++)
+                    sum += (fmin(x + 1, x1) - fmax(x, x0)) * (fmin(y + 1, y1) - fmax(y, y0)) *
+                           rgb[y * stride + 3 * x + i % 3];
+            worst = fmax(worst, fabs(sum / (x1 - x0) / (y1 - y0) - out[i]));
+        }
+        assert_true(worst < 2.5); // weights are multiples of 1/256
+        assert_int_equal(out[3 * to_w * to_h], 77);
+    }
+}
+
 static void known_clip(const char *path, long frames, double fps, double last_sec) {
     gv_error err = {0};
     double last = 0;
@@ -420,6 +451,7 @@ int main(void) {
         cmocka_unit_test(damaged_files_give_what_they_can),
         cmocka_unit_test(colours_become_luma_and_chroma),
         cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(smaller_pictures_are_means_of_areas),
         cmocka_unit_test(shared_clips_have_every_frame),
         cmocka_unit_test(vtest_has_every_frame),
         cmocka_unit_test(half_size_is_the_mean_of_four),

@@ -3,6 +3,7 @@
 #include "body/body.h"
 #include "formats/npz.h"
 #include "geometry/rotation.h"
+#include "pipeline/copy.h"
 #include "pipeline/view.h"
 #include "folder.h"
 #include "video/video.h"
@@ -226,6 +227,65 @@ static void a_large_video_lies_beside(void **state) {
     assert_int_equal(entries_with("tmp"), 0);
 }
 
+// A copy that somebody else made goes into the page as it is, with its times, and stays its maker's.
+static void a_copy_made_elsewhere(void **state) {
+    (void)state;
+    enum { N = 6, W = 1000, H = 30 };
+    gv_motion m;
+    gv_error err = {0};
+    gv_copy *copy = NULL;
+    double *times;
+    long frames;
+    static uint8_t rgb[H][W][3];
+    make_motion(&m, 0, 0);
+    assert_int_equal(gv_copy_create(&copy, in_dir("made.mp4"), W, H, 20, &err), GV_OK);
+    for (int t = 0; t < N; t++) {
+        memset(rgb, 40 * t, sizeof rgb);
+        assert_int_equal(gv_copy_add(copy, rgb[0][0], 3 * W, 0.05 * t + 0.01 * (t > 3), &err), GV_OK);
+    }
+    assert_int_equal(gv_copy_finish(copy, &times, &frames, &err), GV_OK);
+    assert_int_equal(frames, N);
+    gv_page page = {.scene = "{}",
+                    .people = 1,
+                    .motion = &m,
+                    .body = body,
+                    .copy = in_dir("made.mp4"),
+                    .times = times,
+                    .frames = frames,
+                    .quiet = true};
+    char made[4096];
+    snprintf(made, sizeof made, "%s", page.copy);
+    page.copy = made;
+    if (gv_page_write(in_dir("made.html"), &page, &err) != GV_OK) fail_msg("%s", err.text);
+    char *html = read_page("made.html");
+    extract(html, "pack-data", "made.npz");
+    extract(html, "video-data", "again.mp4");
+    free(html);
+    assert_int_equal(access(made, R_OK), 0);
+
+    gv_video *v = NULL;
+    gv_frame f;
+    int shown = 0;
+    assert_int_equal(gv_video_open(&v, in_dir("again.mp4"), NULL, &err), GV_OK);
+    for (; gv_video_next(v, &f, &err) == GV_OK && f.rgb; shown++) {
+        assert_true(f.width == 854 && f.height == 26 && abs(f.rgb[300] - 40 * shown) <= 3);
+        assert_float_equal(f.time_sec, times[shown], 1e-4);
+    }
+    gv_video_close(v);
+    assert_int_equal(shown, N);
+    gv_npz *z = NULL;
+    int64_t n = 0;
+    assert_int_equal(gv_npz_open(&z, in_dir("made.npz"), &err), GV_OK);
+    double *packed = gv_npz_read_f64(z, "times", (int64_t[]){-1}, 1, &n, &err);
+    assert_int_equal(n, N);
+    assert_memory_equal(packed, times, sizeof(double) * N);
+    gv_npz_close(z);
+    free(packed);
+    free(times);
+    gv_motion_free(&m);
+    assert_int_equal(entries_with("tmp"), 0);
+}
+
 static gv_status view(const char *scene, gv_error *err) {
     write_text("scene.json", scene);
     *err = (gv_error){0};
@@ -302,8 +362,8 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_the_page_holds),
-                                       cmocka_unit_test(a_large_video_lies_beside), cmocka_unit_test(folders),
-                                       cmocka_unit_test(without_the_built_viewer)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_page_holds), cmocka_unit_test(a_large_video_lies_beside),
+        cmocka_unit_test(a_copy_made_elsewhere), cmocka_unit_test(folders), cmocka_unit_test(without_the_built_viewer)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

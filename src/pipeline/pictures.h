@@ -6,6 +6,7 @@
 
 typedef struct gv_pictures_options {
     const char *overlay, *world, *side_by_side; // files to write; NULL = not this one
+    const char *copy;                           // and a small copy of the video for the viewer (copy.h)
     double fps;                                 // as for observing: > 0 overrides the container's
     struct gv_jail *jail;                       // where the video is decoded; may be NULL
     bool quiet;
@@ -13,6 +14,11 @@ typedef struct gv_pictures_options {
 } gv_pictures_options;
 
 // Reads the video once more and writes the pictures asked for; times and frame count are the video's own.
-// *seconds receives the wall clock time.
-gv_status gv_draw_pictures(const gv_scene *scene, const char *video, const gv_body *body,
-                           const gv_pictures_options *opt, double *seconds, gv_error *err);
+typedef struct gv_pictures {
+    double seconds; // wall clock time
+    double *times;  // [frames] of the copy, s; NULL without one
+    long frames;
+} gv_pictures;
+gv_status gv_draw_pictures(gv_pictures *out, const gv_scene *scene, const char *video, const gv_body *body,
+                           const gv_pictures_options *opt, gv_error *err);
+void gv_pictures_free(gv_pictures *p);

@@ -175,83 +175,62 @@ static gv_status save_motions(job *j, gv_error *err) {
     return GV_OK;
 }
 
-static gv_status draw(job *j, gv_error *err) {
+// Overlay, world, and the copy of the video for the page: `copy` may be NULL.
+static gv_status draw(gv_pictures *pictures, job *j, const char *copy, gv_error *err) {
     char overlay[MAX_PATH], world[MAX_PATH], side[MAX_PATH];
     snprintf(overlay, sizeof overlay, "%s/overlay.mp4", j->folder);
     snprintf(world, sizeof world, "%s/world.mp4", j->folder);
     snprintf(side, sizeof side, "%s/side-by-side.mp4", j->folder);
     const gv_run_options *o = j->opt;
-    if (!o->pictures && !o->side_by_side) return GV_OK;
     gv_pictures_options popt = {.overlay = o->pictures ? overlay : NULL,
                                 .world = o->pictures ? world : NULL,
                                 .side_by_side = o->side_by_side ? side : NULL,
+                                .copy = copy,
                                 .fps = o->observe.fps,
                                 .jail = o->observe.jail,
                                 .quiet = o->observe.quiet,
                                 .listener = o->observe.listener};
-    double seconds;
-    gv_status status = gv_draw_pictures(&j->scene, j->video, j->runner->body, &popt, &seconds, err);
-    gv_timing_add(&j->observations, "draw", seconds, j->observations.frames);
+    gv_status status = gv_draw_pictures(pictures, &j->scene, j->video, j->runner->body, &popt, err);
+    gv_timing_add(&j->observations, "draw", pictures->seconds, j->observations.frames);
     return status;
 }
 
-// The page is made beside the pictures: neither keeps all cores busy.
-typedef struct page_job {
-    gv_page page;
-    char path[MAX_PATH];
-    pthread_t thread;
-    bool running;
-    gv_status status;
-    gv_error err;
-    double seconds;
-} page_job;
-
-static void *make_page(void *context) {
-    page_job *p = context;
+static gv_status make_page(job *j, const char *path, const char *scene, const char *copy, const gv_pictures *pictures,
+                           gv_error *err) {
+    const gv_page page = {.scene = scene,
+                          .people = j->observations.people,
+                          .motion = j->motions,
+                          .body = j->runner->body,
+                          .copy = copy,
+                          .times = pictures->times,
+                          .frames = pictures->frames,
+                          .quiet = true};
     double start = gv_now();
-    p->status = gv_page_write(p->path, &p->page, &p->err);
-    p->seconds = gv_now() - start;
-    return NULL;
+    gv_status status = gv_page_write(path, &page, err);
+    gv_timing_add(&j->observations, "viewer", gv_now() - start, j->observations.frames);
+    return status;
 }
 
-static void start_page(page_job *p, const job *j, const char *scene) {
-    if (!j->opt->pictures) return;
-    snprintf(p->path, sizeof p->path, "%s/viewer.html", j->folder);
-    p->page = (gv_page){.scene = scene,
-                        .people = j->observations.people,
-                        .motion = j->motions,
-                        .body = j->runner->body,
-                        .video = j->video,
-                        .fps = j->opt->observe.fps,
-                        .jail = j->opt->observe.jail,
-                        .listener = j->opt->observe.listener,
-                        .quiet = true}; // one progress line at a time
-    p->running = pthread_create(&p->thread, NULL, make_page, p) == 0;
-    if (!p->running) make_page(p);
-}
-
-// Without the built viewer the run is whole all the same, and says so.
-static gv_status finish_page(page_job *p, job *j, gv_error *err) {
-    if (!j->opt->pictures) return GV_OK;
-    if (p->running) pthread_join(p->thread, NULL);
-    if (p->status == GV_ERR_MISSING) {
-        j->note = strdup(p->err.text);
-        return GV_OK;
-    }
-    if (p->status != GV_OK && err) *err = p->err;
-    gv_timing_add(&j->observations, "viewer", p->seconds, j->observations.frames);
-    return p->status;
-}
-
-// Overlay, world and page.
+// Overlay, world and page. The video is decoded once for all of them. Without the built viewer the run is whole all the
+// same, and says so.
 static gv_status show(job *j, const char *scene, gv_error *err) {
-    page_job p = {0};
-    gv_error other = {0};
-    start_page(&p, j, scene);
-    gv_status drawn = draw(j, err), paged = finish_page(&p, j, &other);
-    if (drawn != GV_OK || paged == GV_OK) return drawn;
-    if (err) *err = other;
-    return paged;
+    const gv_run_options *o = j->opt;
+    char page[MAX_PATH], beside[MAX_PATH];
+    gv_outfile copy = {0};
+    gv_pictures pictures = {0};
+    gv_error missing = {0};
+    gv_status status = GV_OK;
+    if (!o->pictures && !o->side_by_side) return GV_OK;
+    snprintf(page, sizeof page, "%s/viewer.html", j->folder);
+    snprintf(beside, sizeof beside, "%s/viewer.mp4", j->folder);
+    const bool paged = o->pictures && gv_page_check(&missing) == GV_OK;
+    if (o->pictures && !paged) j->note = strdup(missing.text);
+    if (paged) status = gv_outfile_begin(&copy, beside, err); // its temporary name is what is needed
+    if (status == GV_OK) status = draw(&pictures, j, copy.temporary, err);
+    if (status == GV_OK && paged) status = make_page(j, page, scene, copy.temporary, &pictures, err);
+    gv_outfile_abandon(&copy);
+    gv_pictures_free(&pictures);
+    return status;
 }
 
 static gv_status write_scene(job *j, char **text, gv_error *err) {

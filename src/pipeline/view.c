@@ -3,9 +3,9 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "formats/npz.h"
+#include "pipeline/copy.h"
 #include "pipeline/feed.h"
 #include "pipeline/judge.h"
-#include "video/video.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -16,18 +16,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { J = GV_MOTION_JOINTS, MAX_PATH = 4096, MAX_PEOPLE = 1000, COPY_SIDE = 854, BUFFERS = 4 };
+enum { J = GV_MOTION_JOINTS, MAX_PATH = 4096, MAX_PEOPLE = 1000, BUFFERS = 4 };
 static const char template_name[] = "viewer-template.html", marker[] = "<!--gvhmr-data-->";
 static const size_t usual_embed_bytes = (size_t)24 << 20;
-static const double copy_factor = 27; // fine at the size of a pane
 
 typedef struct work {
     const gv_page *page;
-    double *times; // [frames] of the video
-    long frames, room;
+    const double *times; // [frames] of the video: the page's or own_times
+    double *own_times;
+    long frames;
+    const char *copy; // NULL: none
     gv_outfile out;
-    char pack[MAX_PATH], copy[MAX_PATH], beside[MAX_PATH]; // temporary archive and video; where the video may stay
-    bool has_copy;
+    char pack[MAX_PATH], own_copy[MAX_PATH], beside[MAX_PATH]; // temporary archive and video; where the video may stay
 } work;
 
 // ---- the archive
@@ -178,16 +178,6 @@ static gv_status write_pack(work *w, gv_error *err) {
 
 // ---- times and the copy of the video
 
-static gv_status reserve_times(work *w, long frames, gv_error *err) {
-    if (frames <= w->room) return GV_OK;
-    long room = frames > 2 * w->room ? frames : 2 * w->room;
-    double *grown = realloc(w->times, (size_t)room * sizeof *grown);
-    if (!grown) return gv_fail(err, GV_ERR_MEMORY, "no memory for the times of %ld frames", room);
-    w->times = grown;
-    w->room = room;
-    return GV_OK;
-}
-
 // Every frame that somebody has at its own time, those between at even steps.
 static gv_status times_from_motions(work *w, gv_error *err) {
     const gv_page *p = w->page;
@@ -198,18 +188,19 @@ static gv_status times_from_motions(work *w, gv_error *err) {
             return gv_fail(err, GV_ERR_FORMAT, "person %d: frame number %ld is too high", k + 1, last);
         if (last + 1 > frames) frames = last + 1;
     }
-    gv_status status = reserve_times(w, frames, err);
-    if (status != GV_OK) return status;
+    double *times = w->own_times = gv_calloc2((size_t)frames, sizeof *times);
+    if (!times) return gv_fail(err, GV_ERR_MEMORY, "no memory for the times of %ld frames", frames);
+    w->times = times;
     w->frames = frames;
-    for (long f = 0; f < frames; f++) w->times[f] = NAN;
+    for (long f = 0; f < frames; f++) times[f] = NAN;
     for (int k = 0; k < p->people; k++)
         for (int t = 0; t < p->motion[k].frames; t++)
             if (p->motion[k].frame_index[t] >= 0 && p->motion[k].frame_index[t] < frames)
-                w->times[p->motion[k].frame_index[t]] = p->motion[k].time_sec[t];
+                times[p->motion[k].frame_index[t]] = p->motion[k].time_sec[t];
     double step = p->motion[0].fps > 0 ? 1 / p->motion[0].fps : 1.0 / 30;
     for (long f = 0; f < frames; f++) {
-        double before = f ? w->times[f - 1] : -step;
-        if (!(w->times[f] > before)) w->times[f] = before + step;
+        double before = f ? times[f - 1] : -step;
+        if (!(times[f] > before)) times[f] = before + step;
     }
     return GV_OK;
 }
@@ -218,32 +209,28 @@ static gv_status copy_video(work *w, gv_error *err) {
     const gv_page *p = w->page;
     gv_feed *feed = NULL;
     gv_feed_frame *f;
-    gv_video_writer *writer = NULL;
+    gv_copy *copy = NULL;
     gv_progress progress;
-    gv_video_options options = {.fps = p->fps, .max_side = COPY_SIDE, .jail = p->jail};
+    gv_video_options options = {.fps = p->fps, .max_side = GV_COPY_SIDE, .jail = p->jail};
     gv_status status = gv_feed_open(&feed, p->video, &options, BUFFERS, err);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_feed_info(feed);
     gv_progress_begin(&progress, "viewer", info->frames, p->quiet, NULL);
     double fps = p->fps > 0 ? p->fps : info->fps;
-    w->frames = 0;
     while (status == GV_OK && (status = gv_feed_next(feed, &f, err)) == GV_OK && f) {
-        if (!writer) status = gv_video_create_at(&writer, w->copy, f->width, f->height, fps, copy_factor, err);
-        if (status == GV_OK) status = reserve_times(w, w->frames + 1, err);
-        if (status == GV_OK) {
-            w->times[w->frames++] = f->time_sec;
-            status = gv_video_write(writer, f->rgb, f->width * 3, f->time_sec, err);
-        }
+        if (!copy) status = gv_copy_create(&copy, w->own_copy, f->width, f->height, fps, err);
+        if (status == GV_OK) status = gv_copy_add(copy, f->rgb, f->width * 3, f->time_sec, err);
         gv_progress_set(&progress, f->index + 1);
         gv_feed_release(feed, f);
         if (status == GV_OK) status = gv_go_on(p->listener, err);
     }
-    if (status == GV_OK && writer) {
-        status = gv_video_finish(writer, err);
-        writer = NULL;
-        w->has_copy = status == GV_OK;
+    if (status == GV_OK && copy) {
+        status = gv_copy_finish(copy, &w->own_times, &w->frames, err);
+        copy = NULL;
+        w->times = w->own_times;
+        w->copy = w->own_copy;
     }
-    gv_video_abandon(writer);
+    gv_copy_abandon(copy);
     gv_feed_close(feed);
     gv_progress_end(&progress);
     return status;
@@ -290,7 +277,7 @@ static void put_attribute(FILE *f, const char *text) {
 
 static gv_status put_video(work *w, FILE *f, gv_error *err) {
     struct stat st;
-    if (!w->has_copy) return GV_OK;
+    if (!w->copy) return GV_OK;
     if (stat(w->copy, &st) != 0) return gv_fail(err, GV_ERR_IO, "%s: %s", w->copy, strerror(errno));
     size_t most = w->page->embed_bytes ? w->page->embed_bytes : usual_embed_bytes;
     if ((unsigned long long)st.st_size <= most) {
@@ -330,16 +317,24 @@ static gv_status write_page(work *w, const char *html, const char *at, gv_error 
     return status;
 }
 
+gv_status gv_page_check(gv_error *err) {
+    char *path = gv_resource_find(template_name, err);
+    free(path);
+    return path ? GV_OK
+                : gv_fail(err, GV_ERR_MISSING,
+                          "viewer.html was left out: %s is not there; it is built where Node is, after `make setup`",
+                          template_name);
+}
+
 static gv_status read_template(char **html, char **at, gv_error *err) {
     unsigned char *data;
     size_t size;
     *html = NULL;
+    gv_status status = gv_page_check(err);
+    if (status != GV_OK) return status;
     char *path = gv_resource_find(template_name, err);
-    if (!path)
-        return gv_fail(err, GV_ERR_MISSING,
-                       "viewer.html was left out: %s is not there; it is built where Node is, after `make setup`",
-                       template_name);
-    gv_status status = gv_file_read(path, (size_t)64 << 20, &data, &size, err);
+    if (!path) return GV_ERR_MISSING;
+    status = gv_file_read(path, (size_t)64 << 20, &data, &size, err);
     if (status == GV_OK) {
         *html = (char *)data;
         *at = strstr(*html, marker);
@@ -356,26 +351,26 @@ static gv_status name_files(work *w, const char *path, gv_error *err) {
     gv_status status = gv_outfile_begin(&w->out, path, err);
     if (status != GV_OK) return status;
     snprintf(w->pack, sizeof w->pack, "%s.npz", w->out.temporary);
-    snprintf(w->copy, sizeof w->copy, "%s.mp4", w->out.temporary);
+    snprintf(w->own_copy, sizeof w->own_copy, "%s.mp4", w->out.temporary);
     snprintf(w->beside, sizeof w->beside, "%.*s.mp4", stem, path);
     return GV_OK;
 }
 
 gv_status gv_page_write(const char *path, const gv_page *page, gv_error *err) {
-    work w = {.page = page};
+    work w = {.page = page, .copy = page->copy, .times = page->times, .frames = page->copy ? page->frames : 0};
     char *html = NULL, *at = NULL;
     gv_status status = page->people > 0 ? GV_OK : gv_fail(err, GV_ERR_EMPTY, "%s: nobody to show", path);
     if (status == GV_OK) status = read_template(&html, &at, err);
     if (status == GV_OK) status = name_files(&w, path, err);
-    if (status == GV_OK) status = page->video ? copy_video(&w, err) : GV_OK;
+    if (status == GV_OK) status = page->video && !w.copy ? copy_video(&w, err) : GV_OK;
     if (status == GV_OK && !w.frames) status = times_from_motions(&w, err);
     if (status == GV_OK) status = write_pack(&w, err);
     if (status == GV_OK) status = write_page(&w, html, at, err);
     if (status == GV_OK) status = gv_outfile_commit(&w.out, err);
     if (*w.pack) unlink(w.pack);
-    if (*w.copy) unlink(w.copy);
+    if (*w.own_copy) unlink(w.own_copy);
     gv_outfile_abandon(&w.out);
-    free(w.times);
+    free(w.own_times);
     free(html);
     return status;
 }

@@ -27,7 +27,10 @@ typedef struct gv_page {
     int people;
     const gv_motion *motion; // [people]
     const gv_body *body;
-    const char *video;    // source of the copy; NULL: a page without video
+    const char *video;   // source of the copy; NULL: none is made
+    const char *copy;    // or the copy, made already (copy.h): read, or moved beside the page. NULL: none
+    const double *times; // [frames] of such a copy
+    long frames;
     double fps;           // > 0: overrides the container's frame rate, as for observing
     struct gv_jail *jail; // where it is decoded; may be NULL
     bool quiet;
@@ -38,6 +41,9 @@ typedef struct gv_page {
 // Writes the page, whole or not at all. A copy of the video that is too large to be put in lies beside the
 // page instead, named after it: viewer.html, viewer.mp4. GV_ERR_MISSING where the viewer has not been built.
 gv_status gv_page_write(const char *path, const gv_page *page, gv_error *err);
+
+// GV_ERR_MISSING where the viewer has not been built.
+gv_status gv_page_check(gv_error *err);
 
 typedef struct gv_view_options {
     const char *video;      // NULL: looked for by scene.json's name in the folder, the one above it and the current one

@@ -59,7 +59,7 @@ long gv_video_damaged(const gv_video *v);              // packets that could not
 // Odd sizes are padded by one row or column. Times must increase; frames are RGB as above.
 typedef struct gv_video_writer gv_video_writer;
 gv_status gv_video_create(gv_video_writer **out, const char *path, int width, int height, double fps, gv_error *err);
-// The same at another quality: x264's rate factor, 21 above, 28 a third of the size. Other encoders take a bit rate by
+// The same at another quality: x264's rate factor, 20.5 above, 28 a third of the size. Other encoders take a bit rate by
 // it.
 gv_status gv_video_create_at(gv_video_writer **out, const char *path, int width, int height, double fps, double factor,
                              gv_error *err);
