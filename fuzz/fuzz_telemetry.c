@@ -1,4 +1,4 @@
-// Bytes as an MP4 file: its tags, its settings, its metadata track as a gyroscope.
+// Bytes as an MP4 file: its tags, its settings, its metadata track as a gyroscope and as orientations.
 #include "camera/gyro.h"
 #include "camera/metadata.h"
 #include "fuzz.h"
@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     double sd;
     gv_lens_from_metadata(&lens, &sd, path, 1280, 720);
     if (gv_gyro_load(&g, path, &err) == GV_OK) gv_gyro_free(&g);
+    if (gv_gyro_load_own(&g, path, &err) == GV_OK) gv_gyro_free(&g);
     close(fd);
     return 0;
 }

@@ -2,9 +2,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "formats/gpmf.h"
+#include "camera/gopro.h"
 #include "geometry/so3.h"
-#include "video/telemetry.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,62 +105,6 @@ gv_status gv_gyro_clean(gv_gyro *g, const char *name, gv_error *err) {
     return GV_OK;
 }
 
-// --- GoPro ---------------------------------------------------------------------------------------------
-
-typedef struct gopro_job {
-    gv_gyro *g;
-    long capacity;
-    double time_sec, duration_sec, interval_sec; // interval of the packet before, 0 at first
-    gv_status status;
-    gv_error *err;
-} gopro_job;
-
-// GYRO [count, 3] with SCAL before it, evenly spread over the packet's duration. SCAL is one divisor or one for each
-// axis.
-static void take_samples(gopro_job *j, const gv_gpmf_item *gyro, const gv_gpmf_item *scale) {
-    int n = gv_gpmf_values(gyro), k = scale->data ? gv_gpmf_values(scale) * scale->count : 0;
-    if (n < 3 || gyro->count < 1) return;
-    double interval = j->duration_sec / gyro->count;
-    if (j->interval_sec > 0 && interval > 1.3 * j->interval_sec) interval = j->interval_sec; // the last one is not full
-    j->interval_sec = interval;
-    for (int i = 0; i < gyro->count && j->status == GV_OK; i++) {
-        double rate[3];
-        for (int a = 0; a < 3; a++) {
-            double s = k == 1   ? gv_gpmf_value(scale, 0, 0)
-                       : k >= 3 ? gv_gpmf_values(scale) == 1 ? gv_gpmf_value(scale, a, 0) : gv_gpmf_value(scale, 0, a)
-                                : 1;
-            rate[a] = gv_gpmf_value(gyro, i, a) / (s != 0 ? s : 1);
-        }
-        j->status = gv_gyro_add(j->g, &j->capacity, j->time_sec + interval * i, rate, j->err);
-    }
-}
-
-static void walk_gpmf(gopro_job *j, gv_gpmf_reader r, int depth) {
-    gv_gpmf_item item, scale = {0};
-    while (j->status == GV_OK && gv_gpmf_next(&r, &item)) {
-        if (item.type == 0 && depth < 4) walk_gpmf(j, gv_gpmf_open(item.data, item.size), depth + 1);
-        if (!strcmp(item.key, "SCAL")) scale = item;
-        if (!strcmp(item.key, "GYRO")) take_samples(j, &item, &scale);
-    }
-}
-
-static gv_status load_gopro(gv_gyro *g, const char *path, gv_error *err) {
-    gv_telemetry t;
-    gv_status s = gv_telemetry_read(&t, path, err);
-    if (s != GV_OK) return s;
-    gopro_job j = {.g = g, .err = err};
-    for (long i = 0; i < t.packets && j.status == GV_OK; i++) {
-        const gv_telemetry_packet *p = &t.packet[i];
-        j.time_sec = p->time_sec, j.duration_sec = p->duration_sec > 0 && p->duration_sec < 60 ? p->duration_sec : 1;
-        walk_gpmf(&j, gv_gpmf_open(t.bytes + p->offset, p->size), 0);
-    }
-    gv_telemetry_free(&t);
-    g->unit_known = true; // GYRO is rad/s
-    if (j.status == GV_OK && !g->count)
-        return gv_fail(err, GV_ERR_MISSING, "%s: a video without a gyroscope's track (GoPro's gpmd)", path);
-    return j.status;
-}
-
 // --- loading -------------------------------------------------------------------------------------------
 
 static bool is_movie(const unsigned char *p, size_t n) {
@@ -169,6 +112,13 @@ static bool is_movie(const unsigned char *p, size_t n) {
     for (size_t i = 0; n >= 8 && i < sizeof first / sizeof *first; i++)
         if (!memcmp(p + 4, first[i], 4)) return true;
     return false;
+}
+
+static gv_status limit(gv_gyro *g, gv_status s) {
+    for (long i = 0; i < g->count && s == GV_OK; i++)
+        for (int k = 0; k < 3; k++) g->rate[i][k] = fmax(-FASTEST, fmin(FASTEST, g->rate[i][k]));
+    if (s != GV_OK) gv_gyro_free(g);
+    return s;
 }
 
 gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err) {
@@ -180,17 +130,26 @@ gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err) {
     if (f) fclose(f);
     gv_status s;
     if (is_movie(head, n)) {
-        s = load_gopro(g, path, err);
+        s = gv_gopro_gyroscope(g, path, err);
         if (s == GV_OK) s = gv_gyro_clean(g, path, err);
     } else {
         s = gv_file_read(path, LARGEST_FILE, &text, &size, err);
         if (s == GV_OK) s = gv_gyro_parse(g, path, (const char *)text, size, err);
         free(text);
     }
-    for (long i = 0; i < g->count && s == GV_OK; i++)
-        for (int k = 0; k < 3; k++) g->rate[i][k] = fmax(-FASTEST, fmin(FASTEST, g->rate[i][k]));
-    if (s != GV_OK) gv_gyro_free(g);
-    return s;
+    return limit(g, s);
+}
+
+gv_status gv_gyro_load_own(gv_gyro *g, const char *path, gv_error *err) {
+    *g = (gv_gyro){0};
+    unsigned char head[8] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f) fclose(f);
+    if (!is_movie(head, n)) return gv_fail(err, GV_ERR_MISSING, "%s: not a camera's own video", path);
+    gv_status s = gv_gopro_orientation(g, path, err);
+    if (s == GV_OK) s = gv_gyro_clean(g, path, err);
+    return limit(g, s);
 }
 
 // --- use -----------------------------------------------------------------------------------------------

@@ -14,13 +14,17 @@ typedef struct gv_gyro {
     double *time_sec;    // [count] strictly increasing
     double (*rate)[3];   // [count] rad/s about the sensor's own axes, as the file orders them
     bool unit_known;     // rad/s or deg/s was stated
+    bool of_picture;     // an orientation that the camera worked out: no bias, the picture's axes, true size
     double interval_sec; // median
     long out_of_order;   // samples that had to be moved or dropped
 } gv_gyro;
 
 // Errors: no gyroscope in the file, fewer than 8 samples, times that do not make sense.
 gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err);
-// The same from text in memory, not NUL-terminated; `name` is for messages.
+// Turns by the orientation that the camera itself worked out and stored (GoPro's CORI and IORI), of the stabilised picture where it
+// stabilised. Errors: GV_ERR_MISSING where the file holds none.
+gv_status gv_gyro_load_own(gv_gyro *g, const char *path, gv_error *err);
+// gv_gyro_load of text in memory, not NUL-terminated; `name` is for messages.
 gv_status gv_gyro_parse(gv_gyro *g, const char *name, const char *text, size_t size, gv_error *err);
 void gv_gyro_free(gv_gyro *g);
 

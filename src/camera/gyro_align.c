@@ -14,6 +14,9 @@ static const double COARSE = 0.008, FINE = 0.0005; // s, steps of the offset
 static const double APART = 0.4; // s: offsets nearer to each other belong to one peak (slow turns have broad ones)
 static const double LEAST_TURN = 0.01; // rad/s, spread of the picture's rate that can be correlated
 static const double AGREES = 0.85;     // least correlation
+// Where the camera hardly turns the picture's own error is most of what it shows: less is asked for where no more than that is left over,
+// and the place in time is beyond doubt.
+static const double AGREES_SMALL = 0.7, SMALL_STEP = 0.03 / 57.29577951308232; // rad per frame
 static const double BETTER = 14;       // gain of n log-likelihoods for which a freer model is believed
 static const double USUAL_BIAS = 0.07; // rad/s
 static const double DEG = 57.29577951308232;
@@ -163,8 +166,15 @@ static double best_order(double M[9], const double A[9], bool mirrored) {
 }
 
 // From plain to free: an order of axes, any rotation, mirrored ones; each must gain enough over the one before.
-static void choose_axes(double M[9], const sums *q) {
-    double T[9], best = gain(q, best_order(M, q->A, false)), g;
+static void choose_axes(double M[9], const sums *q, bool of_picture) {
+    double T[9], best, g;
+    if (of_picture) { // there only an order that is far better is believed
+        gv_so3_identity(M);
+        best = gain(q, trace_of(M, q->A));
+        if ((g = gain(q, best_order(T, q->A, false))) > 2 * best) memcpy(M, T, sizeof T);
+        return;
+    }
+    best = gain(q, best_order(M, q->A, false));
     double mixed[9], tie = 1e-3 * nuclear(q->A); // axes that A does not determine follow the order
     for (int i = 0; i < 9; i++) mixed[i] = q->A[i] + tie * M[i];
     procrustes(T, mixed, 1);
@@ -180,7 +190,7 @@ static void choose_axes(double M[9], const sums *q) {
 static double strangeness(const job *j, double offset) {
     sums q = correlate(j, j->all, j->n, offset);
     double M[9], mv[3], b2 = 0, scale;
-    choose_axes(M, &q);
+    choose_axes(M, &q, j->g->of_picture);
     scale = trace_of(M, q.A) / fmax(1e-30, q.ww);
     gv_so3_apply_t(mv, M, q.v);
     for (int k = 0; k < 3; k++) b2 += pow(q.w[k] * scale - mv[k], 2);
@@ -300,7 +310,7 @@ static void reweigh(job *j, const gv_gyro_alignment *a) {
 
 static void fit(gv_gyro_alignment *a, const job *j) {
     sums q = correlate(j, j->all, j->n, a->offset_sec);
-    choose_axes(a->M, &q);
+    choose_axes(a->M, &q, j->g->of_picture);
     double t = trace_of(a->M, q.A), mv[3];
     a->agreement = t / sqrt(fmax(1e-30, q.vv * q.ww));
     a->scale = t / fmax(1e-30, q.ww);
@@ -315,7 +325,7 @@ static void fit(gv_gyro_alignment *a, const job *j) {
     }
     a->tilt_scale = (MA[0] + MA[4]) / fmax(1e-30, over[0] + over[1]);
     gv_so3_apply_t(mv, a->M, q.v);
-    for (int k = 0; k < 3; k++) a->bias[k] = q.w[k] - mv[k] / a->scale;
+    for (int k = 0; k < 3; k++) a->bias[k] = j->g->of_picture ? 0 : q.w[k] - mv[k] / a->scale;
 }
 
 // A log whose numbers are deg/s although they were taken for rad/s, or the other way round.
@@ -329,8 +339,18 @@ static bool correct_unit(gv_gyro_alignment *a, gv_gyro *g) {
     return true;
 }
 
-static void judge(gv_gyro_alignment *a, double top, double rival) {
-    if (a->agreement < AGREES || top < 3 * BETTER)
+// What the sensor does not explain of a frame's turn, rad, root mean square.
+static double left_over(const job *j, const gv_gyro_alignment *a) {
+    sums q = correlate(j, j->all, j->n, a->offset_sec);
+    double dt = 0;
+    for (int i = 0; i < j->n; i++) dt += (j->all[i].t1 - j->all[i].t0) / j->n;
+    return dt * sqrt(fmax(0, (1 - a->agreement * a->agreement) * q.vv) / fmax(1e-30, q.weight));
+}
+
+static void judge(gv_gyro_alignment *a, const job *j, double top, double rival) {
+    bool small = a->agreement > AGREES_SMALL && top > 6 * BETTER && rival < 0.7 * top && left_over(j, a) < SMALL_STEP &&
+                 fabs(log(fmax(1e-30, a->scale))) < 0.35; // a stabilised picture keeps a part of what the sensor turns
+    if ((a->agreement < AGREES && !small) || top < 3 * BETTER)
         snprintf(
             a->why, sizeof a->why,
             "its turns and the picture's do not agree at any time (correlation %.2f): another clip's, or a picture "
@@ -369,7 +389,9 @@ gv_status gv_gyro_align(gv_gyro_alignment *a, gv_gyro *g, const double *time_sec
             a->offset_sec = o;
             fit(a, &j);
         }
-        judge(a, top, rival);
+        if (g->of_picture && score(&j, j.all, j.n, 0) > score(&j, j.all, j.n, a->offset_sec) - BETTER)
+            a->offset_sec = 0, fit(a, &j); // frames of the video itself
+        judge(a, &j, top, rival);
         free(j.integral);
         j.integral = NULL;
         if (a->found || !correct_unit(a, g)) break;
@@ -382,7 +404,7 @@ done:
 
 int gv_gyro_apply(gv_camera_path *path, const gv_gyro *g, const gv_gyro_alignment *a, const double *time_sec) {
     int used = 0;
-    double M[9], k = path->focal_origin >= GV_FOCAL_MEASURED && fabs(a->scale - 1) < 0.05 ? a->scale : 1;
+    double M[9], k = !g->of_picture && path->focal_origin >= GV_FOCAL_MEASURED && fabs(a->scale - 1) < 0.05 ? a->scale : 1;
     for (int i = 0; i < 9; i++) M[i] = k * a->M[i];
     double R[9], before[9], now[9], D[9], N[9];
     gv_so3_identity(R), gv_so3_identity(before);

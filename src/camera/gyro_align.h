@@ -5,6 +5,7 @@
 // (orthogonal Procrustes); the offset with the best agreement wins. Axes may be in any order and of any sign, mirrored
 // ones too, or turned by any rotation. Axes about which the camera does not turn cannot be seen: there the
 // nearest order of axes is taken.
+// Turns of an orientation that the camera worked out (g->of_picture) have no bias, the picture's axes and its frames' clock.
 #pragma once
 #include "camera/gyro.h"
 #include "camera/odometry.h"

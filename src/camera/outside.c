@@ -34,12 +34,35 @@ static void tell(gv_outside_report *r, const gv_gyro *g, const gv_gyro_alignment
         snprintf(r->note, sizeof r->note, "gyroscope not used: %s", a->why);
         return;
     }
-    r->source = "gyroscope";
-    int n = snprintf(r->note, sizeof r->note, "gyroscope: %.0f Hz, its clock %.4f s %s of the video's, agreement %.3f",
+    int n;
+    r->source = g->of_picture ? "the camera's own orientation" : "gyroscope";
+    if (g->of_picture)
+        n = snprintf(r->note, sizeof r->note, "the camera's own orientation, agreement %.3f", a->agreement);
+    else
+        n = snprintf(r->note, sizeof r->note, "gyroscope: %.0f Hz, its clock %.4f s %s of the video's, agreement %.3f",
                      1 / g->interval_sec, fabs(a->offset_sec), a->offset_sec < 0 ? "behind" : "ahead", a->agreement);
     if (r->frames < path->frames - 1)
         n += snprintf(r->note + n, sizeof r->note - n, ", covers %d of %d steps", r->frames, path->frames - 1);
     if (g->out_of_order) snprintf(r->note + n, sizeof r->note - n, ", %ld samples out of order", g->out_of_order);
+}
+
+// Turns as the camera worked them out (`own`), or a gyroscope's. No orientation in the file, or one that does not fit, is no
+// error: r->source stays NULL.
+static gv_status use_turns(gv_camera_path *path, gv_outside_report *r, const char *file, bool own, const double *time_sec,
+                           gv_error *err) {
+    gv_gyro g;
+    gv_gyro_alignment a;
+    gv_status s = own ? gv_gyro_load_own(&g, file, NULL) : gv_gyro_load(&g, file, err);
+    if (s != GV_OK) return own && s != GV_ERR_MEMORY ? GV_OK : s;
+    s = gv_gyro_align(&a, &g, time_sec, path, err);
+    if (s != GV_OK) {
+        s = gv_wrap(err, "%s", file);
+    } else {
+        if (a.found) r->frames = gv_gyro_apply(path, &g, &a, time_sec), correct_focal(path, &a);
+        tell(r, &g, &a, path);
+    }
+    gv_gyro_free(&g);
+    return s;
 }
 
 static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
@@ -47,8 +70,6 @@ static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const 
     *r = (gv_outside_report){0};
     size_t n = strlen(file), size;
     gv_rotation_list l;
-    gv_gyro g;
-    gv_gyro_alignment a;
     if (n > 4 && !strcmp(file + n - 4, ".npz")) {
         gv_status s = gv_rotation_list_load_npz(&l, file, err);
         return s == GV_OK ? use_list(path, r, &l, file, time_sec, err) : s;
@@ -65,17 +86,11 @@ static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const 
         free(text);
         return s == GV_OK ? use_list(path, r, &l, file, time_sec, err) : s;
     }
-    gv_status s = gv_gyro_load(&g, file, err);
-    if (s != GV_OK) return s;
-    s = gv_gyro_align(&a, &g, time_sec, path, err);
-    if (s != GV_OK) {
-        s = gv_wrap(err, "%s", file);
-    } else {
-        if (a.found) r->frames = gv_gyro_apply(path, &g, &a, time_sec), correct_focal(path, &a);
-        tell(r, &g, &a, path);
-    }
-    gv_gyro_free(&g);
-    return s;
+    gv_status s = use_turns(path, r, file, true, time_sec, err);
+    if (s != GV_OK || r->source) return s;
+    bool tried = *r->note; // an orientation that did not fit
+    s = use_turns(path, r, file, false, time_sec, err);
+    return tried && s == GV_ERR_MISSING ? GV_OK : s;
 }
 
 // A way is known by what its steps look like in the picture: they turn with it.
