@@ -272,10 +272,10 @@ int gv_cmd_live(int argc, char **argv) {
     j.live.note_user = &j;
     int over = parse(&j, argc, argv);
     if (over) return over - 1;
+    catch_signals(); // early: a stop is an orderly end however little has been done
     if (!j.unconfined && strcmp(j.live.capture.source, "-") && gv_cli_jail(&j.live.capture.jail, j.quiet) != 0)
         return 1;
     if (j.threads) omp_set_num_threads((int)j.threads);
-    catch_signals();
     gv_error err = {0};
     gv_live_report report = {0};
     gv_status status = j.where ? gv_server_open(&j.server, j.where, &err) : GV_OK;

@@ -306,7 +306,8 @@ static const char *judge(server *s, int status, char text[2048]) {
         if (wrong) snprintf(words, sizeof words, "%s: %s", wrong, r.file[i].name);
     }
     for (int i = 0; i < s->expected.count && !wrong && !status; i++)
-        if (!find(&r, s->expected.file[i].name)) {
+        if (!find(&r, s->expected.file[i].name) && !(lines && !strcmp(s->expected.file[i].name, "curves.png"))) {
+            // (a picture of a training's log is no reason to end it, but to say a line)
             wrong = "success without the file";
             snprintf(words, sizeof words, "%s %s", wrong, s->expected.file[i].name);
         }

@@ -3,10 +3,12 @@
 #include "base/jail.h"
 #include "folder.h"
 #include "picture.h"
+#include "video/reader.h"
 #include "video/video.h"
 #include "video/shrink.h"
 #include "video/yuv.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -440,6 +442,31 @@ static void vtest_has_every_frame(void **state) {
     known_clip(path, 795, 10, 79.4);
 }
 
+// FFmpeg takes a failed read for the file's end; a disk's error is not the video's, and must not shorten it.
+static void a_failed_read_is_no_end(void **state) {
+    (void)state;
+    make_clip(in_dir("read.mp4"), 320, 240, 300);
+    int fd = open(in_dir("read.mp4"), O_WRONLY);
+    assert_true(fd >= 0);
+    gv_reader *r = NULL;
+    gv_error err = {0};
+    const gv_video_options opt = {0};
+    assert_int_equal(gv_reader_open(&r, "read.mp4", &opt, &(gv_reader_source){.fd = fd}, &err), GV_ERR_IO);
+    assert_string_equal(err.text, "read.mp4: cannot read: Bad file descriptor");
+    close(fd);
+    fd = open(in_dir("read.mp4"), O_RDONLY);
+    if (gv_reader_open(&r, "read.mp4", &opt, &(gv_reader_source){.fd = fd}, &err)) fail_msg("%s", err.text);
+    gv_frame f;
+    int frames = 0, other = open("/dev/null", O_WRONLY);
+    while (gv_reader_next(r, &f, &err) == GV_OK && f.rgb)
+        if (++frames == 2) assert_int_equal(dup2(other, fd), fd); // from here on every read fails
+    assert_int_equal(gv_reader_next(r, &f, &err), GV_ERR_IO);
+    assert_true(frames < 300);
+    gv_reader_close(r);
+    close(other);
+    close(fd);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_comes_back),
@@ -455,6 +482,7 @@ int main(void) {
         cmocka_unit_test(shared_clips_have_every_frame),
         cmocka_unit_test(vtest_has_every_frame),
         cmocka_unit_test(half_size_is_the_mean_of_four),
+        cmocka_unit_test(a_failed_read_is_no_end),
     };
     gv_error err = {0};
     gv_jail *other = NULL;

@@ -340,7 +340,7 @@ static void *work(void *context) {
     gv_capture *c = context;
     gv_error err = {0};
     gv_status status = strcmp(c->source, "-") ? play_again_and_again(c, &err) : read_raw(c, &err);
-    if (status != GV_OK && status != GV_ERR_CANCELLED && c->index > 0) tell_gap(c, err.text);
+    if (status != GV_OK && status != GV_ERR_CANCELLED && c->index > 0 && !is_over(c)) tell_gap(c, err.text);
     finish(c, status, &err);
     return NULL;
 }
@@ -397,7 +397,7 @@ gv_status gv_capture_next(gv_capture *c, gv_capture_frame *f, gv_error *err) {
         *f = c->item[0];
         remove_item(c, 0);
         pthread_cond_broadcast(&c->changed);
-    } else if (c->status != GV_OK) {
+    } else if (c->status != GV_OK && !(c->opt.stop && atomic_load(c->opt.stop))) {
         status = c->status;
         if (err) *err = c->err;
     }

@@ -24,7 +24,7 @@ typedef struct gv_capture_options {
     double give_up_sec;      // a source that cannot be had again for so long has ended
     bool every_frame;        // as fast as the frames are taken, dropping none
     struct gv_jail *jail;    // where it is decoded (video/video.h); NULL: in this process
-    const atomic_bool *stop; // ends everything; may be NULL
+    const atomic_bool *stop; // ends everything, without an error; may be NULL
 } gv_capture_options;
 
 typedef enum gv_capture_what { GV_CAPTURE_END, GV_CAPTURE_FRAME, GV_CAPTURE_GAP } gv_capture_what;
@@ -42,7 +42,7 @@ typedef struct gv_capture_frame {
 typedef struct gv_capture gv_capture;
 gv_status gv_capture_open(gv_capture **out, const gv_capture_options *opt, gv_error *err);
 void gv_capture_close(gv_capture *c); // accepts NULL
-// Blocks. An error only when the source could not be opened in the first place.
+// Blocks. An error only when the source could not be opened in the first place, and nobody wanted to stop.
 gv_status gv_capture_next(gv_capture *c, gv_capture_frame *f, gv_error *err);
 void gv_capture_release(gv_capture *c, const gv_capture_frame *f);
 long gv_capture_dropped(gv_capture *c);

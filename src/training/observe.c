@@ -539,9 +539,9 @@ static void pad(view *v) {
     }
 }
 
-void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r) {
+bool gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r) {
     view *v = malloc(sizeof *v);
-    if (!v) return;
+    if (!v) return false;
     v->b = b;
     v->m = m;
     v->s = s;
@@ -563,19 +563,23 @@ void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sa
     network_inputs(v);
     pad(v);
     free(v);
+    return true;
 }
 
-void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step) {
-#pragma omp parallel for schedule(dynamic)
+static bool fill_row(gv_batch *b, int row, gv_sequence *m, const gv_sampler *s, gv_rng *r) {
+    if (!m || !gv_sequence_draw(m, s, r, b->L)) return false;
+    gv_sequence_place(m, s->rig, r);
+    return gv_sequence_observe(b, row, m, s, r);
+}
+
+bool gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step) {
+    int failed = 0;
+#pragma omp parallel for schedule(dynamic) reduction(| : failed)
     for (int i = 0; i < b->B; i++) {
         gv_rng r = gv_rng_make(seed, step, (uint64_t)(b->first + i));
         gv_sequence *m = malloc(sizeof *m);
-        if (m) {
-            gv_sequence_draw(m, s, &r, b->L);
-            gv_sequence_place(m, s->rig, &r);
-            gv_sequence_observe(b, i, m, s, &r);
-        } else
-            b->length[i] = 1;
+        failed |= !fill_row(b, i, m, s, &r);
         free(m);
     }
+    return !failed;
 }

@@ -198,10 +198,10 @@ static bool in_part(int joint, int part) {
            (trunk && part & UPPER);
 }
 
-static void take_part(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part) {
+static bool take_part(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part) {
     excerpt e = draw_excerpt(s, r, m->frames);
     gv_sequence *other = malloc(sizeof *other);
-    if (!other) return;
+    if (!other) return false;
     read_excerpt(other, s->store, &e);
     for (int t = 0; t < m->frames; t++) {
         int k = t % (2 * other->frames); // short ones go back and forth
@@ -210,6 +210,7 @@ static void take_part(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part) 
             if (in_part(j, part)) memcpy(m->q[t][j], other->q[k][j], sizeof(float[4]));
     }
     free(other);
+    return true;
 }
 
 // Poses of random frames as key frames, half a second to two apart, joined by smooth steps.
@@ -238,19 +239,18 @@ static void key_frames(gv_sequence *m, const gv_sampler *s, gv_rng *r, int part)
     }
 }
 
-static void recombine(gv_sequence *m, const gv_sampler *s, gv_rng *r) {
+static bool recombine(gv_sequence *m, const gv_sampler *s, gv_rng *r) {
     static const int one_arm[2] = {LEFT_ARM, RIGHT_ARM};
     double u = gv_uniform01(r);
-    if (u < 0.30)
-        take_part(m, s, r, UPPER);
-    else if (u < 0.50)
-        take_part(m, s, r, ARMS);
-    else if (u < 0.60)
+    if (u < 0.30) return take_part(m, s, r, UPPER);
+    if (u < 0.50) return take_part(m, s, r, ARMS);
+    if (u < 0.60)
         key_frames(m, s, r, UPPER);
     else if (u < 0.75)
         key_frames(m, s, r, ARMS);
     else
         key_frames(m, s, r, one_arm[gv_randint(r, 0, 2)]);
+    return true;
 }
 
 // Standard deviations of the shift of each joint's angles, rad.
@@ -297,10 +297,10 @@ void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int f
     draw_shape(m, r);
 }
 
-void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
+bool gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
     excerpt e = draw_excerpt(s, r, L);
     read_excerpt(m, s->store, &e);
-    if (gv_chance(r, s->options.recombine)) recombine(m, s, r);
+    if (gv_chance(r, s->options.recombine) && !recombine(m, s, r)) return false;
     if (gv_chance(r, s->options.bend)) gv_sequence_bend(m, s->rig, r);
     if (gv_chance(r, s->options.lay)) gv_sequence_lay(m, s->rig, r);
     if (gv_chance(r, s->options.perturb)) perturb(m, r);
@@ -308,6 +308,7 @@ void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L) {
         take_shape(m, e.clip, r);
     else
         draw_shape(m, r);
+    return true;
 }
 
 // ---- our body in it ----

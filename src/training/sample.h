@@ -63,7 +63,8 @@ typedef struct gv_batch { // [B, L, ...]
 
 gv_batch *gv_batch_create(int B, int L, int surface); // NULL when memory is exhausted
 void gv_batch_destroy(gv_batch *b);                   // accepts NULL
-void gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
+// False: no memory, and the batch is of no use.
+bool gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
 
 // ---- inside: one sequence ----
 enum { GV_MAX_FRAMES = 320 };
@@ -79,7 +80,7 @@ typedef struct gv_sequence { // a motion in the world at 30 fps
 } gv_sequence;
 // Frames first .. first + frames - 1 of a clip as they are (at most GV_MAX_FRAMES); the shape is drawn.
 void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r);
-void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames
+bool gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames; false: no memory
 void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r);         // our body, feet held, random heading
-// Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3).
-void gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r);
+// Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3). False: no memory.
+bool gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r);

@@ -54,9 +54,9 @@ static void skeleton(picture *p, const float joints[J][3], int row, int column) 
 static const char *draw(gv_sequence *m, const gv_sampler *s, int number, int count, bool made, uint64_t seed) {
     gv_rng r = gv_rng_make(seed, 0x7368656574, (uint64_t)number);
     const char *name = "made";
-    if (made)
-        gv_sequence_draw(m, s, &r, 120);
-    else {
+    if (made) {
+        if (!gv_sequence_draw(m, s, &r, 120)) return NULL;
+    } else {
         const gv_clip *c = &s->store->clips[s->clip[(int64_t)number * s->count / count]];
         int frames = c->frames < 3 ? (int)c->frames : 3;
         gv_sequence_read(m, s->store, c, ((int)c->frames - frames) / 2, frames, &r);
@@ -81,6 +81,10 @@ gv_status gv_sheet_write(const char *path, const gv_sampler *s, int count, bool 
     gv_status status = p.pixels && m ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the picture", path);
     for (int i = 0; i < count && !status; i++) {
         const char *name = draw(m, s, i, count, made, seed);
+        if (!name) {
+            status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a motion", path);
+            break;
+        }
         skeleton(&p, (const float(*)[3])m->joints[m->frames / 2], i / GV_SHEET_COLUMNS, i % GV_SHEET_COLUMNS);
         if (cell) cell(user, i / GV_SHEET_COLUMNS, i % GV_SHEET_COLUMNS, name);
     }

@@ -190,17 +190,18 @@ static int agree(trainer *t, gv_loss *loss, int stop) {
     return x[GV_LOSS_TERMS + 1] > 0;
 }
 
-static gv_loss train_step(trainer *t, double *norm) {
+static gv_status train_step(trainer *t, gv_loss *loss, double *norm, gv_error *err) {
     const gv_train_options *o = t->o;
     gv_net *n = t->net;
     gv_batch *b = t->batch;
-    gv_loss loss;
     gv_real weight[GV_LOSS_TERMS];
     for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
-    gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step);
+    if (!gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step))
+        return gv_fail(err, GV_ERR_MEMORY, "step %ld: no memory for its sequences; the last checkpoint is kept",
+                       t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
-    gv_loss_run(&loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
+    gv_loss_run(loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
                 t->partial);
     memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
     gv_net_backward(n, t->dx, t->dcam, t->dlogits);
@@ -212,18 +213,18 @@ static gv_loss train_step(trainer *t, double *norm) {
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
     *norm = gv_adamw_step(&a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters);
     t->step++;
-    return loss;
+    return GV_OK;
 }
 
 // With the averaged weights, on the same held-out sequences every time.
-static gv_validation validate(trainer *t) {
+static gv_status validate(trainer *t, gv_validation *v, gv_error *err) {
     size_t bytes = sizeof(float) * (size_t)t->net->parameters;
     memcpy(t->live, t->net->params, bytes);
     memcpy(t->net->params, t->mean, bytes);
-    gv_validation v =
-        gv_validate(t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits, t->partial);
+    gv_status s = gv_validate(v, t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits,
+                              t->partial, err);
     memcpy(t->net->params, t->live, bytes);
-    return v;
+    return s;
 }
 
 static void average(gv_loss *sum, const gv_loss *l, double share) {
@@ -238,8 +239,9 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
     long counted = 0;
     gv_status s = GV_OK;
     while (t->step < o->steps && !s) {
-        double norm;
-        gv_loss loss = train_step(t, &norm);
+        double norm = 0;
+        gv_loss loss = {0};
+        if ((s = train_step(t, &loss, &norm, err))) break;
         if (!isfinite(loss.total) || !isfinite(norm))
             return gv_fail(err, GV_ERR_INTERNAL,
                            "step %ld: the loss is %g and the gradient %g; the last checkpoint is kept", t->step,
@@ -257,7 +259,9 @@ static gv_status loop(trainer *t, const gv_train_hooks *hooks, gv_error *err) {
             if (stop) break;
             continue;
         }
-        if (t->held_out.count && (t->step % o->validate_every == 0 || (last && !stop))) v = validate(t), checked = &v;
+        if (t->held_out.count && (t->step % o->validate_every == 0 || (last && !stop)))
+            s = validate(t, &v, err), checked = s ? NULL : &v;
+        if (s) break;
         if (t->step % o->save_every == 0 || last)
             // the model first: what is checkpointed is not written again
             if (!(s = save_model(t, err))) s = save_checkpoint(t, err);

@@ -109,29 +109,32 @@ static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, con
     for (int t = 0; t < L; t++) s->wa += w->error[t];
 }
 
-gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx, float *dcam,
-                          float *dlogits, double *partial) {
+gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx,
+                      float *dcam, float *dlogits, double *partial, gv_error *err) {
     sums sum = {0};
-    world *w = malloc(sizeof *w); // without it the world's error stays 0
-    for (int k = 0; k < batches; k++) {
+    world *w = malloc(sizeof *w);
+    bool ok = w;
+    for (int k = 0; k < batches && ok; k++) {
         gv_loss loss;
-        gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k);
+        if (!(ok = gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k))) break;
         gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
         gv_net_forward(n, &in, 0, 0);
         gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights,
                     partial);
         sum.loss += loss.total / batches;
-        for (int i = 0; i < b->B && w; i++) add_world(&sum, w, n, b, s->rig, i, s->options.chained);
+        for (int i = 0; i < b->B; i++) add_world(&sum, w, n, b, s->rig, i, s->options.chained);
         for (int i = 0; i < b->B; i++)
             for (int t = 0; t < b->length[i]; t++) add_frame(&sum, n, b, s->rig, (long)i * b->L + t);
     }
     free(w);
+    if (!ok) return gv_fail(err, GV_ERR_MEMORY, "no memory to see how good the network is");
     double f = (double)sum.frames;
-    return (gv_validation){.wa_mpjpe_mm = sum.wa / f,
+    *out = (gv_validation){.wa_mpjpe_mm = sum.wa / f,
                            .mpjpe_mm = sum.mpjpe / f,
                            .pa_mpjpe_mm = sum.pa / f,
                            .gravity_deg = sum.gravity / f,
                            .velocity_mm = sum.velocity / f,
                            .still_accuracy = sum.still / f,
                            .loss = sum.loss};
+    return GV_OK;
 }

@@ -3,5 +3,5 @@
 #include "training/train.h"
 
 // Runs `batches` fixed batches of the sampler through the network. Scratch arrays as gv_loss_run wants them.
-gv_validation gv_validate(gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx, float *dcam,
-                          float *dlogits, double *partial);
+gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx,
+                      float *dcam, float *dlogits, double *partial, gv_error *err);

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #ifdef GV_HAVE_DEVICES
@@ -19,6 +20,7 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +28,7 @@
 
 enum { MAX_SIDE = 16384, MAX_PIXELS = 1 << 28, MAX_DRAIN_ERRORS = 1024 };
 static const double probing_sec = 3;        // live: what finding out about a stream may take besides
+static const int look_ms = 50;              // how often who waits at a pipe looks whether to wait on
 static const double longest_gap_sec = 3600; // a longer silence between two frames is a damaged timestamp
 
 typedef struct orientation { // upright pixel (x, y) comes from (x', y'), after an optional swap of the axes
@@ -39,7 +42,8 @@ typedef struct picture_kind { // what the colour converter was built for
 struct gv_reader {
     char *path, *url;
     gv_reader_source source;
-    AVIOContext *io; // of a file
+    AVIOContext *io; // of a file or a named pipe
+    int read_errno;  // of reading it
     int (*open_usual)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
     gv_video_options opt;
     gv_video_info info;
@@ -85,15 +89,39 @@ static bool is_refused(const char *name) {
 typedef struct cursor {
     int fd;
     int64_t at, size;
+    bool pipe; // else a file, whose descriptor is the caller's
+    gv_reader *reader;
 } cursor;
+
+// FFmpeg makes do with what it has got when reading fails. A disk's error is none of the video's, so it is kept.
+static int failed_read(gv_reader *v, int code) {
+    v->read_errno = code;
+    return AVERROR(code);
+}
 
 static int read_file(void *context, uint8_t *to, int bytes) {
     cursor *c = context;
     ssize_t n;
     while ((n = pread(c->fd, to, (size_t)bytes, c->at)) < 0 && errno == EINTR) continue;
-    if (n <= 0) return n < 0 ? AVERROR(errno) : AVERROR_EOF;
+    if (n < 0) return failed_read(c->reader, errno);
+    if (n == 0) return AVERROR_EOF;
     c->at += n;
     return (int)n;
+}
+
+static int is_tired(void *context);
+
+static int read_pipe(void *context, uint8_t *to, int bytes) {
+    const cursor *c = context;
+    while (!is_tired(c->reader)) {
+        struct pollfd ready = {c->fd, POLLIN, 0}; // says nothing before the first writer comes
+        int code = poll(&ready, 1, look_ms);
+        ssize_t n = code > 0 ? read(c->fd, to, (size_t)bytes) : code;
+        if (n > 0) return (int)n;
+        if (n == 0 && code > 0) return AVERROR_EOF;
+        if (n < 0 && errno != EINTR && errno != EAGAIN) return failed_read(c->reader, errno);
+    }
+    return AVERROR_EXIT;
 }
 
 static int64_t seek_file(void *context, int64_t offset, int whence) {
@@ -105,15 +133,14 @@ static int64_t seek_file(void *context, int64_t offset, int whence) {
     return c->at = base + offset;
 }
 
-static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, const char *url, int flags) {
+static int open_cursor(gv_reader *v, AVFormatContext *format, AVIOContext **out, cursor from) {
     enum { BUFFER = 32768 };
-    struct stat st;
-    if (flags & AVIO_FLAG_WRITE || strcmp(url, v->url) != 0) return AVERROR(EACCES); // a file that names another one
-    if (fstat(v->source.fd, &st) != 0) return AVERROR(errno);
     cursor *c = calloc(1, sizeof *c);
     uint8_t *buffer = av_malloc(BUFFER);
-    if (c) *c = (cursor){v->source.fd, 0, st.st_size};
-    *out = c && buffer ? avio_alloc_context(buffer, BUFFER, 0, c, read_file, NULL, seek_file) : NULL;
+    if (c) *c = from;
+    *out = !c || !buffer ? NULL
+           : c->pipe     ? avio_alloc_context(buffer, BUFFER, 0, c, read_pipe, NULL, NULL)
+                         : avio_alloc_context(buffer, BUFFER, 0, c, read_file, NULL, seek_file);
     if (*out && !v->io) {
         v->io = *out;
         format->flags |= AVFMT_FLAG_CUSTOM_IO; // not to be closed by FFmpeg, which takes it for its own kind
@@ -124,7 +151,30 @@ static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, c
     return AVERROR(ENOMEM);
 }
 
+static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, const char *url, int flags) {
+    struct stat st;
+    if (flags & AVIO_FLAG_WRITE || strcmp(url, v->url) != 0) return AVERROR(EACCES); // a file that names another one
+    if (fstat(v->source.fd, &st) != 0) return AVERROR(errno);
+    return open_cursor(v, format, out, (cursor){.fd = v->source.fd, .size = st.st_size, .reader = v});
+}
+
+// A named pipe. FFmpeg would wait for its writer in open and for data in read, where nothing ends that.
+static bool is_pipe(const gv_reader *v, const char *url) {
+    struct stat st;
+    return v->opt.live && !v->io && !strcmp(url, v->url) && stat(v->path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static int open_pipe(gv_reader *v, AVFormatContext *format, AVIOContext **out) {
+    int fd = open(v->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return AVERROR(errno);
+    int code = open_cursor(v, format, out, (cursor){.fd = fd, .pipe = true, .reader = v});
+    if (code < 0) close(fd);
+    return code;
+}
+
 static void close_file(AVIOContext *io) {
+    const cursor *c = io->opaque;
+    if (c->pipe) close(c->fd);
     free(io->opaque);
     av_freep(&io->buffer);
     avio_context_free(&io);
@@ -139,14 +189,14 @@ static void connected(gv_reader *v) {
 static int open_io(AVFormatContext *format, AVIOContext **out, const char *url, int flags, AVDictionary **options) {
     gv_reader *v = format->opaque;
     if (v->source.fd >= 0) return open_file(v, format, out, url, flags);
-    int code = v->open_usual(format, out, url, flags, options);
+    int code = is_pipe(v, url) ? open_pipe(v, format, out) : v->open_usual(format, out, url, flags, options);
     if (code >= 0) connected(v);
     return code;
 }
 
 static int close_io(AVFormatContext *format, AVIOContext *io) {
     gv_reader *v = format->opaque;
-    if (v->source.fd < 0) return avio_close(io);
+    if (v->source.fd < 0 && io != v->io) return avio_close(io);
     if (io == v->io) v->io = NULL;
     close_file(io);
     return 0;
@@ -157,6 +207,10 @@ static int is_tired(void *context) {
     const gv_reader *v = context;
     return (v->opt.stop && atomic_load(v->opt.stop)) ||
            (v->opt.patience_sec > 0 && gv_now() - v->asked_sec > v->opt.patience_sec + (v->frame ? 0 : probing_sec));
+}
+
+static gv_status cannot_read(const gv_reader *v, gv_error *err) {
+    return gv_fail(err, GV_ERR_IO, "%s: cannot read: %s", v->path, strerror(v->read_errno));
 }
 
 static gv_status gave_up(const gv_reader *v, gv_error *err) {
@@ -203,6 +257,7 @@ static gv_status open_container(gv_reader *v, gv_error *err) {
     av_dict_set(&options, "pattern_type", "none", 0); // a picture's name is a name, not a pattern
     int code = avformat_open_input(&v->format, v->url, format, &options);
     av_dict_free(&options);
+    if (v->read_errno) return cannot_read(v, err);
     if (code == AVERROR_EXIT) return gave_up(v, err);
     if (code >= 0) connected(v); // by a format that opens its source itself
     if (code < 0 && v->opt.live) return fail_av(v, err, GV_ERR_IO, "cannot open", code);
@@ -214,6 +269,7 @@ static gv_status open_container(gv_reader *v, gv_error *err) {
                        v->format->iformat->long_name ? v->format->iformat->long_name : v->format->iformat->name);
     code = avformat_find_stream_info(v->format, NULL);
     if (v->opt.live && is_tired(v)) return gave_up(v, err);
+    if (v->read_errno) return cannot_read(v, err);
     if (code < 0) return fail_av(v, err, GV_ERR_FORMAT, "cannot find out what is inside", code);
     v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (v->stream < 0 || v->format->streams[v->stream]->disposition & AV_DISPOSITION_ATTACHED_PIC) {
@@ -266,6 +322,7 @@ static gv_status open_decoder(gv_reader *v, gv_error *err) {
 static gv_status feed(gv_reader *v, gv_error *err) {
     for (;;) {
         int code = av_read_frame(v->format, v->packet);
+        if (v->read_errno) return cannot_read(v, err);
         if (code == AVERROR(ENOMEM)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
         if (v->opt.live && (code == AVERROR_EXIT || (code < 0 && is_tired(v)))) return gave_up(v, err);
         if (code == AVERROR(EAGAIN)) continue;
@@ -499,6 +556,7 @@ static void stop(gv_reader *v) {
     if (v->io) close_file(v->io);
     v->io = NULL;
     v->pending = v->draining = false;
+    v->read_errno = 0;
     v->index = v->damaged = v->drain_errors = 0;
     v->first_sec = v->last_sec = 0;
 }
