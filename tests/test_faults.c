@@ -2,7 +2,8 @@
 // an undisturbed one or with a non-zero status and one line; no signal, no hang, nothing half-written, no temporary
 // file; and what a failed run leaves does not spoil the next.
 //
-//     test_faults [POINTS [PROCESSES]]     about that many points, spread over all commands (default: a sample)
+//     test_faults [POINTS [PROCESSES [JOB]]]   about that many points, spread over all commands (default: a sample);
+//                                              of these only a job's
 #define _GNU_SOURCE // pipe2
 #include "clip.h"
 #include "faults.h"
@@ -125,6 +126,23 @@ static json_t *timeless(const result *f) {
     json_object_del(o, "seconds");
     json_array_foreach(json_object_get(o, "videos"), i, video) json_object_del(video, "seconds");
     return o;
+}
+
+// The first member of a JSON object that is another than expected; nothing where there is none.
+static void name_difference(char *out, size_t room, const result *f, const result *expected) {
+    json_t *a = timeless(f), *b = timeless(expected), *value;
+    const char *key;
+    *out = 0;
+    json_object_foreach(b, key, value) {
+        char *is = json_dumps(json_object_get(a, key), JSON_ENCODE_ANY | JSON_COMPACT),
+             *was = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (!*out && (!is || !was || strcmp(is, was) != 0))
+            snprintf(out, room, ", \"%s\": %.300s, expected %.300s", key, is ? is : "nothing", was ? was : "nothing");
+        free(is);
+        free(was);
+    }
+    json_decref(a);
+    json_decref(b);
 }
 
 // partial: of a run that failed, whose reports say something else
@@ -283,7 +301,8 @@ static int count_lines(const server *s, char text[2048]) {
 
 // NULL, or what is wrong.
 static const char *judge(server *s, int status, char text[2048]) {
-    static char words[400];
+    static char words[1200];
+    char more[800] = "";
     int lines = count_lines(s, text);
     if (status < 0) return "hangs";
     if (status > 125 || strstr(text, "by signal")) return "ended by a signal";
@@ -303,7 +322,8 @@ static const char *judge(server *s, int status, char text[2048]) {
             wrong = "unexpected file";
         else if (!whole(&r.file[i], e, status != 0))
             wrong = "file differs";
-        if (wrong) snprintf(words, sizeof words, "%s: %s", wrong, r.file[i].name);
+        if (wrong && e && ends(e->name, ".json")) name_difference(more, sizeof more, &r.file[i], e);
+        if (wrong) snprintf(words, sizeof words, "%s: %s%s", wrong, r.file[i].name, more);
     }
     for (int i = 0; i < s->expected.count && !wrong && !status; i++)
         if (!find(&r, s->expected.file[i].name) && !(lines && !strcmp(s->expected.file[i].name, "curves.png"))) {
@@ -388,12 +408,14 @@ static void make_inputs(void) {
 }
 
 static int asked_points, processes = 1;
+static const char *only; // this job
 
 static int all_jobs(int part, int *tried) {
     int wrong = 0;
     for (size_t i = 0; i < JOBS; i++) {
         struct timespec a, b;
         int before = *tried;
+        if (only && strcmp(only, jobs[i].name) != 0) continue;
         clock_gettime(CLOCK_MONOTONIC, &a);
         wrong += try_job(&jobs[i], asked_points ? (asked_points * jobs[i].share + 999) / 1000 : jobs[i].sample, part,
                          processes, tried);
@@ -434,6 +456,7 @@ static void whatever_fails(void **state) {
 int main(int argc, char **argv) {
     if (argc > 1) asked_points = atoi(argv[1]);
     if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= 64) processes = atoi(argv[2]);
+    if (argc > 3) only = argv[3];
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {cmocka_unit_test(whatever_fails)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -86,7 +86,6 @@ static void widen(float *restrict out, const uint16_t *restrict in, size_t n) {
 }
 
 static void shrink_row(uint8_t *restrict out, const float *restrict row, const gv_shrinker *s) {
-    const sixteen8 lowest = {0, 4, 8, 12};
     const four *w = s->across;
     const int taps = s->x.taps;
     for (int x = 0; x < s->to_width; x++, w += taps) {
@@ -97,7 +96,9 @@ static void shrink_row(uint8_t *restrict out, const float *restrict row, const g
             memcpy(&colours, in, sizeof colours);
             sum += colours * w[k];
         }
-        const sixteen8 mean = __builtin_shuffle((sixteen8) __builtin_convertvector(sum, four32), lowest);
+        const sixteen8 whole = (sixteen8) __builtin_convertvector(sum, four32);
+        const sixteen8 mean = // the lowest byte of each
+            __builtin_shufflevector(whole, whole, 0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
         memcpy(out + 3 * (ptrdiff_t)x, &mean, x + 1 < s->to_width ? 4 : 3); // the next pixel's first is written again
     }
 }
