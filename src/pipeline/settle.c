@@ -14,7 +14,7 @@ const double gv_contact_probability = 0.5;
 static const double smoothing_sec = 0.15, window_sec = 0.6;
 static const double least_step = 0.10, largest_step = 0.25; // m, of a stair
 static const double moving_speed = 0.5;                     // m/s, from where on a foot is seen to move
-static const double least_slope = 0.25; // of stairs, rise over way: a false direction of gravity makes slopes of 0.12
+static const double least_slope = 0.4; // of stairs, rise over way: a false direction of gravity makes slopes of 0.3
 static const double largest_jitter = 14; // 10 m/s^3; walking has 3 to 8, and what is above 15 is seen
 enum { STAIRS = 5 };
 

@@ -7,6 +7,7 @@
 //               stays (fast moments weigh less besides)
 //     picture   the body's COCO-17 points, heels and toes lie on the observed ones, weighted by confidence, robustly
 //     prior     turns are small, shifts change slowly
+// Where a wrist is seen to swing, that arm's keypoints weigh more and its turns may be larger.
 // All couple three frames at most, so the normal equations are banded. Long motions are solved piece by piece: a piece
 // with some frames beyond its end, what lies before it held fast.
 #include "base/memory.h"
@@ -29,7 +30,8 @@ enum {
     PIECE = 256,
     AHEAD = 40,
     BEFORE = 2,
-    CALM = 14
+    CALM = 14,
+    FIRST_OF_ARMS = 16
 };
 
 // Joints that may turn and how far the motion is trusted, rad.
@@ -49,10 +51,13 @@ static const double height_sigma = 0.004, height_huber = 0.02; // m
 static const double far_from_ground = 0.08;                    // m: who stands there stands on something
 static const double pixel_sigma = 0.02, pixel_huber = 2.5;     // of the box side; sigmas
 static const double calm_sigma = 7, swing = 14;                // m/s^2
-static const double calm_sec = 0.026, calm_per_m = 1.8;        // s, s/m: of the smoothed path
+static const double calm_sec = 0.0275, calm_per_m = 1.8;       // s, s/m: of the smoothed path
 static const double arm_share = 0.35;                          // of that for elbows and wrists: fast ones stay
-static const double fine_pixel = 0.005, largest_pixel = 0.04;  // m: of persons of 350 and 45 px
-static const double shift_sigma = 0.3, drift_sigma = 0.010;    // m, m per 1/30 s: world
+static const double swift_from = 1.6, swift_over = 1; // sides of the box a second: a wrist's speed in the picture
+static const double swift_straight = 0.8;             // way over path of three frames, from where on it is a swing
+static const double swift_pull = 5, swift_free = 3;   // an arm's keypoints' weight and turns' sigma there, times
+static const double fine_pixel = 0.005, largest_pixel = 0.04;               // m: of persons of 350 and 45 px
+static const double shift_sigma = 0.3, drift_sigma = 0.010;                 // m, m per 1/30 s: world
 static const double seen_sigma[3] = {0.03, 0.03, 0.10}, seen_drift = 0.004; // m, m per 1/30 s: camera
 static const double largest_step = 0.2;                                     // of any unknown, per round
 
@@ -67,6 +72,7 @@ typedef struct frame {
     double to_camera[9];     // rotation, world to camera
     double D[N];             // sum of the steps so far
     const target *target;    // [CALM]
+    double swift[2];         // left and right arm: from 0 to 1 where it is seen to swing
 } frame;
 
 typedef struct column { // the derivative of a point by one unknown
@@ -216,8 +222,9 @@ static void add_calm(piece *s, int at, const point points[3][CALM]) {
     }
 }
 
-// Keypoint k as the body has it, m in the camera, drawn to where it was seen.
-static void add_keypoint(piece *s, int at, int k, const float X[3], const float seen[3], const float *K, double side) {
+// Keypoint k as the body has it, m in the camera, drawn to where it was seen, `pull` times as much as usual.
+static void add_keypoint(piece *s, int at, int k, const float X[3], const float seen[3], const float *K, double side,
+                         double pull) {
     const frame *f = &s->f[at];
     const double confidence = (double)seen[2], z = (double)X[2];
     if (!(confidence > 0.5) || !(z > 0.1)) return;
@@ -244,12 +251,13 @@ static void add_keypoint(piece *s, int at, int k, const float X[3], const float 
     // columns in ascending order: the camera's come last
     point sorted = {.n = p.n};
     for (int c = 0; c < p.n; c++) sorted.c[c] = p.c[(c + 3) % p.n];
-    double w = confidence * huber(sqrt(gv_dot3(r, r)), pixel_huber);
+    double w = pull * confidence * huber(sqrt(gv_dot3(r, r)), pixel_huber);
     add(s, 1, &at, (const point *[]){&sorted}, (double[]){1}, r, w);
 }
 
 static void add_picture(piece *s, int at) {
     const frame *f = &s->f[at];
+    const double *swift = s->f[at].swift;
     size_t t = (size_t)(s->first + at - BEFORE);
     const float *K = s->m->K + 9 * t;
     double side = (double)s->m->bbx_xys[3 * t + 2], Rc[9], aa[3];
@@ -265,7 +273,8 @@ static void add_picture(piece *s, int at) {
     gv_points_pose(s->points, s->m->betas, pose, root, transl, points, NULL);
     for (int k = 0; k < s->npoints; k++) {
         const float *seen = k < COCO ? s->m->kp2d + 51 * t + 3 * k : s->m->feet2d + 12 * t + 3 * (k - COCO);
-        add_keypoint(s, at, k, points + 3 * k, seen, K, side);
+        const bool arm = k >= 7 && k <= 10; // elbows and wrists, left and right in turn
+        add_keypoint(s, at, k, points + 3 * k, seen, K, side, arm ? 1 + (swift_pull - 1) * swift[(k + 1) % 2] : 1);
     }
 }
 
@@ -287,6 +296,12 @@ static void add_change(piece *s, int at, int unknown, double sigma) {
     s->A[row * (BAND + 1) + BAND - N] -= w;
 }
 
+// How far the motion is trusted about turn k, rad: less of an arm that is seen to swing.
+static double turn_sigma(const frame *f, int k) {
+    const int joint = turns[k].joint;
+    return turns[k].sigma * (joint < FIRST_OF_ARMS ? 1 : 1 + (swift_free - 1) * f->swift[joint % 2]);
+}
+
 static void add_prior(piece *s, int at) {
     const double *D = s->f[at].D;
     double pace = fmax(30 * seconds(s, at), 1e-3);
@@ -298,7 +313,7 @@ static void add_prior(piece *s, int at) {
         add_change(s, at, CAMERA + i, seen_drift * pace);
     }
     for (int k = 0; k < TURNS; k++)
-        for (int i = 0; i < 3; i++) add_scalar(s, at, 3 + 3 * k + i, D[3 + 3 * k + i], turns[k].sigma);
+        for (int i = 0; i < 3; i++) add_scalar(s, at, 3 + 3 * k + i, D[3 + 3 * k + i], turn_sigma(&s->f[at], k));
 }
 
 static void build(piece *s) {
@@ -361,10 +376,25 @@ static void smooth_targets(target out[CALM], const gv_motion *m, int t, double c
     }
 }
 
+// What moves fast in the picture, and on, is motion and not noise: from 0 to 1 where a wrist swings.
+static double swing_of(const gv_motion *m, int t, int side) {
+    if (t < 1 || t + 1 >= m->frames) return 0;
+    const float *a = m->kp2d + 51 * (size_t)(t - 1) + 3 * (9 + side), *b = a + 51, *c = b + 51;
+    const double box = (double)m->bbx_xys[3 * (size_t)t + 2];
+    if (!(a[2] > 0.5f && b[2] > 0.5f && c[2] > 0.5f) || !(box > 0)) return 0;
+    const double way = hypot((double)c[0] - a[0], (double)c[1] - a[1]);
+    const double path =
+        hypot((double)c[0] - b[0], (double)c[1] - b[1]) + hypot((double)b[0] - a[0], (double)b[1] - a[1]);
+    const double speed = way / (m->time_sec[t + 1] - m->time_sec[t - 1]) / box;
+    const double fast = fmin(fmax((speed - swift_from) / swift_over, 0), 1);
+    return path > 0 ? fast * fmin(fmax((way / path - swift_straight) / 0.1, 0), 1) : 0;
+}
+
 static void load(piece *s, int at) {
     frame *f = &s->f[at];
     const gv_motion *m = s->m;
     size_t t = (size_t)(s->first + at - BEFORE);
+    for (int side = 0; side < 2; side++) f->swift[side] = swing_of(m, (int)t, side);
     double camera[9];
     memset(f->D, 0, sizeof f->D);
     for (int j = 0; j < J; j++) {
