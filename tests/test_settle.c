@@ -201,6 +201,7 @@ static void stairs_are_climbed(void **state) {
     assert_true(fabs(climbed(-0.17, 0.3) + 9 * 0.17) < 0.03);
     assert_true(fabs(climbed(0.03, 0)) < 0.03);    // drift
     assert_true(fabs(climbed(0.13, 0.65)) < 0.03); // a walk whose direction of gravity is off by 11 degrees
+    assert_true(fabs(climbed(0.18, 0.6)) < 0.03);  // by 17
 }
 
 static void threads_do_not_matter(void **state) {
