@@ -322,7 +322,10 @@ static gv_status open_decoder(gv_reader *v, gv_error *err) {
 static gv_status feed(gv_reader *v, gv_error *err) {
     for (;;) {
         int code = av_read_frame(v->format, v->packet);
-        if (v->read_errno) return cannot_read(v, err);
+        if (v->read_errno) {
+            av_packet_unref(v->packet); // the beginning of one may have come
+            return cannot_read(v, err);
+        }
         if (code == AVERROR(ENOMEM)) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a packet", v->path);
         if (v->opt.live && (code == AVERROR_EXIT || (code < 0 && is_tired(v)))) return gave_up(v, err);
         if (code == AVERROR(EAGAIN)) continue;
