@@ -54,6 +54,19 @@ static int gaps_in(const json_t *lines, const char *words) {
     return n;
 }
 
+// How many frames are told; each must come after the one before.
+static int frames_in_order(const json_t *lines) {
+    int last = -1, frames = 0;
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *l = json_array_get(lines, i);
+        if (json_object_get(l, "gap")) continue;
+        assert_true((int)number(l, "frame") > last);
+        last = (int)number(l, "frame");
+        frames++;
+    }
+    return frames;
+}
+
 static void check_person(const json_t *p) {
     static const struct {
         const char *key;
@@ -195,15 +208,7 @@ static void a_stall_is_a_gap_and_the_rest_goes_on(void **state) {
     json_t *lines = lines_of("stall.jsonl");
     assert_int_equal(json_array_size(lines), 7);
     assert_int_equal(gaps_in(lines, "no data for 0.3 s"), 1);
-    int last = -1, frames = 0;
-    for (size_t i = 0; i < 7; i++) {
-        const json_t *l = json_array_get(lines, i);
-        if (json_object_get(l, "gap")) continue;
-        assert_true((int)number(l, "frame") > last);
-        last = (int)number(l, "frame");
-        frames++;
-    }
-    assert_int_equal(frames, 6);
+    assert_int_equal(frames_in_order(lines), 6);
     json_decref(lines);
 }
 
@@ -444,13 +449,7 @@ static void a_lost_stream_is_had_again(void **state) {
     stop_sending(sender);
     interrupt(child);
     json_t *lines = lines_of("udp.jsonl");
-    int last = -1;
-    for (size_t i = 0; i < json_array_size(lines); i++) {
-        const json_t *l = json_array_get(lines, i);
-        if (json_object_get(l, "gap")) continue;
-        assert_true((int)number(l, "frame") > last);
-        last = (int)number(l, "frame");
-    }
+    frames_in_order(lines);
     assert_true(gaps_in(lines, "no data for 1.0 s") >= 1);
     assert_int_equal(gaps_in(lines, "from 384 x 288 to 320 x 240"), 1);
     json_decref(lines);
@@ -508,13 +507,7 @@ static void lost_packets_are_a_gap_and_the_rest_goes_on(void **state) {
     interrupt(child);
     close(s.socket);
     json_t *lines = lines_of("loss.jsonl");
-    int last = -1;
-    for (size_t i = 0; i < json_array_size(lines); i++) {
-        const json_t *l = json_array_get(lines, i);
-        if (json_object_get(l, "gap")) continue;
-        assert_true((int)number(l, "frame") > last);
-        last = (int)number(l, "frame");
-    }
+    frames_in_order(lines);
     json_decref(lines);
 }
 

@@ -3,6 +3,7 @@
 // Source: GVHMR release (2024): pose, shape and velocity statistics of AMASS, both orientations of BEDLAM;
 // the camera's of pred_cam and cam_angvel. They are not in the checkpoint.
 #include "network/statistics.h"
+#include "geometry/rotation.h"
 
 // clang-format off: tables are laid out to be read
 
@@ -47,3 +48,16 @@ const float gv_pred_cam_mean[3] = {1.0606f, -0.0027f, 0.2702f};
 const float gv_pred_cam_std[3] = {0.1784f, 0.0956f, 0.0764f};
 const float gv_cam_angvel_mean[6] = {1, 0, 0, 0, 1, 0};
 const float gv_cam_angvel_std[6] = {0.001f, 0.1f, 0.1f, 0.1f, 0.001f, 0.1f};
+// clang-format on
+
+void gv_pred_rotation(float R[9], const float *pred_x, int first) {
+    float d6[6];
+    for (int i = 0; i < 6; i++) d6[i] = pred_x[first + i] * gv_pred_x_std[first + i] + gv_pred_x_mean[first + i];
+    gv_rot_from_6d(R, d6);
+}
+
+void gv_pred_set_rotation(float *pred_x, int first, const float R[9]) {
+    float d6[6];
+    gv_rot_to_6d(d6, R);
+    for (int i = 0; i < 6; i++) pred_x[first + i] = (d6[i] - gv_pred_x_mean[first + i]) / gv_pred_x_std[first + i];
+}

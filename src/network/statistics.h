@@ -14,3 +14,7 @@ enum {
 extern const float gv_pred_x_mean[GV_PRED_X], gv_pred_x_std[GV_PRED_X]; // y = pred_x * std + mean
 extern const float gv_pred_cam_mean[3], gv_pred_cam_std[3];
 extern const float gv_cam_angvel_mean[6], gv_cam_angvel_std[6]; // (A - mean) / std enters the network
+
+// The rotation that six of the values stand for, from GV_X_ORIENT_C, GV_X_ORIENT_GV or GV_X_POSE + 6 (joint - 1) on.
+void gv_pred_rotation(float R[9], const float *pred_x, int first);
+void gv_pred_set_rotation(float *pred_x, int first, const float R[9]);

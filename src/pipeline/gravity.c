@@ -12,18 +12,6 @@
 enum { ROUNDS = 5, ENOUGH = 6 };
 static const double trusted = 0.2; // rad: frames that differ more from the mean count less
 
-static void decode_rotation(float R[9], const float *pred_x, int first) {
-    float d6[6];
-    for (int i = 0; i < 6; i++) d6[i] = pred_x[first + i] * gv_pred_x_std[first + i] + gv_pred_x_mean[first + i];
-    gv_rot_from_6d(R, d6);
-}
-
-static void encode_rotation(float *pred_x, int first, const float R[9]) {
-    float d6[6];
-    gv_rot_to_6d(d6, R);
-    for (int i = 0; i < 6; i++) pred_x[first + i] = (d6[i] - gv_pred_x_mean[first + i]) / gv_pred_x_std[first + i];
-}
-
 static double seen(const float *kp2d) {
     int n = 0;
     for (int k = 0; k < 17; k++) n += kp2d[3 * k + 2] > 0.5f;
@@ -69,8 +57,8 @@ gv_status gv_steady_gravity(float *pred_x, const gv_observations *o, gv_error *e
     gv_timebase_camera(camera, o);
     for (size_t t = 0; t < L; t++) { // down in the odometry's world
         float C[9], V[9], M[9];
-        decode_rotation(C, pred_x + GV_PRED_X * t, GV_X_ORIENT_C);
-        decode_rotation(V, pred_x + GV_PRED_X * t, GV_X_ORIENT_GV);
+        gv_pred_rotation(C, pred_x + GV_PRED_X * t, GV_X_ORIENT_C);
+        gv_pred_rotation(V, pred_x + GV_PRED_X * t, GV_X_ORIENT_GV);
         gv_mat3_mul_nt(M, C, V); // gravity-view to camera
         const float in_camera[3] = {M[1], M[4], M[7]};
         gv_mat3_apply_t(down + 3 * t, camera + 9 * t, in_camera);
@@ -82,9 +70,9 @@ gv_status gv_steady_gravity(float *pred_x, const gv_observations *o, gv_error *e
         float C[9], G[9], R[9], here[3];
         gv_mat3_apply(here, camera + 9 * t, g);
         gravity_view(G, here);
-        decode_rotation(C, pred_x + GV_PRED_X * t, GV_X_ORIENT_C);
+        gv_pred_rotation(C, pred_x + GV_PRED_X * t, GV_X_ORIENT_C);
         gv_mat3_mul(R, G, C);
-        encode_rotation(pred_x + GV_PRED_X * t, GV_X_ORIENT_GV, R);
+        gv_pred_set_rotation(pred_x + GV_PRED_X * t, GV_X_ORIENT_GV, R);
     }
 done:
     free(camera);

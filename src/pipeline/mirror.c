@@ -42,27 +42,20 @@ gv_status gv_mirror_observations(gv_observations *out, const gv_observations *o,
     return GV_OK;
 }
 
-static void read_rotation(float R[9], const float *x, int column) {
-    float d6[6];
-    for (int i = 0; i < 6; i++) d6[i] = x[column + i] * gv_pred_x_std[column + i] + gv_pred_x_mean[column + i];
-    gv_rot_from_6d(R, d6);
-}
-
 // The mean of the rotation in `column` of x and of the mirror image of that in `other` of m.
 static void mean_rotation(float R[9], const float *x, int column, const float *m, int other) {
     float B[9];
-    read_rotation(R, x, column);
-    read_rotation(B, m, other);
+    gv_pred_rotation(R, x, column);
+    gv_pred_rotation(B, m, other);
     for (int i = 0; i < 9; i++) R[i] = 0.5f * (R[i] + ((i / 3 == 0) != (i % 3 == 0) ? -B[i] : B[i]));
     gv_rot_orthonormalise(R);
 }
 
 // The mean becomes the rotation in `column` of y, which may be x.
 static void write_mean(float *y, const float *x, int column, const float *m, int other) {
-    float R[9], d6[6];
+    float R[9];
     mean_rotation(R, x, column, m, other);
-    gv_rot_to_6d(d6, R);
-    for (int i = 0; i < 6; i++) y[column + i] = (d6[i] - gv_pred_x_mean[column + i]) / gv_pred_x_std[column + i];
+    gv_pred_set_rotation(y, column, R);
 }
 
 // Pose and shape of one frame.
@@ -83,7 +76,7 @@ void gv_mirror_average(float *pred_x, const float *mirrored_x, int frames, float
         const float *m = mirrored_x + (size_t)t * GV_PRED_X;
         mean_pose(x, m);
         for (int j = 1; j < 22; j++) {
-            read_rotation(R, x, GV_X_POSE + 6 * (j - 1));
+            gv_pred_rotation(R, x, GV_X_POSE + 6 * (j - 1));
             gv_rot_to_aa(camera_pose + 63 * (size_t)t + 3 * (j - 1), R);
         }
         mean_rotation(R, x, GV_X_ORIENT_C, m, GV_X_ORIENT_C);

@@ -285,12 +285,6 @@ static void normalise_block(float *pred_x, int first, int count, const float *y)
     for (int i = 0; i < count; i++) pred_x[first + i] = (y[i] - gv_pred_x_mean[first + i]) / gv_pred_x_std[first + i];
 }
 
-static void encode_rotation(float *pred_x, int first, const float R[9]) {
-    float d6[6];
-    gv_rot_to_6d(d6, R);
-    normalise_block(pred_x, first, 6, d6);
-}
-
 // The turns d written back into the prediction. The gravity-view orientation turns with the one in the camera, and the
 // velocity in the root's frame turns against it, so that gravity and the path in the world stay.
 static void encode_turns(float *pred_x, const figure *f, const float *d) {
@@ -300,11 +294,11 @@ static void encode_turns(float *pred_x, const figure *f, const float *d) {
         int j = turns[k].joint;
         gv_rot_from_aa(turn, d + 3 * k);
         gv_mat3_mul(R, f->R[j], turn);
-        encode_rotation(pred_x, j == 0 ? GV_X_ORIENT_C : GV_X_POSE + 6 * (j - 1), R);
+        gv_pred_set_rotation(pred_x, j == 0 ? GV_X_ORIENT_C : GV_X_POSE + 6 * (j - 1), R);
         if (j != 0) continue;
         gv_rot_from_6d(gv, y + GV_X_ORIENT_GV);
         gv_mat3_mul(R, gv, turn);
-        encode_rotation(pred_x, GV_X_ORIENT_GV, R);
+        gv_pred_set_rotation(pred_x, GV_X_ORIENT_GV, R);
         gv_mat3_apply_t(velocity, turn, y + GV_X_VELOCITY);
         normalise_block(pred_x, GV_X_VELOCITY, 3, velocity);
     }
