@@ -93,7 +93,7 @@ static void run_row(sums *s, const left_out *l, int row) {
         double start = gv_now();
         gv_predict_options opt = {.refine = way > 0};
         gv_status status = gv_predict(&m, l->net, l->body, &o, &opt, NULL, &err);
-        if (status == GV_OK && way == 2) status = gv_settle(&m, l->body, NULL, &err);
+        if (status == GV_OK && way == 2) status = gv_settle(&m, l->body, false, NULL, &err);
         if (status != GV_OK) exit((fprintf(stderr, "%s\n", err.text), 1));
         s[way].seconds += gv_now() - start;
         score(&s[way], &m, b, row);

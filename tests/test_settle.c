@@ -78,7 +78,7 @@ static double jitter(const gv_motion *m) {
 
 static void settle(gv_motion *m) {
     gv_error err = {0};
-    if (gv_settle(m, body, NULL, &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_settle(m, body, false, NULL, &err) != GV_OK) fail_msg("%s", err.text);
 }
 
 static void planted_feet_stay(void **state) {
@@ -162,13 +162,14 @@ static void drift_goes_and_jumps_stay(void **state) {
     for (int seen = 0; seen < 2; seen++) { // contacts known, or none at all
         gv_motion m = standing(300, 0);
         gv_error err = {0};
+        const bool common = false;
         for (int t = 0; t < 300; t++) {
             bool jump = t >= 150 && t < 165;
             m.transl[3 * t + 1] += 0.004f * (float)t + (jump ? 0.4f : 0); // 1.2 m in ten seconds
             for (int k = 0; k < 4; k++) m.static_prob[6 * t + k] = seen && !jump;
             follow(&m, t);
         }
-        assert_int_equal(gv_settle_height(&m, body, &err), GV_OK);
+        assert_int_equal(gv_settle_height(&m, body, common, &err), GV_OK);
         for (int t = 0; t < 300; t++) {
             double low = (double)m.joints_world[3 * (J * t + 10) + 1] - (double)sole,
                    jump = t >= 150 && t < 165 ? 0.4 : 0;
@@ -179,7 +180,7 @@ static void drift_goes_and_jumps_stay(void **state) {
 }
 
 // Feet in turn, each 20 frames, every one `rise` above the one before and `way` further, m.
-static double climbed(double rise, double way) {
+static double climbed(double rise, double way, bool common) {
     gv_motion m = standing(200, 0);
     gv_error err = {0};
     for (int t = 0; t < 200; t++) {
@@ -189,7 +190,7 @@ static double climbed(double rise, double way) {
         for (int k = 0; k < 4; k++) m.static_prob[6 * t + k] = t % 20 > 4 && k / 2 == step % 2;
         follow(&m, t);
     }
-    assert_int_equal(gv_settle_height(&m, body, &err), GV_OK);
+    assert_int_equal(gv_settle_height(&m, body, common, &err), GV_OK);
     double height = (double)m.joints_world[3 * (J * 198 + 10) + 1] - (double)m.joints_world[3 * (J * 10 + 10) + 1];
     gv_motion_free(&m);
     return height;
@@ -197,11 +198,14 @@ static double climbed(double rise, double way) {
 
 static void stairs_are_climbed(void **state) {
     (void)state;
-    assert_true(fabs(climbed(0.17, 0.3) - 9 * 0.17) < 0.03);
-    assert_true(fabs(climbed(-0.17, 0.3) + 9 * 0.17) < 0.03);
-    assert_true(fabs(climbed(0.03, 0)) < 0.03);    // drift
-    assert_true(fabs(climbed(0.13, 0.65)) < 0.03); // a walk whose direction of gravity is off by 11 degrees
-    assert_true(fabs(climbed(0.18, 0.6)) < 0.03);  // by 17
+    for (int common = 0; common < 2; common++) {
+        assert_true(fabs(climbed(0.17, 0.3, common) - 9 * 0.17) < 0.03);
+        assert_true(fabs(climbed(-0.17, 0.3, common) + 9 * 0.17) < 0.03);
+        assert_true(fabs(climbed(0.03, 0, common)) < 0.03);    // drift
+        assert_true(fabs(climbed(0.13, 0.65, common)) < 0.03); // a walk whose direction of gravity is off by 11 degrees
+    }
+    assert_true(fabs(climbed(0.18, 0.6, false)) < 0.03);            // by 17: one person's may be
+    assert_true(fabs(climbed(0.12, 0.38, true) - 9 * 0.12) < 0.03); // steps of a garden
 }
 
 static void threads_do_not_matter(void **state) {

@@ -84,7 +84,7 @@ static gv_motion predict(const fixture *f, int chunk, const gv_predict_options *
     gv_motion m;
     gv_error err = {0};
     if (gv_network_set_chunk(f->net, chunk, &err) || gv_predict(&m, f->net, f->body, &f->o, opt, NULL, &err) ||
-        (settled && gv_settle(&m, f->body, NULL, &err)))
+        (settled && gv_settle(&m, f->body, false, NULL, &err)))
         fail_msg("%s", err.text);
     return m;
 }

@@ -91,7 +91,7 @@ static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_erro
         if (!s)
             s = score(&p->score[refined ? GV_STAGE_REFINED : GV_STAGE_SOLVED], b, m.joints_world, m.joints_incam,
                       m.global_orient, m.global_orient_incam, err);
-        if (!s && refined) s = gv_settle(&m, b->body, NULL, err);
+        if (!s && refined) s = gv_settle(&m, b->body, false, NULL, err);
         if (!s && refined)
             s = score(&p->score[GV_STAGE_SETTLED], b, m.joints_world, m.joints_incam, m.global_orient,
                       m.global_orient_incam, err);

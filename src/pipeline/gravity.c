@@ -29,8 +29,7 @@ static void gravity_view(float G[9], const float g[3]) {
     memcpy(G + 6, z, sizeof z);
 }
 
-// The robust mean of unit vectors down [L, 3] with weights w. False where there is none.
-static int mean_direction(double mean[3], const float *down, const double *w, int frames) {
+bool gv_mean_direction(double mean[3], const float *down, const double *w, int frames) {
     double before[3] = {0};
     for (int round = 0; round < ROUNDS; round++) {
         double sum[3] = {0};
@@ -41,10 +40,10 @@ static int mean_direction(double mean[3], const float *down, const double *w, in
             for (int c = 0; c < 3; c++) sum[c] += k * down[3 * t + c];
         }
         double n = sqrt(sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]);
-        if (!(n > 1e-6)) return 0;
+        if (!(n > 1e-6)) return false;
         for (int c = 0; c < 3; c++) before[c] = mean[c] = sum[c] / n;
     }
-    return 1;
+    return true;
 }
 
 gv_status gv_steady_gravity(float *pred_x, const gv_observations *o, gv_error *err) {
@@ -64,7 +63,7 @@ gv_status gv_steady_gravity(float *pred_x, const gv_observations *o, gv_error *e
         gv_mat3_apply_t(down + 3 * t, camera + 9 * t, in_camera);
         weight[t] = (int)t < o->length ? seen(o->kp2d + 51 * t) : 0;
     }
-    if (!mean_direction(mean, down, weight, o->frames)) goto done;
+    if (!gv_mean_direction(mean, down, weight, o->frames)) goto done;
     for (size_t t = 0; t < L; t++) {
         const float g[3] = {(float)mean[0], (float)mean[1], (float)mean[2]};
         float C[9], G[9], R[9], here[3];

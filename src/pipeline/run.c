@@ -6,6 +6,7 @@
 #include "body/body.h"
 #include "pipeline/settle.h"
 #include "pipeline/camera_stage.h"
+#include "pipeline/common_gravity.h"
 #include "pipeline/focal_people.h"
 #include "pipeline/judge.h"
 #include "pipeline/motion_lens.h"
@@ -131,11 +132,16 @@ static gv_status predict_all(job *j, gv_error *err) {
             gv_predict(&j->motions[k], j->runner->network, j->runner->body, &s->person[k], &popt, NULL, err);
         frames += s->person[k].frames;
         gv_observations_free(&s->person[k]); // all that is needed of it is in the motion
-        if (status == GV_OK && popt.refine) status = gv_settle(&j->motions[k], j->runner->body, listener, err);
         if (status == GV_OK) status = gv_motion_lens_keep(&j->motions[k], &s->optics, err);
         if (status == GV_OK) status = gv_go_on(listener, err);
         if (status != GV_OK) return status;
         gv_progress_set(&progress, k + 1);
+    }
+    if (refine) {
+        gv_status status = gv_common_gravity(j->motions, s->people, s->camera.is_static, err);
+        for (int k = 0; status == GV_OK && k < s->people; k++)
+            status = gv_settle(&j->motions[k], j->runner->body, s->people > 1, listener, err);
+        if (status != GV_OK) return status;
     }
     gv_timing_add(s, "predict", gv_progress_end(&progress), frames);
     return GV_OK;

@@ -83,35 +83,36 @@ static double heading_of(const gv_motion *m, const gv_scene *scene) {
     return atan2(s, c);
 }
 
-static void turn(gv_motion *m, double angle) {
-    float aa[3] = {0, (float)angle, 0}, Y[9];
-    gv_rot_from_aa(Y, aa);
+void gv_motion_turn(gv_motion *m, const float Q[9]) {
     for (int t = 0; t < m->frames; t++) {
-        float R[9], YR[9], rest[3], moved[3];
+        float R[9], QR[9], rest[3], moved[3];
         float *joints = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3;
         float *transl = m->transl + 3 * (size_t)t, *orient = m->global_orient + 3 * (size_t)t;
         gv_rot_from_aa(R, orient);
-        gv_mat3_mul(YR, Y, R);
-        gv_rot_to_aa(orient, YR);
+        gv_mat3_mul(QR, Q, R);
+        gv_rot_to_aa(orient, QR);
         for (int i = 0; i < 3; i++) rest[i] = joints[i] - transl[i]; // rest pelvis: the root turns about it
         for (int j = 0; j < GV_MOTION_JOINTS; j++) {
-            gv_mat3_apply(moved, Y, joints + 3 * j);
+            gv_mat3_apply(moved, Q, joints + 3 * j);
             memcpy(joints + 3 * j, moved, sizeof moved);
         }
         for (int i = 0; i < 3; i++) transl[i] = joints[i] - rest[i];
     }
 }
 
-static void move(gv_motion *m, double x, double z) {
-    for (int t = 0; t < m->frames; t++) {
-        float *joints = m->joints_world + (size_t)t * GV_MOTION_JOINTS * 3;
-        for (int j = 0; j < GV_MOTION_JOINTS; j++) {
-            joints[3 * j] += (float)x;
-            joints[3 * j + 2] += (float)z;
+void gv_motion_move(gv_motion *m, const float d[3]) {
+    for (int t = 0; t < m->frames; t++)
+        for (int i = 0; i < 3; i++) {
+            for (int j = 0; j < GV_MOTION_JOINTS; j++)
+                m->joints_world[3 * ((size_t)t * GV_MOTION_JOINTS + j) + i] += d[i];
+            m->transl[3 * (size_t)t + i] += d[i];
         }
-        m->transl[3 * (size_t)t] += (float)x;
-        m->transl[3 * (size_t)t + 2] += (float)z;
-    }
+}
+
+static void turn_about_y(gv_motion *m, double angle) {
+    float aa[3] = {0, (float)angle, 0}, Y[9];
+    gv_rot_from_aa(Y, aa);
+    gv_motion_turn(m, Y);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -144,7 +145,8 @@ typedef struct path {
 
 static double path_at(const path *p, long frame, int axis) {
     if (p->fixed) return p->centre[axis];
-    return p->way.any && p->way.known[frame] ? p->way.place[3 * frame + axis] : p->c[3 * frame + axis] / p->votes[frame];
+    return p->way.any && p->way.known[frame] ? p->way.place[3 * frame + axis]
+                                             : p->c[3 * frame + axis] / p->votes[frame];
 }
 
 static bool is_known(const path *p, long frame) {
@@ -207,7 +209,7 @@ static void place(path *p, const gv_scene *scene, gv_motion *m) {
         }
         shift[axis] = median(p->work, n);
     }
-    move(m, shift[0], shift[2]);
+    gv_motion_move(m, (float[]){(float)shift[0], 0, (float)shift[2]});
 }
 
 // A static camera stands still: its height from everybody, its place on the ground from person 0.
@@ -285,7 +287,7 @@ gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, cons
     float A[9];
     world_axes(A, motions, people, s);
     for (size_t f = 0; f < frames; f++) gv_mat3_mul(scene->R_w2c + 9 * f, s->camera.R_w2c + 9 * f, A);
-    for (int k = 1; k < people; k++) turn(motions + k, heading_of(motions + k, scene));
+    for (int k = 1; k < people; k++) turn_about_y(motions + k, heading_of(motions + k, scene));
     if (s->camera.is_static)
         fix_centre(&p, scene, motions, people);
     else

@@ -23,3 +23,8 @@ typedef struct gv_scene {
 gv_status gv_scene_compose(gv_scene *scene, gv_motion *motions, int people, const gv_scene_observations *s,
                            gv_error *err);
 void gv_scene_free(gv_scene *scene); // not the motions
+
+// The whole motion in its world (global_orient, transl, joints_world) turned about the origin by the rotation Q, or
+// moved by d, m.
+void gv_motion_turn(gv_motion *m, const float Q[9]);
+void gv_motion_move(gv_motion *m, const float d[3]);

@@ -14,7 +14,9 @@ const double gv_contact_probability = 0.5;
 static const double smoothing_sec = 0.15, window_sec = 0.6;
 static const double least_step = 0.10, largest_step = 0.25; // m, of a stair
 static const double moving_speed = 0.5;                     // m/s, from where on a foot is seen to move
-static const double least_slope = 0.4; // of stairs, rise over way: a false direction of gravity makes slopes of 0.3
+// Of stairs, rise over way: false directions of gravity make slopes of 0.3 out of level ground, and if they are
+// everybody's, of 0.1.
+static const double least_slope[2] = {0.4, 0.25};
 static const double largest_jitter = 14; // 10 m/s^3; walking has 3 to 8, and what is above 15 is seen
 enum { STAIRS = 5 };
 
@@ -157,8 +159,8 @@ static int by_time(const void *a, const void *b) {
 }
 
 // Adds to keep [L] the height of staircases: runs of stands, left and right in turn, each a stair above (or below) the
-// one before, and steep as stairs are.
-static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n) {
+// one before, and at least so steep.
+static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n, double steep) {
     double level = 0;
     int at = 0;
     for (int i = 0; i + 1 < n;) {
@@ -172,7 +174,7 @@ static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n)
             way += hypot(s[i + run + 1].x - s[i + run].x, s[i + run + 1].z - s[i + run].z);
             run++;
         }
-        bool stairs = run >= STAIRS && fabs(s[i + run].height - s[i].height) > least_slope * way;
+        bool stairs = run >= STAIRS && fabs(s[i + run].height - s[i].height) > steep * way;
         for (int k = 1; stairs && k <= run; k++) {
             for (; at < s[i + k].first; at++) keep[at] = level;
             level += s[i + k].height - s[i + k - 1].height;
@@ -182,7 +184,7 @@ static void keep_stairs(double *keep, const gv_motion *m, const stand *s, int n)
     for (; at < m->frames; at++) keep[at] = level;
 }
 
-gv_status gv_settle_height(gv_motion *m, const gv_body *body, gv_error *err) {
+gv_status gv_settle_height(gv_motion *m, const gv_body *body, bool common_gravity, gv_error *err) {
     size_t L = (size_t)m->frames;
     double *ground = gv_calloc2(L, sizeof *ground), *keep = gv_calloc2(L, sizeof *keep),
            *scratch = gv_calloc2(L, sizeof *scratch), sole[GV_FEET];
@@ -200,7 +202,7 @@ gv_status gv_settle_height(gv_motion *m, const gv_body *body, gv_error *err) {
         bridge(ground, m->frames);
         int n = find_stands(stands_of, m, sole);
         qsort(stands_of, (size_t)n, sizeof *stands_of, by_time);
-        keep_stairs(keep, m, stands_of, n);
+        keep_stairs(keep, m, stands_of, n, least_slope[common_gravity]);
     }
     double fps = m->fps > 0 ? m->fps : 30;
     for (size_t t = 0; t < L; t++) ground[t] -= keep[t];
@@ -230,10 +232,11 @@ static bool trembles(const gv_motion *m) {
     return coarse > 0 && sum / n > largest_jitter;
 }
 
-gv_status gv_settle(gv_motion *m, const gv_body *body, const gv_listener *listener, gv_error *err) {
+gv_status gv_settle(gv_motion *m, const gv_body *body, bool common_gravity, const gv_listener *listener,
+                    gv_error *err) {
     double sole[GV_FEET];
     doubt_contacts(m);
-    gv_status status = gv_settle_height(m, body, err);
+    gv_status status = gv_settle_height(m, body, common_gravity, err);
     if (status != GV_OK || m->frames < 3) return status;
     gv_sole_heights(sole, body, m->betas);
     for (double calm = 1; status == GV_OK && calm < 4; calm *= 1.5) {
