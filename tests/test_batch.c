@@ -64,11 +64,12 @@ static void lists_are_read(void **state) {
     (void)state;
     gv_batch_list l;
     gv_error err = {0};
-    write_text("names.txt", "# a list\n\n  \nwalk.mp4 \r\n/far/walk.mov\nrun.x.mp4\tfirst\nfirst\n.hidden\n");
+    write_text("names.txt",
+               "# a list\n\n  \nwalk.mp4 \r\n/far/walk.mov\nrun.x.mp4\tfirst\nfirst\n.hidden\n..mp4\n...mp4\nx/\n");
     if (gv_batch_list_read(&l, in_dir("names.txt"), "out", &err) != GV_OK) fail_msg("%s", err.text);
-    static const char *const names[] = {"walk", "walk-2", "first", "first-2", ".hidden"};
-    assert_int_equal(l.count, 5);
-    for (int i = 0; i < 5; i++) assert_string_equal(l.item[i].name, names[i]);
+    static const char *const names[] = {"walk", "walk-2", "first", "first-2", ".hidden", "_", "__", "video"};
+    assert_int_equal(l.count, 8);
+    for (int i = 0; i < 8; i++) assert_string_equal(l.item[i].name, names[i]);
     assert_string_equal(l.item[0].video, in_dir("walk.mp4"));
     assert_string_equal(l.item[1].video, "/far/walk.mov");
     assert_string_equal(l.item[2].folder, "out/first");

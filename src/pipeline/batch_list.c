@@ -22,6 +22,9 @@ static bool choose_name(char *name, json_t *taken, const char *video, const char
         snprintf(name, MAX_NAME, "%.150s", given);
     else
         snprintf(name, MAX_NAME, "%.*s", length < 150 ? length : 150, file);
+    if (!*name) snprintf(name, MAX_NAME, "video");
+    bool above = name[0] == '.' && (!name[1] || name[1] == '.'); // "...mp4" does not go into the folder above
+    for (char *p = name; above && *p == '.'; p++) *p = '_';
     size_t n = strlen(name);
     for (int k = 2; json_object_get(taken, name); k++) snprintf(name + n, MAX_NAME - n, "-%d", k);
     return json_object_set_new_nocheck(taken, name, json_true()) == 0; // memory
