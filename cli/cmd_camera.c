@@ -1,6 +1,7 @@
 // cmd_camera.c - gvhmr camera: the camera's rotation in every frame of a video.
 #include "cli.h"
 
+#include "base/jail.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "formats/npz.h"
@@ -18,7 +19,8 @@ enum { PEOPLE_MAX = 32 };
 
 static const char help[] =
     "usage: gvhmr camera VIDEO -o CAM.npz [options]\n\n"
-    "Finds the camera's rotation in every frame, and its way up to scale, from the picture alone. People and other moving things are\n"
+    "Finds the camera's rotation in every frame, and its way up to scale, from the picture alone. People and other "
+    "moving things are\n"
     "ignored by themselves; --people makes it surer. A camera that stands still is recognised.\n\n"
     "  -o, --output FILE         where to write: R_w2c (F,3,3), confidence (F), K_fullimg (3,3), fps, width,\n"
     "                            height, is_static, rotation_source, focal_source, focal_sd; where the camera went\n"
@@ -32,6 +34,7 @@ static const char help[] =
     "                            picture's, or another tracker's (.npz, TUM, COLMAP images.txt, matrices)\n"
     "      --static-camera       the camera does not move: no measurement\n"
     "      --people OBS.npz      observations of a person to leave out; may be repeated\n"
+    "      --no-confinement      decode in this process, not in one without rights\n"
     "      --threads N           for decoding (default: as many as there are processors)\n"
     "  -q, --quiet               no progress, no notes\n\n"
     "example: gvhmr camera walk.mp4 -o walk-camera.npz --focal-length 26mm\n";
@@ -43,7 +46,7 @@ typedef struct options {
     const char *people[PEOPLE_MAX];
     int npeople;
     long threads;
-    bool is_static, quiet;
+    bool is_static, unconfined, quiet;
 } options;
 
 // 0: go on; otherwise 1 + exit status.
@@ -55,6 +58,7 @@ static int parse(options *o, int argc, char **argv) {
         {"gyro", required_argument, 0, 'g'},
         {"static-camera", no_argument, 0, 's'},
         {"people", required_argument, 0, 'p'},
+        {"no-confinement", no_argument, 0, 'u'},
         {"threads", required_argument, 0, 't'},
         {"quiet", no_argument, 0, 'q'},
         {"help", no_argument, 0, 'h'},
@@ -73,6 +77,8 @@ static int parse(options *o, int argc, char **argv) {
             o->optics.intrinsics = optarg;
         else if (c == 's')
             o->is_static = true;
+        else if (c == 'u')
+            o->unconfined = true;
         else if (c == 'q')
             o->quiet = true;
         else if (c == 't' && !gv_cli_int("camera", "--threads", optarg, 1, 1024, &o->threads))
@@ -218,14 +224,17 @@ int gv_cmd_camera(int argc, char **argv) {
     if (code) return code - 1;
     gv_error err = {0};
     gv_video *video = NULL;
+    gv_jail *jail = NULL;
     gv_odometry *odometry = NULL;
     gv_scene_observations scene = {0};
     gv_observations people[PEOPLE_MAX] = {{0}};
+    if (!opt.unconfined && gv_cli_jail(&jail, opt.quiet) != 0) return 1;
     if (opt.threads) omp_set_num_threads((int)opt.threads);
-    gv_status s = gv_video_open(&video, opt.video, &(gv_video_options){.threads = (int)opt.threads}, &err);
+    gv_status s =
+        gv_video_open(&video, opt.video, &(gv_video_options){.threads = (int)opt.threads, .jail = jail}, &err);
     if (s != GV_OK) goto done;
     const gv_video_info *info = gv_video_get_info(video);
-    if ((s = gv_optics_choose(&scene.optics, &opt.optics, opt.video, info->width, info->height, &err)) != GV_OK)
+    if ((s = gv_optics_choose(&scene.optics, &opt.optics, opt.video, info->width, info->height, jail, &err)) != GV_OK)
         goto done;
     for (int i = 0; i < opt.npeople; i++)
         if ((s = gv_observations_load(&people[i], opt.people[i], &err)) != GV_OK) goto done;
@@ -236,7 +245,7 @@ int gv_cmd_camera(int argc, char **argv) {
         goto done;
     }
     s = gv_camera_conclude(&scene, odometry, opt.is_static, scene.frames, &err);
-    if (s == GV_OK) s = gv_camera_from_file(&scene, opt.gyro, scene.time_sec, &err);
+    if (s == GV_OK) s = gv_camera_from_file(&scene, opt.gyro, scene.time_sec, jail, &err);
     if (s == GV_OK) s = save(&opt, &scene, info, &err);
     if (s == GV_OK && !opt.quiet) notes(&scene, info);
 done:
@@ -244,5 +253,6 @@ done:
     gv_scene_observations_free(&scene);
     for (int i = 0; i < opt.npeople; i++) gv_observations_free(&people[i]);
     gv_video_close(video);
+    gv_jail_destroy(jail);
     return s == GV_OK ? 0 : gv_cli_fail(&err);
 }

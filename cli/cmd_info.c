@@ -3,6 +3,7 @@
 // One function per kind of file fills a report; printing comes last.
 #include "cli.h"
 #include "base/file.h"
+#include "base/jail.h"
 #include "base/json_build.h"
 #include "formats/motion_export.h"
 #include "formats/npz.h"
@@ -23,11 +24,13 @@ static const char help[] =
     "gvhmr info FILE... - say what files hold and what they are missing\n\n"
     "Checkpoints, safetensors, body models, observations, motions, other .npz files, tflite graphs, videos.\n\n"
     "      --all    list every tensor or array\n"
-    "      --json   the same as JSON, one object per file\n\n"
+    "      --json   the same as JSON, one object per file\n"
+    "      --no-confinement   decode videos in this process, not in one without rights\n\n"
     "example: gvhmr info gvhmr_siga24_release.ckpt\n";
 
 typedef struct report {
     json_t *root, *holds, *missing, *items;
+    bool unconfined; // decodes here
 } report;
 
 static void report_kind(report *r, const char *kind) {
@@ -279,16 +282,22 @@ static gv_status describe_npz(report *r, const char *path, gv_npz *z, bool pickl
 
 static gv_status describe_video(report *r, const char *path, gv_error *err) {
     gv_video *v = NULL;
-    gv_status status = gv_video_open(&v, path, NULL, err);
-    if (status == GV_ERR_FORMAT)
-        return gv_fail(err, status, "%s: none of the files gvhmr knows: weights, .npz, .tflite or a video", path);
-    if (status != GV_OK) return status;
+    gv_jail *jail = NULL;
+    gv_status status = r->unconfined ? GV_OK : gv_jail_create(&jail, err);
+    if (status == GV_OK) status = gv_video_open(&v, path, &(gv_video_options){.jail = jail}, err);
+    if (status != GV_OK) {
+        gv_jail_destroy(jail);
+        return status != GV_ERR_FORMAT
+                   ? status
+                   : gv_fail(err, status, "%s: none of the files gvhmr knows: weights, .npz, .tflite or a video", path);
+    }
     const gv_video_info *info = gv_video_get_info(v);
     report_kind(r, "video");
     holds(r, "%d x %d pixels, %s in %s", info->width, info->height, info->codec, info->container);
     if (info->fps > 0) holds(r, "%.4g frames per second, %.2f s", info->fps, info->duration_sec);
     holds(r, "what `gvhmr run %s -o DIR` takes", path);
     gv_video_close(v);
+    gv_jail_destroy(jail);
     return GV_OK;
 }
 
@@ -345,9 +354,9 @@ static void print_plain(const char *path, const report *r, bool all) {
     }
 }
 
-static int info(const char *path, bool json, bool all) {
+static int info(const char *path, bool json, bool all, bool unconfined) {
     gv_error err = {0};
-    report r = {json_object(), json_array(), json_array(), json_array()};
+    report r = {json_object(), json_array(), json_array(), json_array(), unconfined};
     gv_json_set(&r.root, "file", clean_text(path));
     gv_json_set(&r.root, "holds", json_incref(r.holds));
     gv_json_set(&r.root, "missing", json_incref(r.missing));
@@ -369,15 +378,20 @@ static int info(const char *path, bool json, bool all) {
 }
 
 int gv_cmd_info(int argc, char **argv) {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"all", no_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {0}};
-    bool json = false, all = false;
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"no-confinement", no_argument, NULL, 'u'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    bool json = false, all = false, unconfined = false;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (c == 'j')
             json = true;
         else if (c == 'a')
             all = true;
+        else if (c == 'u')
+            unconfined = true;
         else if (c == 'h')
             return fputs(help, stdout), 0;
         else
@@ -386,6 +400,6 @@ int gv_cmd_info(int argc, char **argv) {
     if (optind == argc) return gv_cli_usage("info", "expected a file");
     int result = 0;
     for (; optind < argc; optind++)
-        if (info(argv[optind], json, all) != 0) result = 1;
+        if (info(argv[optind], json, all, unconfined) != 0) result = 1;
     return result;
 }

@@ -1,6 +1,7 @@
 // render: motions to a video, in the world from a fixed outside view or over the original pictures.
 #include "cli.h"
 
+#include "base/jail.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "body/body.h"
@@ -22,8 +23,8 @@ typedef struct options {
     const char *video, *output, *body;
     char **inputs;
     int ninputs;
-    bool world, overlay, quiet; // both: side by side
-    bool follow;                // the outside view goes with person 1
+    bool world, overlay, unconfined, quiet; // both: side by side
+    bool follow;                            // the outside view goes with person 1
     double alpha, fps;
     long threads, width, height;
 } options;
@@ -55,6 +56,7 @@ static void help(void) {
          "      --size WxH        of the world view [1280x720; beside a video the height is the video's]\n"
          "      --fps R           the video's true frame rate, where its container is wrong\n"
          "      --body-model FILE SMPL-X body model, .npz [the built-in mannequin]\n"
+         "      --no-confinement  decode the video in this process, not in one without rights\n"
          "      --threads N       [all cores]\n"
          "  -q, --quiet           no progress line\n\n"
          "example: gvhmr render person-1.npz person-2.npz --video clip.mp4 --side-by-side -o both.mp4");
@@ -71,7 +73,7 @@ static bool parse_size(options *o, const char *text) {
 
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
-    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, VIEW, THREADS };
+    enum { VIDEO = 256, WORLD, OVERLAY, SIDE, ALPHA, SIZE, FPS, BODY, VIEW, THREADS, UNCONFINED };
     static const struct option table[] = {{"output", required_argument, NULL, 'o'},
                                           {"video", required_argument, NULL, VIDEO},
                                           {"world", no_argument, NULL, WORLD},
@@ -83,6 +85,7 @@ static int parse(options *o, int argc, char **argv) {
                                           {"body-model", required_argument, NULL, BODY},
                                           {"view", required_argument, NULL, VIEW},
                                           {"threads", required_argument, NULL, THREADS},
+                                          {"no-confinement", no_argument, NULL, UNCONFINED},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -123,6 +126,9 @@ static int parse(options *o, int argc, char **argv) {
             break;
         case THREADS:
             good = gv_cli_int("render", "--threads", optarg, 1, 1024, &o->threads);
+            break;
+        case UNCONFINED:
+            o->unconfined = true;
             break;
         case 'q':
             o->quiet = true;
@@ -244,13 +250,13 @@ static void close_show(show *s) {
     gv_body_close(s->body);
 }
 
-static gv_status render(const options *o, gv_error *err) {
+static gv_status render(const options *o, gv_jail *jail, gv_error *err) {
     show s = {.o = o};
     gv_progress progress;
     gv_status status = gv_body_open(&s.body, o->body, err);
     if (!status) status = load_people(&s, err);
     if (!status && o->video)
-        status = gv_feed_open(&s.feed, o->video, &(gv_video_options){.fps = o->fps}, BUFFERS, err);
+        status = gv_feed_open(&s.feed, o->video, &(gv_video_options){.fps = o->fps, .jail = jail}, BUFFERS, err);
     if (!status) status = plan(&s, err);
     gv_progress_begin(&progress, "render",
                       status   ? 0
@@ -271,7 +277,11 @@ int gv_cmd_render(int argc, char **argv) {
     options o = {.alpha = 0.92};
     int stop = parse(&o, argc, argv);
     if (stop) return stop - 1;
-    if (o.threads) omp_set_num_threads((int)o.threads);
     gv_error err = {0};
-    return render(&o, &err) ? gv_cli_fail(&err) : 0;
+    gv_jail *jail = NULL;
+    if (o.video && !o.unconfined && gv_cli_jail(&jail, o.quiet) != 0) return 1;
+    if (o.threads) omp_set_num_threads((int)o.threads);
+    gv_status status = render(&o, jail, &err);
+    gv_jail_destroy(jail);
+    return status == GV_OK ? 0 : gv_cli_fail(&err);
 }

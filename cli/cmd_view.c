@@ -1,4 +1,5 @@
 // gvhmr view: the viewer page of a run's folder.
+#include "base/jail.h"
 #include "cli.h"
 #include "pipeline/view.h"
 
@@ -14,21 +15,24 @@ static const char help[] =
     "      --no-video          a page without the video\n"
     "      --fps F             the video's true frame rate, if it was given to `run`\n"
     "      --body-model FILE   SMPL-X .npz, if it was given to `run` (default: the built-in mannequin)\n"
+    "      --no-confinement    decode the video in this process, not in one without rights\n"
     "  -q, --quiet             no progress line, no remarks\n\n"
     "example: gvhmr view walk --video walk.mp4\n";
 
 int gv_cmd_view(int argc, char **argv) {
-    enum { OPT_VIDEO = 1, OPT_NO_VIDEO, OPT_FPS, OPT_BODY };
+    enum { OPT_VIDEO = 1, OPT_NO_VIDEO, OPT_FPS, OPT_BODY, OPT_UNCONFINED };
     static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                             {"video", required_argument, NULL, OPT_VIDEO},
                                             {"no-video", no_argument, NULL, OPT_NO_VIDEO},
                                             {"fps", required_argument, NULL, OPT_FPS},
                                             {"body-model", required_argument, NULL, OPT_BODY},
+                                            {"no-confinement", no_argument, NULL, OPT_UNCONFINED},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     gv_view_options view = {0};
     const char *out = NULL;
+    bool unconfined = false;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1;) {
         switch (c) {
@@ -52,6 +56,9 @@ int gv_cmd_view(int argc, char **argv) {
         case OPT_BODY:
             view.body_model = optarg;
             break;
+        case OPT_UNCONFINED:
+            unconfined = true;
+            break;
         default:
             return gv_cli_usage("view", "\"%s\" is unknown or lacks its value", argv[optind - 1]);
         }
@@ -59,7 +66,10 @@ int gv_cmd_view(int argc, char **argv) {
     if (optind + 1 != argc) return gv_cli_usage("view", "expected one folder");
     gv_error err = {0};
     bool without_video;
-    if (gv_view_folder(argv[optind], out, &view, &without_video, &err) != GV_OK) return gv_cli_fail(&err);
+    if (!unconfined && !view.no_video && gv_cli_jail(&view.jail, view.quiet) != 0) return 1;
+    gv_status status = gv_view_folder(argv[optind], out, &view, &without_video, &err);
+    gv_jail_destroy(view.jail);
+    if (status != GV_OK) return gv_cli_fail(&err);
     if (without_video && !view.quiet)
         fputs("gvhmr: the video was not found, the page is without it; --video says where it is\n", stderr);
     return 0;

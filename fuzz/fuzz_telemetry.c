@@ -10,9 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     gv_gyro g;
     gv_lens lens;
     double sd;
-    gv_lens_from_metadata(&lens, &sd, path, 1280, 720);
-    if (gv_gyro_load(&g, path, &err) == GV_OK) gv_gyro_free(&g);
-    if (gv_gyro_load_own(&g, path, &err) == GV_OK) gv_gyro_free(&g);
+    gv_lens_from_metadata(&lens, &sd, path, 1280, 720, NULL);
+    if (gv_gyro_load(&g, path, NULL, &err) == GV_OK) gv_gyro_free(&g);
+    if (gv_gyro_load_own(&g, path, NULL, &err) == GV_OK) gv_gyro_free(&g);
     close(fd);
     return 0;
 }

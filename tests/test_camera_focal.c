@@ -268,7 +268,7 @@ static void broken_intrinsics_are_refused(void **state) {
     gv_error err = {0};
     assert_int_equal(gv_optics_load(&o, "nowhere.json", 10, 10, &err), GV_ERR_IO);
     gv_optics_request both = {.focal_length = "26mm", .intrinsics = "x.json"};
-    assert_int_equal(gv_optics_choose(&o, &both, "nowhere.mp4", 10, 10, &err), GV_ERR_ARGUMENT);
+    assert_int_equal(gv_optics_choose(&o, &both, "nowhere.mp4", 10, 10, NULL, &err), GV_ERR_ARGUMENT);
 }
 
 // A MOV file of three empty boxes with GoPro's settings in the third: the field of view of a wide and a linear lens.
@@ -303,12 +303,12 @@ static void metadata_tells_the_field_of_view(void **state) {
         fclose(f);
         gv_lens lens;
         double sd;
-        assert_true(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200));
+        assert_true(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200, NULL));
         assert_true(fabs(lens.fx - (linear ? 1000 : 1000 / 0.78539816)) < 1e-3);
         assert_int_equal(lens.model, linear ? GV_LENS_PINHOLE : GV_LENS_FISHEYE);
         for (size_t cut = 0; cut < n; cut++) { // any shorter file says nothing, and nothing bad happens
             assert_int_equal(truncate(in_dir("gopro.mov"), (long)(n - 1 - cut)), 0);
-            assert_false(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200));
+            assert_false(gv_lens_from_metadata(&lens, &sd, in_dir("gopro.mov"), 1600, 1200, NULL));
         }
     }
 }

@@ -1,15 +1,18 @@
-// A GoPro's metadata track: several devices, mounted sensors, uneven payloads, orientations of the camera and the picture. The files are
-// made here, byte by byte.
+// A GoPro's metadata track: several devices, mounted sensors, uneven payloads, orientations of the camera and the
+// picture. The files are made here, byte by byte.
 #include "folder.h"
+#include "base/jail.h"
 #include "camera/gopro.h"
 #include "camera/gyro_align.h"
 #include "camera/outside.h"
 
 #include "geometry/so3.h"
+#include "video/telemetry.h"
 
 #include <math.h>
 
 enum { MOST = 1 << 20, PAYLOADS = 8, FRAMES = 240, GYRO_HZ = 398 };
+static gv_jail *jail;
 static const double DEG = 57.29577951308232, FPS = 30000 / 1001.;
 
 // --- bytes ---------------------------------------------------------------------------------------------
@@ -134,12 +137,12 @@ static void quaternion(double q[4], const double R[9]) { // w x y z times 32767
     for (int k = 0; k < 3; k++) q[1 + k] = a > 1e-9 ? 32767 * sin(a / 2) * w[k] / a : 0;
 }
 
-typedef struct kind { // what the file holds
+typedef struct kind {                          // what the file holds
     bool camera, image, gyro, foreign, stamps; // foreign: another device's GYRO too
-    bool matrix;                                           // MTRX as well as the letters
-    int missing; // this payload has no GYRO (0: all have)
-    int fewer;   // so many samples of IORI are missing in the last payload
-    double turned; // rad/s added to the orientation about x: it does not fit
+    bool matrix;                               // MTRX as well as the letters
+    int missing;                               // this payload has no GYRO (0: all have)
+    int fewer;                                 // so many samples of IORI are missing in the last payload
+    double turned;                             // rad/s added to the orientation about x: it does not fit
 } kind;
 
 static void put_gyro(bytes *b, const kind *k, int *total, int count, double factor) {
@@ -147,7 +150,8 @@ static void put_gyro(bytes *b, const kind *k, int *total, int count, double fact
     for (int i = 0; i < count; i++) {
         double w[3];
         true_rate(w, (*total + i) / (double)GYRO_HZ);
-        // mounted as "XzY": numbers along x, back along z, along y of a frame of which Z X Y are the picture's -y, -z, x
+        // mounted as "XzY": numbers along x, back along z, along y of a frame of which Z X Y are the picture's -y, -z,
+        // x
         double Z = -w[1], X = -w[2], Y = w[0];
         v[3 * i] = factor * 3755 * X, v[3 * i + 1] = factor * 3755 * -Z, v[3 * i + 2] = factor * 3755 * Y;
     }
@@ -265,7 +269,7 @@ static void gyroscope_in_its_own_axes_and_times(void **state) {
         gv_gyro g;
         gv_error err = {0};
         make_file("gyro.mp4", &all[n], s.R);
-        if (gv_gyro_load(&g, in_dir("gyro.mp4"), &err) != GV_OK) fail_msg("%s", err.text);
+        if (gv_gyro_load(&g, in_dir("gyro.mp4"), NULL, &err) != GV_OK) fail_msg("%s", err.text);
         assert_true(g.count > (all[n].missing ? 6 : 7) * 390 && g.count < 8 * 400 && g.unit_known && !g.of_picture);
         // 8 payloads with batches of 7: the line through their beginnings is good to a part of a batch
         assert_true(fabs(g.interval_sec * GYRO_HZ - 1) < (all[n].stamps ? 1e-5 : 3e-3));
@@ -290,7 +294,7 @@ static void gyroscope_replaces_the_pictures_rotation(void **state) {
     make_file("g.mp4", &(kind){.gyro = true, .foreign = true}, s.R);
     gv_camera_path_free(&s.path), make_scene(&s);
     double before = step_error(&s);
-    if (gv_outside_rotation(&s.path, &r, in_dir("g.mp4"), s.time, &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_outside_rotation(&s.path, &r, in_dir("g.mp4"), s.time, NULL, &err) != GV_OK) fail_msg("%s", err.text);
     if (!r.source) fail_msg("%s", r.note);
     assert_string_equal(r.source, "gyroscope");
     assert_true(before > 0.03 && step_error(&s) < 0.01 && fabs(r.offset_sec) < 0.02);
@@ -298,13 +302,15 @@ static void gyroscope_replaces_the_pictures_rotation(void **state) {
 
 static void the_cameras_own_orientation_is_used(void **state) {
     (void)state;
-    const kind all[] = {{.camera = true}, {.camera = true, .image = true}, {.camera = true, .image = true, .gyro = true, .foreign = true}};
+    const kind all[] = {{.camera = true},
+                        {.camera = true, .image = true},
+                        {.camera = true, .image = true, .gyro = true, .foreign = true}};
     for (size_t n = 0; n < sizeof all / sizeof *all; n++) {
         gv_outside_report r;
         gv_error err = {0};
         make_file("own.mp4", &all[n], s.R);
         gv_camera_path_free(&s.path), make_scene(&s);
-        if (gv_outside_rotation(&s.path, &r, in_dir("own.mp4"), s.time, &err) != GV_OK) fail_msg("%s", err.text);
+        if (gv_outside_rotation(&s.path, &r, in_dir("own.mp4"), s.time, NULL, &err) != GV_OK) fail_msg("%s", err.text);
         if (!r.source) fail_msg("%s", r.note);
         assert_string_equal(r.source, "the camera's own orientation");
         assert_int_equal(r.frames, FRAMES - 1);
@@ -322,7 +328,7 @@ static void an_orientation_that_does_not_fit_is_not_used(void **state) {
         make_file("odd.mp4", &(kind){.camera = true, .image = true, .gyro = gyro, .turned = 0.4}, s.R);
         gv_camera_path_free(&s.path), make_scene(&s);
         double before = step_error(&s);
-        gv_status status = gv_outside_rotation(&s.path, &r, in_dir("odd.mp4"), s.time, &err);
+        gv_status status = gv_outside_rotation(&s.path, &r, in_dir("odd.mp4"), s.time, NULL, &err);
         if (gyro) {
             assert_int_equal(status, GV_OK);
             assert_true(r.source && !strcmp(r.source, "gyroscope") && step_error(&s) < 0.01);
@@ -333,14 +339,55 @@ static void an_orientation_that_does_not_fit_is_not_used(void **state) {
     }
 }
 
+// A process without rights reads the same, packets in several pieces among it; what is no film is the same line.
+static void a_jail_reads_the_same(void **state) {
+    (void)state;
+    static bytes payload;
+    gv_telemetry a, b;
+    gv_error err = {0}, other = {0};
+    payload.size = 0;
+    for (int i = 0; i < 100010; i++) put_number(&payload, (uint32_t)(i * i >> 3), 1);
+    write_movie("g.mp4", &payload, (size_t[]){100000, 100010}, 2);
+    if (gv_telemetry_read(&a, in_dir("g.mp4"), NULL, &err) != GV_OK) fail_msg("%s", err.text);
+    if (gv_telemetry_read(&b, in_dir("g.mp4"), jail, &err) != GV_OK) fail_msg("%s", err.text);
+    assert_true(a.packets == 2 && b.packets == 2 && a.packet[0].size == 100000 && a.packet[1].size == 10);
+    assert_memory_equal(a.packet, b.packet, 2 * sizeof *a.packet);
+    assert_memory_equal(a.bytes, payload.at, payload.size);
+    assert_memory_equal(b.bytes, payload.at, payload.size);
+    gv_telemetry_free(&a), gv_telemetry_free(&b);
+    write_text("g.mp4", "nothing of the kind");
+    assert_int_equal(gv_telemetry_read(&a, in_dir("g.mp4"), NULL, &err), GV_ERR_FORMAT);
+    assert_int_equal(gv_telemetry_read(&a, in_dir("g.mp4"), jail, &other), GV_ERR_FORMAT);
+    assert_string_equal(err.text, other.text);
+}
+
+// The maker's name, which FFmpeg reads.
+static void a_jail_reads_the_same_words(void **state) {
+    (void)state;
+    static bytes b;
+    gv_error err = {0};
+    b.size = 0;
+    size_t at = open_box(&b, "ftyp");
+    put(&b, "qt  \0\0\2\0qt  ", 12), close_box(&b, at);
+    size_t moov = open_box(&b, "moov"), udta = open_box(&b, "udta"), words = open_box(&b, "\251mak");
+    put(&b, "\0\5\0\0Apple", 9), close_box(&b, words), close_box(&b, udta), close_box(&b, moov);
+    write_bytes("words.mov", b.at, b.size);
+    for (int k = 0; k < 2; k++) {
+        gv_video_tags t;
+        assert_int_equal(gv_video_tags_read(&t, in_dir("words.mov"), k ? jail : NULL, &err), GV_OK);
+        assert_string_equal(t.make, "Apple");
+        gv_video_tags_free(&t);
+    }
+}
+
 static void broken_files_are_refused(void **state) {
     (void)state;
     gv_gyro g;
     gv_error err = {0};
     make_file("odd.mp4", &(kind){.camera = true, .image = true, .fewer = 2}, s.R);
-    assert_int_equal(gv_gyro_load_own(&g, in_dir("odd.mp4"), &err), GV_ERR_FORMAT);
+    assert_int_equal(gv_gyro_load_own(&g, in_dir("odd.mp4"), NULL, &err), GV_ERR_FORMAT);
     assert_non_null(strstr(err.text, "240 orientations of the camera, 238 of the picture"));
-    assert_int_equal(gv_gyro_load(&g, in_dir("odd.mp4"), &err), GV_ERR_MISSING);
+    assert_int_equal(gv_gyro_load(&g, in_dir("odd.mp4"), NULL, &err), GV_ERR_MISSING);
     make_file("all.mp4", &(kind){.camera = true, .image = true, .gyro = true}, s.R);
     static unsigned char all[MOST];
     FILE *f = fopen(in_dir("all.mp4"), "rb");
@@ -355,8 +402,8 @@ static void broken_files_are_refused(void **state) {
             odd[32 + noise % (n - 32)] = (unsigned char)(noise >> 24);
         }
         write_bytes("broken.mp4", odd, k < 20 ? n * (size_t)k / 20 : n);
-        if (gv_gyro_load(&g, in_dir("broken.mp4"), &err) == GV_OK) gv_gyro_free(&g);
-        if (gv_gyro_load_own(&g, in_dir("broken.mp4"), &err) == GV_OK) gv_gyro_free(&g);
+        if (gv_gyro_load(&g, in_dir("broken.mp4"), NULL, &err) == GV_OK) gv_gyro_free(&g);
+        if (gv_gyro_load_own(&g, in_dir("broken.mp4"), NULL, &err) == GV_OK) gv_gyro_free(&g);
     }
 }
 
@@ -370,12 +417,18 @@ static int end(void **state) {
 }
 
 int main(void) {
+    gv_error err = {0};
+    if (gv_jail_create(&jail, &err) != GV_OK) return 1; // before there are threads
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gyroscope_in_its_own_axes_and_times),
         cmocka_unit_test(gyroscope_replaces_the_pictures_rotation),
         cmocka_unit_test(the_cameras_own_orientation_is_used),
         cmocka_unit_test(an_orientation_that_does_not_fit_is_not_used),
+        cmocka_unit_test(a_jail_reads_the_same),
+        cmocka_unit_test(a_jail_reads_the_same_words),
         cmocka_unit_test(broken_files_are_refused),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    int failed = cmocka_run_group_tests(tests, begin, end);
+    gv_jail_destroy(jail);
+    return failed;
 }

@@ -218,7 +218,7 @@ static void broken_logs_are_refused(void **state) {
     char *p = t + sprintf(t, "time (s),x,y,z\n"); // every second sample goes back
     for (int i = 0; i < 40; i++) p += sprintf(p, "%g,1,2,3\n", 0.01 * (i % 2 ? 40 - i : i));
     assert_int_not_equal(gv_gyro_parse(&g, "log", t, strlen(t), &err), GV_OK);
-    assert_int_equal(gv_gyro_load(&g, "nowhere.csv", &err), GV_ERR_IO);
+    assert_int_equal(gv_gyro_load(&g, "nowhere.csv", NULL, &err), GV_ERR_IO);
 }
 
 // --- logs that do not fit ------------------------------------------------------------------------------
@@ -304,7 +304,8 @@ static void a_camera_that_hardly_turns(void **state) {
         assert_int_equal(gv_gyro_clean(&g, "log", &err), GV_OK);
         assert_int_equal(gv_gyro_align(&a, &g, w.time, &w.path, &err), GV_OK);
         double before = step_rmse(&w);
-        printf("%s log: agreement %.3f, offset %.4f %s\n", other ? "another's" : "the", a.agreement, a.offset_sec, a.why);
+        printf("%s log: agreement %.3f, offset %.4f %s\n", other ? "another's" : "the", a.agreement, a.offset_sec,
+               a.why);
         assert_true(a.found == !other);
         if (a.found) {
             assert_true(a.agreement < 0.9 && fabs(a.offset_sec - s.offset) < 0.02);
@@ -405,7 +406,8 @@ static void rotations_of_other_trackers(void **state) {
         gv_outside_report r;
         write_text("rotations.txt", t[k]);
         memset(w.path.R_w2c, 0, N * 9 * sizeof(float));
-        if (gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err) != GV_OK) fail_msg("%s", err.text);
+        if (gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, NULL, &err) != GV_OK)
+            fail_msg("%s", err.text);
         assert_string_equal(r.source, "rotation file");
         if (step_rmse(&w) > 1e-4) fail_msg("format %d: %g deg per frame", k, step_rmse(&w));
     }
@@ -419,7 +421,7 @@ static void rotations_of_other_trackers(void **state) {
     gv_error err = {0};
     gv_outside_report r;
     write_text("rotations.txt", half);
-    assert_int_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err), GV_OK);
+    assert_int_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, NULL, &err), GV_OK);
     assert_true(step_rmse(&w) < 0.1);
     static const char *const bad[] = {
         "1 0 0 0 1 0 0 0 1\n1 0 0 0 1 0 0 0 1\n",                   // 2 for 12 frames
@@ -433,7 +435,7 @@ static void rotations_of_other_trackers(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_text("rotations.txt", bad[i]);
         err.text[0] = 0;
-        assert_int_not_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, &err), GV_OK);
+        assert_int_not_equal(gv_outside_rotation(&w.path, &r, in_dir("rotations.txt"), w.time, NULL, &err), GV_OK);
         assert_non_null(strstr(err.text, "rotations.txt"));
     }
     // a name that ends in digits where the text ends, without a NUL behind it: digits were once read on
@@ -451,8 +453,9 @@ static void rotations_of_other_trackers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(found_in_time_and_orientation),   cmocka_unit_test(logs_of_every_kind),
-        cmocka_unit_test(broken_logs_are_refused),         cmocka_unit_test(a_wrong_unit_is_noticed),         cmocka_unit_test(gaps_keep_the_picture),
-        cmocka_unit_test(another_clips_log_is_not_used), cmocka_unit_test(a_camera_that_hardly_turns),   cmocka_unit_test(a_pan_alone_is_enough),
+        cmocka_unit_test(broken_logs_are_refused),         cmocka_unit_test(a_wrong_unit_is_noticed),
+        cmocka_unit_test(gaps_keep_the_picture),           cmocka_unit_test(another_clips_log_is_not_used),
+        cmocka_unit_test(a_camera_that_hardly_turns),      cmocka_unit_test(a_pan_alone_is_enough),
         cmocka_unit_test(a_wrong_focal_length_is_noticed), cmocka_unit_test(rotations_of_other_trackers),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

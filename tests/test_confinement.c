@@ -364,6 +364,43 @@ static void a_batch_goes_on(void **state) {
         fail_msg("%s", text);
 }
 
+// Every command that takes a video: whatever FFmpeg opens is opened by a process without rights, and by the program
+// where it is told to.
+static void every_command_decodes_without_rights(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *arguments;
+        int status;
+        bool both; // with and without
+    } rows[] = {
+        {"run", "m.mp4 -o run --landmarks lite --no-video --export none --no-cache -q", 0, false},
+        {"observe", "m.mp4 -o obs.npz --landmarks lite --no-cache -q", 0, false},
+        {"batch", "videos.txt -o batch --landmarks lite --no-video --export none --no-cache -q", 0, false},
+        {"live", "m.mp4 --as-fast-as-possible --landmarks lite -q", 0, true},
+        {"camera", "m.mp4 -o cam.npz -q", 0, true},
+        {"camera", "m.mp4 --gyro m.mp4 -o cam.npz -q", 1, true},
+        {"render", "run/person-1.npz --video m.mp4 --size 160x120 -o over.mp4 -q", 0, true},
+        {"view", "run --video m.mp4 -q", 0, true},
+        {"info", "m.mp4", 0, true},
+    };
+    if (!filtered()) skip();
+    make_part_of_clip(in_dir("m.mp4"), 12, 192, 144, 384, 288);
+    write_text("videos.txt", "m.mp4\n");
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        char text[2048], arguments[512];
+        bool free = i % 2;
+        if (free && !rows[i / 2].both) continue;
+        snprintf(arguments, sizeof arguments, "%s%s%s", rows[i / 2].arguments, free ? " --no-confinement" : "",
+                 !strcmp(rows[i / 2].name, "live") ? " 2>&1 >told #" : ""); // its words, not what it tells
+        setenv("LD_PRELOAD", GV_TEST_OPENED, 1);
+        int status = program(rows[i / 2].name, arguments, text);
+        unsetenv("LD_PRELOAD");
+        bool with = strstr(text, "opened with rights"), without = strstr(text, "opened without rights");
+        if (status != rows[i / 2].status || with != free || without == free)
+            fail_msg("gvhmr %s %s: status %d, %s", rows[i / 2].name, arguments, status, text);
+    }
+}
+
 int main(void) {
     gv_error err = {0};
     ok(gv_jail_create(&jail, &err), &err);
@@ -375,6 +412,7 @@ int main(void) {
         cmocka_unit_test(a_decoder_has_no_rights),
         cmocka_unit_test(a_decoder_that_dies_is_one_line),
         cmocka_unit_test(a_batch_goes_on),
+        cmocka_unit_test(every_command_decodes_without_rights),
     };
     int failed = cmocka_run_group_tests(tests, make_dir, remove_dir);
     gv_jail_destroy(jail);

@@ -4,7 +4,7 @@
 #include "camera/metadata.h"
 
 gv_status gv_optics_choose(gv_optics *o, const gv_optics_request *request, const char *video, int width, int height,
-                           gv_error *err) {
+                           struct gv_jail *jail, gv_error *err) {
     *o = (gv_optics){0};
     if (request->focal_length && request->intrinsics)
         return gv_fail(err, GV_ERR_ARGUMENT, "a focal length and a file of intrinsics: expected one of them");
@@ -18,7 +18,7 @@ gv_status gv_optics_choose(gv_optics *o, const gv_optics_request *request, const
     double sd;
     gv_status s = gv_optics_pinhole(o, gv_focal_default(width, height), width, height, GV_FOCAL_DIAGONAL,
                                     GV_FOCAL_DEFAULT_SD, err);
-    if (s == GV_OK && gv_lens_from_metadata(&lens, &sd, video, width, height))
+    if (s == GV_OK && gv_lens_from_metadata(&lens, &sd, video, width, height, jail))
         *o->lens = lens, o->origin = GV_FOCAL_METADATA, o->sd = sd;
     return s;
 }

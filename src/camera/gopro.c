@@ -91,14 +91,18 @@ static bool mounting(double M[9], const stream_words *w) {
 
 static gv_status take(series *s, const gv_gpmf_item *item, const stream_words *w, const gv_telemetry_packet *p,
                       gv_error *err) {
-    if (!make_room(s, item->count)) return gv_fail(err, GV_ERR_MEMORY, "no memory for %s of %d samples", s->key, item->count);
-    double M[9], running = s->payloads ? s->payload[s->payloads - 1].index + (double)s->payload[s->payloads - 1].count : 0;
+    if (!make_room(s, item->count))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %s of %d samples", s->key, item->count);
+    double M[9],
+        running = s->payloads ? s->payload[s->payloads - 1].index + (double)s->payload[s->payloads - 1].count : 0;
     double total = w->total.data ? gv_gpmf_value(&w->total, 0, 0) - item->count : running;
     if (!s->payloads) running = total;
-    s->payload[s->payloads++] = (payload){
-        s->count, item->count, total >= running && total < running + MOST_SAMPLES ? total : running, p->time_sec,
-        p->duration_sec > 0 && p->duration_sec < 60 ? p->duration_sec : 1,
-        w->stamp.data ? gv_gpmf_value(&w->stamp, 0, 0) * 1e-6 : NAN};
+    s->payload[s->payloads++] = (payload){s->count,
+                                          item->count,
+                                          total >= running && total < running + MOST_SAMPLES ? total : running,
+                                          p->time_sec,
+                                          p->duration_sec > 0 && p->duration_sec < 60 ? p->duration_sec : 1,
+                                          w->stamp.data ? gv_gpmf_value(&w->stamp, 0, 0) * 1e-6 : NAN};
     bool turn = s->width == 3 && mounting(M, w);
     for (int i = 0; i < item->count; i++) {
         double v[3], *out = s->value[s->count++];
@@ -214,9 +218,9 @@ static double *sample_times(const series *s, gv_error *err) {
 
 // --- the gyroscope -------------------------------------------------------------------------------------
 
-gv_status gv_gopro_gyroscope(gv_gyro *g, const char *path, gv_error *err) {
+gv_status gv_gopro_gyroscope(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err) {
     gv_telemetry t;
-    gv_status status = gv_telemetry_read(&t, path, err);
+    gv_status status = gv_telemetry_read(&t, path, jail, err);
     if (status != GV_OK) return status;
     series s;
     double *time = NULL;
@@ -277,9 +281,9 @@ static gv_status add_turns(gv_gyro *g, const series *camera, const series *image
     return status;
 }
 
-gv_status gv_gopro_orientation(gv_gyro *g, const char *path, gv_error *err) {
+gv_status gv_gopro_orientation(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err) {
     gv_telemetry t;
-    gv_status status = gv_telemetry_read(&t, path, err);
+    gv_status status = gv_telemetry_read(&t, path, jail, err);
     if (status != GV_OK) return status;
     series camera = {0}, image = {0};
     double *time = NULL;
@@ -288,8 +292,8 @@ gv_status gv_gopro_orientation(gv_gyro *g, const char *path, gv_error *err) {
     if (status == GV_OK && !camera.count)
         status = gv_fail(err, GV_ERR_MISSING, "%s: the camera did not store its orientation", path);
     if (status == GV_OK && image.count && image.count != camera.count)
-        status = gv_fail(err, GV_ERR_FORMAT, "%s: %ld orientations of the camera, %ld of the picture", path, camera.count,
-                         image.count);
+        status = gv_fail(err, GV_ERR_FORMAT, "%s: %ld orientations of the camera, %ld of the picture", path,
+                         camera.count, image.count);
     if (status == GV_OK && !(time = sample_times(&camera, err))) status = GV_ERR_MEMORY;
     if (status == GV_OK) status = add_turns(g, &camera, &image, time, err);
     g->unit_known = g->of_picture = true;

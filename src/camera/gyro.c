@@ -121,7 +121,7 @@ static gv_status limit(gv_gyro *g, gv_status s) {
     return s;
 }
 
-gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err) {
+gv_status gv_gyro_load(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err) {
     *g = (gv_gyro){0};
     unsigned char head[8] = {0}, *text = NULL;
     size_t size;
@@ -130,7 +130,7 @@ gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err) {
     if (f) fclose(f);
     gv_status s;
     if (is_movie(head, n)) {
-        s = gv_gopro_gyroscope(g, path, err);
+        s = gv_gopro_gyroscope(g, path, jail, err);
         if (s == GV_OK) s = gv_gyro_clean(g, path, err);
     } else {
         s = gv_file_read(path, LARGEST_FILE, &text, &size, err);
@@ -140,14 +140,14 @@ gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err) {
     return limit(g, s);
 }
 
-gv_status gv_gyro_load_own(gv_gyro *g, const char *path, gv_error *err) {
+gv_status gv_gyro_load_own(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err) {
     *g = (gv_gyro){0};
     unsigned char head[8] = {0};
     FILE *f = fopen(path, "rb");
     size_t n = f ? fread(head, 1, sizeof head, f) : 0;
     if (f) fclose(f);
     if (!is_movie(head, n)) return gv_fail(err, GV_ERR_MISSING, "%s: not a camera's own video", path);
-    gv_status s = gv_gopro_orientation(g, path, err);
+    gv_status s = gv_gopro_orientation(g, path, jail, err);
     if (s == GV_OK) s = gv_gyro_clean(g, path, err);
     return limit(g, s);
 }

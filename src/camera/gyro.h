@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct gv_jail;
+
 typedef struct gv_gyro {
     long count;
     double *time_sec;    // [count] strictly increasing
@@ -19,11 +21,12 @@ typedef struct gv_gyro {
     long out_of_order;   // samples that had to be moved or dropped
 } gv_gyro;
 
+// jail: who reads a video (base/jail.h); NULL: this process does.
 // Errors: no gyroscope in the file, fewer than 8 samples, times that do not make sense.
-gv_status gv_gyro_load(gv_gyro *g, const char *path, gv_error *err);
-// Turns by the orientation that the camera itself worked out and stored (GoPro's CORI and IORI), of the stabilised picture where it
-// stabilised. Errors: GV_ERR_MISSING where the file holds none.
-gv_status gv_gyro_load_own(gv_gyro *g, const char *path, gv_error *err);
+gv_status gv_gyro_load(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err);
+// Turns by the orientation that the camera itself worked out and stored (GoPro's CORI and IORI), of the stabilised
+// picture where it stabilised. Errors: GV_ERR_MISSING where the file holds none.
+gv_status gv_gyro_load_own(gv_gyro *g, const char *path, struct gv_jail *jail, gv_error *err);
 // gv_gyro_load of text in memory, not NUL-terminated; `name` is for messages.
 gv_status gv_gyro_parse(gv_gyro *g, const char *name, const char *text, size_t size, gv_error *err);
 void gv_gyro_free(gv_gyro *g);

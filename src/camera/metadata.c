@@ -39,9 +39,9 @@ static bool lens_of_gopro(gv_lens *lens, const gv_video_tags *t, int width, int 
     return true;
 }
 
-bool gv_lens_from_metadata(gv_lens *lens, double *sd, const char *video, int width, int height) {
+bool gv_lens_from_metadata(gv_lens *lens, double *sd, const char *video, int width, int height, struct gv_jail *jail) {
     gv_video_tags t;
-    if (gv_video_tags_read(&t, video, NULL) != GV_OK) return false;
+    if (gv_video_tags_read(&t, video, jail, NULL) != GV_OK) return false;
     bool found = false;
     if (t.settings && lens_of_gopro(lens, &t, width, height)) {
         found = true, *sd = 0.06;

@@ -46,13 +46,13 @@ static void tell(gv_outside_report *r, const gv_gyro *g, const gv_gyro_alignment
     if (g->out_of_order) snprintf(r->note + n, sizeof r->note - n, ", %ld samples out of order", g->out_of_order);
 }
 
-// Turns as the camera worked them out (`own`), or a gyroscope's. No orientation in the file, or one that does not fit, is no
-// error: r->source stays NULL.
-static gv_status use_turns(gv_camera_path *path, gv_outside_report *r, const char *file, bool own, const double *time_sec,
-                           gv_error *err) {
+// Turns as the camera worked them out (`own`), or a gyroscope's. No orientation in the file, or one that does not fit,
+// is no error: r->source stays NULL.
+static gv_status use_turns(gv_camera_path *path, gv_outside_report *r, const char *file, bool own,
+                           const double *time_sec, struct gv_jail *jail, gv_error *err) {
     gv_gyro g;
     gv_gyro_alignment a;
-    gv_status s = own ? gv_gyro_load_own(&g, file, NULL) : gv_gyro_load(&g, file, err);
+    gv_status s = own ? gv_gyro_load_own(&g, file, jail, NULL) : gv_gyro_load(&g, file, jail, err);
     if (s != GV_OK) return own && s != GV_ERR_MEMORY ? GV_OK : s;
     s = gv_gyro_align(&a, &g, time_sec, path, err);
     if (s != GV_OK) {
@@ -66,7 +66,7 @@ static gv_status use_turns(gv_camera_path *path, gv_outside_report *r, const cha
 }
 
 static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
-                              gv_error *err) {
+                              struct gv_jail *jail, gv_error *err) {
     *r = (gv_outside_report){0};
     size_t n = strlen(file), size;
     gv_rotation_list l;
@@ -86,10 +86,10 @@ static gv_status read_outside(gv_camera_path *path, gv_outside_report *r, const 
         free(text);
         return s == GV_OK ? use_list(path, r, &l, file, time_sec, err) : s;
     }
-    gv_status s = use_turns(path, r, file, true, time_sec, err);
+    gv_status s = use_turns(path, r, file, true, time_sec, jail, err);
     if (s != GV_OK || r->source) return s;
     bool tried = *r->note; // an orientation that did not fit
-    s = use_turns(path, r, file, false, time_sec, err);
+    s = use_turns(path, r, file, false, time_sec, jail, err);
     return tried && s == GV_ERR_MISSING ? GV_OK : s;
 }
 
@@ -110,12 +110,12 @@ static void turn_way(gv_camera_path *path, const float *before) {
 }
 
 gv_status gv_outside_rotation(gv_camera_path *path, gv_outside_report *r, const char *file, const double *time_sec,
-                              gv_error *err) {
+                              struct gv_jail *jail, gv_error *err) {
     size_t bytes = (size_t)path->frames * 9 * sizeof(float);
     float *before = path->position ? gv_calloc2(bytes, 1) : NULL;
     if (path->position && !before) return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way");
     if (before) memcpy(before, path->R_w2c, bytes);
-    gv_status s = read_outside(path, r, file, time_sec, err);
+    gv_status s = read_outside(path, r, file, time_sec, jail, err);
     if (s == GV_OK && before) turn_way(path, before);
     free(before);
     return s;

@@ -188,7 +188,8 @@ static gv_status solve(live *l, double ahead, gv_error *err) {
 // The first frame tells the size that tracking and lens need.
 static gv_status begin(live *l, const gv_capture_frame *f, gv_error *err) {
     const char *source = l->opt->capture.source;
-    gv_status status = gv_optics_choose(&l->optics, &l->opt->optics, source, f->width, f->height, err);
+    gv_status status =
+        gv_optics_choose(&l->optics, &l->opt->optics, source, f->width, f->height, l->opt->capture.jail, err);
     double fps = gv_capture_fps(l->capture);
     l->look_every = gv_people_look_every(fps);
     const gv_people_options people = {
@@ -336,8 +337,7 @@ static gv_status open_models(live *l, gv_error *err) {
     gv_status status = gv_models_choose(&l->models, &want, err);
     const gv_model_choice *c = l->models.role;
     if (status == GV_OK)
-        status = gv_network_open(&l->network, c[GV_ROLE_NETWORK].path, l->opt->heads, l->opt->precision, NULL,
-                                 err);
+        status = gv_network_open(&l->network, c[GV_ROLE_NETWORK].path, l->opt->heads, l->opt->precision, NULL, err);
     if (status == GV_OK) status = gv_body_open_skeleton(&l->body, c[GV_ROLE_BODY].path, err);
     if (status == GV_OK)
         l->every = l->opt->every ? l->opt->every : gv_network_width(l->network) < LARGE_NETWORK ? 1 : 3;

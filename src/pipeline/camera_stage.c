@@ -40,9 +40,10 @@ gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bo
     return GV_OK;
 }
 
-gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const double *time_sec, gv_error *err) {
+gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const double *time_sec, struct gv_jail *jail,
+                              gv_error *err) {
     if (!file) return GV_OK;
-    gv_status status = gv_outside_rotation(&s->camera, &s->outside, file, time_sec, err);
+    gv_status status = gv_outside_rotation(&s->camera, &s->outside, file, time_sec, jail, err);
     if (status != GV_OK) return status;
     if (s->outside.source) s->rotation_source = s->outside.source;
     adopt_focal(s);

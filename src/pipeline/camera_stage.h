@@ -7,8 +7,10 @@
 // s->camera is known already from an earlier run, it stays.
 gv_status gv_camera_conclude(gv_scene_observations *s, gv_odometry *odometry, bool static_given, long frames,
                              gv_error *err);
-// After that: rotations from a file (camera/outside.h) instead, where that is not NULL. time_sec [s->camera.frames].
-gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const double *time_sec, gv_error *err);
+// After that: rotations from a file (camera/outside.h) instead, where that is not NULL. time_sec [s->camera.frames];
+// jail: who reads a video (base/jail.h), or NULL.
+gv_status gv_camera_from_file(gv_scene_observations *s, const char *file, const double *time_sec, struct gv_jail *jail,
+                              gv_error *err);
 // Makes the focal length of s's only lens `ratio` times as long, from people, and tells everybody's observations.
 void gv_camera_adopt_focal(gv_scene_observations *s, double ratio, double sd);
 // Keypoints [17, 3], feet [4, 3] and square box [3] of one frame where a lens without distortion would show them.

@@ -203,7 +203,7 @@ static gv_status first_pass(job *j, gv_error *err) {
     size_t size = 0;
     if (given && j->opt->gyro)
         return gv_fail(err, GV_ERR_ARGUMENT, "a static camera and a file with its rotation: expected one of them");
-    gv_status status = gv_optics_choose(&s->optics, &j->opt->optics, j->video, s->width, s->height, err);
+    gv_status status = gv_optics_choose(&s->optics, &j->opt->optics, j->video, s->width, s->height, j->opt->jail, err);
     if (status == GV_OK) status = tracks_key(j, err);
     if (status != GV_OK) return status;
     camera_key(j);
@@ -224,7 +224,7 @@ static gv_status first_pass(job *j, gv_error *err) {
         if (status == GV_OK) keep(camera, data, size);
     }
     if (status == GV_OK) status = gv_camera_conclude(s, NULL, given, j->seen.frames, err);
-    if (status == GV_OK) status = gv_camera_from_file(s, j->opt->gyro, j->seen.time_sec, err);
+    if (status == GV_OK) status = gv_camera_from_file(s, j->opt->gyro, j->seen.time_sec, j->opt->jail, err);
 done:
     gv_journal_close(tracks);
     gv_journal_close(camera);

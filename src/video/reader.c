@@ -6,6 +6,7 @@
 #include "video/reader.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "video/file_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,8 @@ struct gv_reader {
     char *path, *url;
     gv_reader_source source;
     AVIOContext *io; // of a file or a named pipe
-    int read_errno;  // of reading it
+    int pipe;        // the latter, where io is one's
+    int read_errno;  // of reading it: FFmpeg makes do with what it has got, but a disk's error is none of the video's
     int (*open_usual)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
     gv_video_options opt;
     gv_video_info info;
@@ -84,78 +86,19 @@ static bool is_refused(const char *name) {
     return false;
 }
 
-// ---- the file, read through a descriptor: a process without rights cannot open one
-
-typedef struct cursor {
-    int fd;
-    int64_t at, size;
-    bool pipe; // else a file, whose descriptor is the caller's
-    gv_reader *reader;
-} cursor;
-
-// FFmpeg makes do with what it has got when reading fails. A disk's error is none of the video's, so it is kept.
-static int failed_read(gv_reader *v, int code) {
-    v->read_errno = code;
-    return AVERROR(code);
-}
-
-static int read_file(void *context, uint8_t *to, int bytes) {
-    cursor *c = context;
-    ssize_t n;
-    while ((n = pread(c->fd, to, (size_t)bytes, c->at)) < 0 && errno == EINTR) continue;
-    if (n < 0) return failed_read(c->reader, errno);
-    if (n == 0) return AVERROR_EOF;
-    c->at += n;
-    return (int)n;
-}
+// ---- the file, read through a descriptor, or a named pipe
 
 static int is_tired(void *context);
 
-static int read_pipe(void *context, uint8_t *to, int bytes) {
-    const cursor *c = context;
-    while (!is_tired(c->reader)) {
-        struct pollfd ready = {c->fd, POLLIN, 0}; // says nothing before the first writer comes
-        int code = poll(&ready, 1, look_ms);
-        ssize_t n = code > 0 ? read(c->fd, to, (size_t)bytes) : code;
-        if (n > 0) return (int)n;
-        if (n == 0 && code > 0) return AVERROR_EOF;
-        if (n < 0 && errno != EINTR && errno != EAGAIN) return failed_read(c->reader, errno);
-    }
-    return AVERROR_EXIT;
-}
-
-static int64_t seek_file(void *context, int64_t offset, int whence) {
-    cursor *c = context;
-    whence &= ~AVSEEK_FORCE;
-    if (whence == AVSEEK_SIZE) return c->size;
-    int64_t base = whence == SEEK_CUR ? c->at : whence == SEEK_END ? c->size : 0;
-    if (whence < SEEK_SET || whence > SEEK_END || offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
-    return c->at = base + offset;
-}
-
-static int open_cursor(gv_reader *v, AVFormatContext *format, AVIOContext **out, cursor from) {
-    enum { BUFFER = 32768 };
-    cursor *c = calloc(1, sizeof *c);
-    uint8_t *buffer = av_malloc(BUFFER);
-    if (c) *c = from;
-    *out = !c || !buffer ? NULL
-           : c->pipe     ? avio_alloc_context(buffer, BUFFER, 0, c, read_pipe, NULL, NULL)
-                         : avio_alloc_context(buffer, BUFFER, 0, c, read_file, NULL, seek_file);
-    if (*out && !v->io) {
+static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, const char *url, int flags) {
+    if (flags & AVIO_FLAG_WRITE || strcmp(url, v->url) != 0) return AVERROR(EACCES); // a file that names another one
+    *out = gv_file_io_open(v->source.fd, &v->read_errno);
+    if (!*out) return AVERROR(ENOMEM);
+    if (!v->io) {
         v->io = *out;
         format->flags |= AVFMT_FLAG_CUSTOM_IO; // not to be closed by FFmpeg, which takes it for its own kind
     }
-    if (*out) return 0;
-    free(c);
-    av_free(buffer);
-    return AVERROR(ENOMEM);
-}
-
-static int open_file(gv_reader *v, AVFormatContext *format, AVIOContext **out, const char *url, int flags) {
-    struct stat st;
-    if (flags & AVIO_FLAG_WRITE || strcmp(url, v->url) != 0) return AVERROR(EACCES); // a file that names another one
-    if (fstat(v->source.fd, &st) != 0) return AVERROR(errno);
-    return open_cursor(v, format, out, (cursor){.fd = v->source.fd, .size = st.st_size, .reader = v});
+    return 0;
 }
 
 // A named pipe. FFmpeg would wait for its writer in open and for data in read, where nothing ends that.
@@ -164,18 +107,41 @@ static bool is_pipe(const gv_reader *v, const char *url) {
     return v->opt.live && !v->io && !strcmp(url, v->url) && stat(v->path, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static int open_pipe(gv_reader *v, AVFormatContext *format, AVIOContext **out) {
-    int fd = open(v->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return AVERROR(errno);
-    int code = open_cursor(v, format, out, (cursor){.fd = fd, .pipe = true, .reader = v});
-    if (code < 0) close(fd);
-    return code;
+static int read_pipe(void *context, uint8_t *to, int bytes) {
+    gv_reader *v = context;
+    while (!is_tired(v)) {
+        struct pollfd ready = {v->pipe, POLLIN, 0}; // says nothing before the first writer comes
+        int code = poll(&ready, 1, look_ms);
+        ssize_t n = code > 0 ? read(v->pipe, to, (size_t)bytes) : code;
+        if (n > 0) return (int)n;
+        if (n == 0 && code > 0) return AVERROR_EOF;
+        if (n < 0 && errno != EINTR && errno != EAGAIN) return AVERROR(v->read_errno = errno);
+    }
+    return AVERROR_EXIT;
 }
 
-static void close_file(AVIOContext *io) {
-    const cursor *c = io->opaque;
-    if (c->pipe) close(c->fd);
-    free(io->opaque);
+static int open_pipe(gv_reader *v, AVFormatContext *format, AVIOContext **out) {
+    enum { BUFFER = 32768 };
+    v->pipe = open(v->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (v->pipe < 0) return AVERROR(errno);
+    uint8_t *buffer = av_malloc(BUFFER);
+    *out = buffer ? avio_alloc_context(buffer, BUFFER, 0, v, read_pipe, NULL, NULL) : NULL;
+    if (*out) {
+        v->io = *out;
+        format->flags |= AVFMT_FLAG_CUSTOM_IO;
+        return 0;
+    }
+    av_free(buffer);
+    close(v->pipe);
+    return AVERROR(ENOMEM);
+}
+
+static void close_own(const gv_reader *v, AVIOContext *io) {
+    if (v->source.fd >= 0) {
+        gv_file_io_close(io);
+        return;
+    }
+    close(v->pipe);
     av_freep(&io->buffer);
     avio_context_free(&io);
 }
@@ -198,7 +164,7 @@ static int close_io(AVFormatContext *format, AVIOContext *io) {
     gv_reader *v = format->opaque;
     if (v->source.fd < 0 && io != v->io) return avio_close(io);
     if (io == v->io) v->io = NULL;
-    close_file(io);
+    close_own(v, io);
     return 0;
 }
 
@@ -556,7 +522,7 @@ static void stop(gv_reader *v) {
     av_frame_free(&v->frame);
     avcodec_free_context(&v->decoder);
     avformat_close_input(&v->format);
-    if (v->io) close_file(v->io);
+    if (v->io) close_own(v, v->io);
     v->io = NULL;
     v->pending = v->draining = false;
     v->read_errno = 0;

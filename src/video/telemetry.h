@@ -1,9 +1,12 @@
 // telemetry.h - what a video file says beside its pictures: the camera's own words and sensors.
 //
-// MP4 and QuickTime only; other containers are read as saying nothing. The file is untrusted.
+// MP4 and QuickTime only; other containers are read as saying nothing. The file is untrusted: with a jail (base/jail.h,
+// NULL: none) a process without rights reads it, and what that says is checked.
 #pragma once
 #include "base/error.h"
 #include <stddef.h>
+
+struct gv_jail;
 
 typedef struct gv_video_tags {
     char make[64], model[64]; // "" where it does not say
@@ -11,7 +14,7 @@ typedef struct gv_video_tags {
     unsigned char *settings;  // GoPro's settings (GPMF), NULL where there are none
     size_t settings_size;
 } gv_video_tags;
-gv_status gv_video_tags_read(gv_video_tags *t, const char *path, gv_error *err);
+gv_status gv_video_tags_read(gv_video_tags *t, const char *path, struct gv_jail *jail, gv_error *err);
 void gv_video_tags_free(gv_video_tags *t);
 
 typedef struct gv_telemetry_packet {
@@ -24,5 +27,5 @@ typedef struct gv_telemetry { // GoPro's metadata track (gpmd)
     gv_telemetry_packet *packet;
     long packets; // 0: the file has no such track
 } gv_telemetry;
-gv_status gv_telemetry_read(gv_telemetry *t, const char *path, gv_error *err);
+gv_status gv_telemetry_read(gv_telemetry *t, const char *path, struct gv_jail *jail, gv_error *err);
 void gv_telemetry_free(gv_telemetry *t);
