@@ -105,6 +105,21 @@ static void nothing_is_claimed_without_a_turn(void **state) {
     gv_camera_path_free(&p);
 }
 
+static void pose_one_jerk(double t, double R[9], double c[3]) {
+    pose_pan(3 * fmax(0, t - 48), R, c); // still, then 20 degrees within 12 frames
+}
+
+// A short motion is one measurement however many pairs of views show it.
+static void a_single_jerk_tells_nothing(void **state) {
+    (void)state;
+    scene s = small_scene();
+    s.pose = pose_one_jerk;
+    camera_errors e;
+    gv_camera_path p = find(&s, NULL, "one jerk", &e);
+    assert_int_equal(p.focal_origin, GV_FOCAL_DIAGONAL);
+    gv_camera_path_free(&p);
+}
+
 static void lenses_there_and_back(void **state) {
     (void)state;
     static const gv_lens lens[] = {
@@ -316,6 +331,7 @@ static void metadata_tells_the_field_of_view(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measured_where_the_camera_turns), cmocka_unit_test(nothing_is_claimed_without_a_turn),
+        cmocka_unit_test(a_single_jerk_tells_nothing),
         cmocka_unit_test(lenses_there_and_back),           cmocka_unit_test(bodies_are_bent_as_the_lens_bends),
         cmocka_unit_test(distortion_is_removed),           cmocka_unit_test(intrinsics_are_read),
         cmocka_unit_test(broken_intrinsics_are_refused),   cmocka_unit_test(metadata_tells_the_field_of_view),

@@ -27,6 +27,7 @@ static const double CONVERGED = 0.002; // change of log_ratio after which window
 // Reduced px, error of a track: up to the first, rotation alone explains the pairs; up to the second, about.
 static const double ROTATION_EXPLAINS = 0.2, ROTATION_FITS = 0.6;
 static const double FLOOR = 0.004; // what lenses and shutters leave however many tracks there are
+static const double ONE_EVENT = 25; // frames: a shorter motion is seen once, and its windows share whatever is wrong with it
 
 typedef struct pair {
     long from, to;
@@ -253,6 +254,33 @@ static double largest_turn(const job *j) {
     return turn;
 }
 
+static bool within_a_pair(const job *j, long from, long to) {
+    for (int i = 0; i < j->pairs; i++)
+        if (from >= j->pair[i].from && to <= j->pair[i].to) return true;
+    return false;
+}
+
+// Over how many of the pairs' frames the motion is spread: their number where it is even (participation ratio).
+static double moving_frames(const job *j) {
+    enum { STEP = 4 };
+    double sum = 0, squares = 0;
+    long first = j->pair[0].from, last = j->pair[0].to;
+    for (int i = 1; i < j->pairs; i++) {
+        if (j->pair[i].from < first) first = j->pair[i].from;
+        if (j->pair[i].to > last) last = j->pair[i].to;
+    }
+    for (long f = first; f + STEP <= last; f++) {
+        const gv_track_frame *a = gv_tracks_store_at(j->tracks, f), *b = gv_tracks_store_at(j->tracks, f + STEP);
+        if (!a || !b || !within_a_pair(j, f, f + STEP)) continue;
+        gv_match m[GV_CORNERS_MAX];
+        int n = gv_tracks_match(a, b, 1, m);
+        if (n < LEAST_SHARED) continue;
+        double moved = median_displacement(m, n, j->unit);
+        sum += moved, squares += moved * moved;
+    }
+    return squares > 0 ? sum * sum / squares : 0;
+}
+
 // --- windows -------------------------------------------------------------------------------------------
 
 static void observe(gv_window_pose *o, const gv_track_frame *a, const gv_track_frame *b, double k) {
@@ -341,7 +369,7 @@ gv_status gv_calibrate(gv_calibration *out, const gv_tracks_store *tracks, const
     if (!j) return gv_fail(err, GV_ERR_MEMORY, "no memory to measure the focal length");
     j->tracks = tracks, j->unit = unit;
     gv_status s = choose_pairs(j, frames, n, err);
-    if (s != GV_OK || j->pairs < 2) goto done;
+    if (s != GV_OK || j->pairs < 2 || moving_frames(j) < ONE_EVENT) goto done;
     double l = search(j, lo, hi), error = refine(j, &l, &out->sd);
     bool inside = l > lo && l < hi;
     out->turn = largest_turn(j);

@@ -3,7 +3,7 @@
 // Two views of a camera that only turned are related by K R K^-1; among all focal lengths the right one lets
 // every track agree (Hartley 1994). Where the camera also moves, whole windows are adjusted and say how the focal
 // length would have to change for a better fit. Nothing is found where the camera does not turn enough, or about
-// its optical axis only.
+// its optical axis only, or where all its motion is one event of less than a second.
 #pragma once
 #include "camera/tracks.h"
 #include <stdbool.h>
