@@ -1,9 +1,10 @@
 // bench_train - the network forwards and backwards as in training: sequences of 120 frames per second.
 //
-//     bench_train [width layers heads batch runs bf16]     (512 12 8 8 3 0: the released network's size)
+//     bench_train [width layers heads batch runs bf16 device]     (512 12 8 8 3 0 cpu: the released network's size)
 //
 // Random weights and inputs, image features included, dropout 0.1, gradients of all parameters. Losses, data and
-// optimiser are left out. Prints the median and the fastest of the runs; peer_train.py compares it with PyTorch.
+// optimiser are left out; on a device (cuda) the inputs' way there and the outputs' back are not. Prints the median and
+// the fastest of the runs; peer_train.py compares it with PyTorch.
 #include "base/memory.h"
 #include "base/progress.h"
 #include "training/net.h"
@@ -29,9 +30,13 @@ static int ascending(const void *a, const void *b) {
 
 int main(int argc, char **argv) {
     int number[6] = {512, 12, 8, 8, 3, 0};
+    gv_error err = {0};
+    gv_device *device = NULL;
     for (int i = 1; i < argc && i <= 6; i++) number[i - 1] = atoi(argv[i]);
+    if (argc > 7 && !strcmp(argv[7], "cuda") && gv_device_open(&device, GV_DEVICE_CUDA, &err))
+        return fprintf(stderr, "bench_train: %s\n", err.text), 1;
     int B = number[3], runs = number[4] < MOST_RUNS ? number[4] : MOST_RUNS;
-    gv_net_config c = {number[0], number[1], number[2], 1, 0.1f, 0, number[5]};
+    gv_net_config c = {number[0], number[1], number[2], 1, 0.1f, 0, number[5], device};
     size_t T = (size_t)B * L;
     gv_net *n = gv_net_create(&c, B, L);
     float *in[4] = {noise(1, T * 51), noise(2, T * 3), noise(3, T * 6), noise(4, T * GV_IMAGE_FEATURE)},
@@ -49,14 +54,18 @@ int main(int argc, char **argv) {
         for (int i = 0; i < 3; i++) memcpy(d[i], out[i], size[i] * sizeof(float)); // consumed
         double start = gv_now();
         gv_net_forward(n, &input, 1, 7);
-        memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
+        gv_engine_clear(&n->engine, n->grads, n->parameters);
         gv_net_backward(n, d[0], d[1], d[2]);
+        if (gv_engine_finish(&n->engine, &err)) return fprintf(stderr, "bench_train: %s\n", err.text), 1;
         if (r >= 0) seconds[r] = gv_now() - start;
     }
     qsort(seconds, (size_t)runs, sizeof *seconds, ascending);
-    printf("{\"width\": %d, \"layers\": %d, \"parameters\": %lld, \"bf16\": %d, \"median\": %.3f, \"best\": %.3f}\n",
-           c.width, c.layers, (long long)n->parameters, c.bf16, B / seconds[runs / 2], B / seconds[0]);
+    printf("{\"width\": %d, \"layers\": %d, \"parameters\": %lld, \"bf16\": %d, \"device\": \"%s\", \"median\": %.3f, "
+           "\"best\": %.3f}\n",
+           c.width, c.layers, (long long)n->parameters, c.bf16, gv_device_name(device), B / seconds[runs / 2],
+           B / seconds[0]);
     gv_net_destroy(n);
+    gv_device_close(device);
     for (int i = 0; i < 4; i++) free(in[i]);
     for (int i = 0; i < 3; i++) free(out[i]), free(d[i]);
     free(length);

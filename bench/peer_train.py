@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""peer_train.py [--binary build/bench/bench_train] [--batch 8] [--runs 3]
+"""peer_train.py [--binary build/bench/bench_train] [--batch 8] [--runs 3] [--device cpu|cuda]
 
 Training speed beside PyTorch: the network forwards and backwards (SPEC.md 5, dropout 0.1), sequences of 120 frames per
 second, for the released size and the default one, float32 and (ours alone) bfloat16 products. Both with as many threads
 as OMP_NUM_THREADS says, alternating in one run; prints the ratio of the medians. With Debian's reference BLAS PyTorch is
-many times slower: install libopenblas0-openmp for a fair comparison.
+many times slower: install libopenblas0-openmp for a fair comparison. With --device cuda both run on the GPU: PyTorch
+compiled, with its own attention and autocast to bfloat16 beside ours in bfloat16, in float32 without TF32 beside ours.
 """
 import argparse
 import json
@@ -52,6 +53,10 @@ class Block(nn.Module):
         b, l, d = x.shape
         n = self.norm1(x)
         q, k, v = (f(n).view(b, l, self.heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v))
+        if x.is_cuda:
+            y = F.scaled_dot_product_attention(rope(q, cos, sin), rope(k, cos, sin), v, dropout_p=0.1)
+            x = x + self.gate1 * self.o(y.transpose(1, 2).reshape(b, l, d))
+            return x + self.gate2 * self.mlp(self.norm2(x))
         p = (product(rope(q, cos, sin), rope(k, cos, sin).transpose(-1, -2)) / (d // self.heads) ** 0.5).softmax(-1)
         x = x + self.gate1 * self.o(product(F.dropout(p, 0.1), v).transpose(1, 2).reshape(b, l, d))
         return x + self.gate2 * self.mlp(self.norm2(x))
@@ -69,7 +74,8 @@ class Network(nn.Module):
         self.out = nn.ModuleList(Mlp(d, d, n) for n in (X, 3, 6))
         half = d // heads // 2
         angle = torch.arange(L)[:, None] / 10000 ** (torch.arange(half) / half)
-        self.cos, self.sin = angle.cos(), angle.sin()
+        self.register_buffer("cos", angle.cos())
+        self.register_buffer("sin", angle.sin())
 
     def forward(self, obs, cliff, cam, image):
         seen = obs[..., 2:] > 0.5
@@ -80,11 +86,17 @@ class Network(nn.Module):
         return [f(x) for f in self.out]
 
 
-def torch_speed(net, batch):
-    inputs = [torch.randn(batch, L, *s) for s in ((17, 3), (3,), (6,), (1024,))]
-    grads = [torch.randn(batch, L, n) for n in (X, 3, 6)]
+def torch_speed(net, batch, device="cpu", bf16=False):
+    inputs = [torch.randn(batch, L, *s, device=device) for s in ((17, 3), (3,), (6,), (1024,))]
+    grads = [torch.randn(batch, L, n, device=device) for n in (X, 3, 6)]
+    if device == "cuda":
+        torch.cuda.synchronize()
     start = time.perf_counter()
-    torch.autograd.backward(net(*inputs), grads)
+    with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        out = net(*inputs)
+    torch.autograd.backward(out, [g.to(y.dtype) for g, y in zip(grads, out)])
+    if device == "cuda":
+        torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     net.zero_grad()
     return batch / seconds
@@ -95,20 +107,28 @@ def main():
     p.add_argument("--binary", default="build/bench/bench_train")
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--runs", type=int, default=3)
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     o = p.parse_args()
+    cuda = o.device == "cuda"
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     for name, d, layers, heads in (("default", 192, 4, 4), ("released", 512, 12, 8)):
-        net = Network(d, layers, heads)
-        torch_speed(net, o.batch)
-        theirs, ours = [], {0: [], 1: []}
-        for _ in range(o.runs):
+        net = Network(d, layers, heads).to(o.device)
+        if cuda:
+            net = torch.compile(net)
+        theirs, ours = {0: [], 1: []}, {0: [], 1: []}
+        for run in range(-1 if not cuda else -2, o.runs):  # the first ones warm up
             for bf16 in (0, 1):
-                out = subprocess.run([o.binary, *map(str, (d, layers, heads, o.batch, 1, bf16))], check=True,
-                                     capture_output=True, text=True).stdout
+                if cuda or not bf16:  # on the processor PyTorch is float32 alone
+                    speed = torch_speed(net, o.batch, o.device, bool(bf16))
+                if run < 0:
+                    continue
+                theirs[bf16].append(speed)
+                size = map(str, (d, layers, heads, o.batch, 5 if cuda else 1, bf16))
+                out = subprocess.run([o.binary, *size, o.device], check=True, capture_output=True, text=True).stdout
                 ours[bf16].append(json.loads(out)["median"])
-            theirs.append(torch_speed(net, o.batch))
-        t, a, b = (statistics.median(x) for x in (theirs, ours[0], ours[1]))
-        print(f"{name:9s} PyTorch {t:7.2f}  ours float32 {a:7.2f} ({a / t:.2f}x)  bfloat16 {b:7.2f} ({b / t:.2f}x)"
+        t, a = ([statistics.median(x[k]) for k in (0, 1)] for x in (theirs, ours))
+        print(f"{name:9s} PyTorch {t[0]:7.2f}" + (f", bfloat16 {t[1]:7.2f}" if cuda else "") +
+              f"  ours float32 {a[0]:7.2f} ({a[0] / t[0]:.2f}x)  bfloat16 {a[1]:7.2f} ({a[1] / t[1]:.2f}x)"
               "  sequences/s")
 
 

@@ -43,3 +43,20 @@ int gv_cli_jail(gv_jail **jail, bool quiet) {
         fprintf(stderr, "gvhmr: videos are decoded by a process of their own, but with most of its rights: %s\n", lack);
     return gv_jail_create(jail, &err) == GV_OK ? 0 : gv_cli_fail(&err);
 }
+
+bool gv_cli_device(const char *command, const char *text, gv_device_choice *out) {
+    gv_observe_options observe = {0};
+    gv_error err = {0};
+    bool good = gv_observe_option_set(&observe, "device", text, &err) == GV_OK;
+    if (!good) gv_cli_usage(command, "--%s", err.text);
+    *out = observe.where;
+    return good;
+}
+
+gv_status gv_cli_open_device(gv_device **out, gv_device_choice where, bool quiet, gv_error *err) {
+    gv_error why = {0};
+    gv_status s = gv_device_open(out, where, &why);
+    if (s && err) *err = why;
+    if (!s && !*out && *why.text && !quiet) fprintf(stderr, "gvhmr: %s\n", why.text);
+    return s;
+}

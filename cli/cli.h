@@ -1,6 +1,7 @@
 // cli.h - what the subcommands share.
 #pragma once
 #include "base/error.h"
+#include "nn/device.h"
 #include <getopt.h>
 #include <stdbool.h>
 
@@ -36,3 +37,7 @@ int gv_cli_usage(const char *command, const char *format, ...) __attribute__((fo
 // Strict numbers: the whole text, within the range; on failure prints what is wrong and returns false.
 bool gv_cli_int(const char *command, const char *option, const char *text, long lo, long hi, long *out);
 bool gv_cli_double(const char *command, const char *option, const char *text, double lo, double hi, double *out);
+// The value of --device: cpu, auto or cuda; and the device that it means, NULL for the processor. Where auto has to do
+// without one, that is said on stderr unless quiet.
+bool gv_cli_device(const char *command, const char *text, gv_device_choice *out);
+gv_status gv_cli_open_device(gv_device **out, gv_device_choice where, bool quiet, gv_error *err);

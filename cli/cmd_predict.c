@@ -36,15 +36,6 @@ static void help(void) {
          "example: gvhmr predict person-1.obs.npz -o person-1.npz --static-camera");
 }
 
-static bool parse_device(gv_device_choice *where, const char *text) {
-    gv_observe_options observe = {0};
-    gv_error err = {0};
-    bool good = gv_observe_option_set(&observe, "device", text, &err) == GV_OK;
-    if (!good) gv_cli_usage("predict", "--%s", err.text);
-    *where = observe.where;
-    return good;
-}
-
 // Returns 0 to go on, else the exit status + 1.
 static int parse(options *o, int argc, char **argv) {
     enum { MODEL = 256, WEIGHTS, BODY, STATIC, HEADS, BF16, DEVICE, VERBOSE, THREADS };
@@ -81,7 +72,7 @@ static int parse(options *o, int argc, char **argv) {
             o->bf16 = true;
             break;
         case DEVICE:
-            if (!parse_device(&o->where, optarg)) return 3;
+            if (!gv_cli_device("predict", optarg, &o->where)) return 3;
             break;
         case VERBOSE:
             o->predict.verbose = true;
@@ -113,14 +104,11 @@ static gv_status predict(const options *o, gv_error *err) {
     gv_motion motion = {0};
     gv_network *net = NULL;
     gv_device *device = NULL;
-    gv_error why = {0};
     gv_body *body = NULL;
     gv_predict_times times = {0};
     gv_models models = {0};
     double start = gv_now(), opened = start;
-    gv_status s = gv_device_open(&device, o->where, &why);
-    if (s) *err = why;
-    if (!s && !device && *why.text && !o->quiet) fprintf(stderr, "gvhmr: %s\n", why.text);
+    gv_status s = gv_cli_open_device(&device, o->where, o->quiet, err);
     if (!s) s = gv_observations_load(&obs, o->input, err);
     if (!s) s = gv_models_choose(&models, &o->want, err);
     if (!s)

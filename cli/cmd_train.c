@@ -92,6 +92,9 @@ static void help(void) {
          "  --body-model FILE      SMPL-X or mannequin file (default: the built-in mannequin)\n"
          "  --config FILE          JSON object with the options below by name; the command line wins\n"
          "  --seed N               (default 42)\n"
+         "  --device WHERE         cpu (default), cuda, or auto, which is cuda where it can be had; sequences and "
+         "losses are\n"
+         "                         made by the processor\n"
          "  --quiet                no line per log entry");
     for (int i = 0; i < ROWS; i++) {
         const char *p = (const char *)&gv_train_defaults + rows[i].at;
@@ -185,14 +188,15 @@ static void progress(void *user, const gv_train_progress *p) {
                 v->still_accuracy);
 }
 
-static int train(const gv_train_options *o, const char *data, const char *body_path, bool quiet) {
+static int train(gv_train_options *o, const char *data, const char *body_path, gv_device_choice where, bool quiet) {
     gv_error err = {0};
     gv_store store = {0};
     gv_body *body = NULL;
     gv_rig rig = {0};
     listener l = {o->out, quiet};
     gv_train_hooks hooks = {progress, &stop, &l};
-    gv_status s = gv_store_open(&store, data, &err);
+    gv_status s = gv_cli_open_device(&o->device, where, quiet, &err);
+    if (!s) s = gv_store_open(&store, data, &err);
     if (!s) s = gv_body_open(&body, body_path, &err);
     if (!s) s = gv_rig_from_body(&rig, body, o->surface, &err);
     signal(SIGINT, on_signal);
@@ -201,17 +205,19 @@ static int train(const gv_train_options *o, const char *data, const char *body_p
     gv_rig_free(&rig);
     gv_body_close(body);
     gv_store_close(&store);
+    gv_device_close(o->device);
     return s ? gv_cli_fail(&err) : 0;
 }
 
 int gv_cmd_train(int argc, char **argv) {
-    enum { DATA = 1000, BODY, CONFIG, SEED, QUIET, CURVES, HELP };
-    struct option options[ROWS + 8] = {{"data", 1, 0, DATA},    {"body-model", 1, 0, BODY}, {"config", 1, 0, CONFIG},
-                                       {"seed", 1, 0, SEED},    {"quiet", 0, 0, QUIET},     {"help", 0, 0, HELP},
-                                       {"curves", 1, 0, CURVES}};
-    for (int i = 0; i < ROWS; i++) options[7 + i] = (struct option){rows[i].name, 1, 0, i};
+    enum { DATA = 1000, BODY, CONFIG, SEED, QUIET, CURVES, DEVICE, HELP, OWN = 8 };
+    struct option options[ROWS + OWN + 1] = {
+        {"data", 1, 0, DATA},   {"body-model", 1, 0, BODY}, {"config", 1, 0, CONFIG}, {"seed", 1, 0, SEED},
+        {"quiet", 0, 0, QUIET}, {"help", 0, 0, HELP},       {"curves", 1, 0, CURVES}, {"device", 1, 0, DEVICE}};
+    for (int i = 0; i < ROWS; i++) options[OWN + i] = (struct option){rows[i].name, 1, 0, i};
     gv_train_options o = gv_train_defaults;
     const char *data = NULL, *body = NULL, *path = NULL;
+    gv_device_choice where = GV_DEVICE_CPU;
     bool quiet = false;
     json_t *config = NULL;
     int status = 2;
@@ -244,6 +250,8 @@ int gv_cmd_train(int argc, char **argv) {
             quiet = true;
         else if (c == 'o')
             o.out = optarg;
+        else if (c == DEVICE && !gv_cli_device("train", optarg, &where))
+            goto done;
         else if (c == SEED) {
             if (!gv_cli_int("train", "seed", optarg, 0, 1L << 60, &seed)) goto done;
             o.seed = (uint64_t)seed;
@@ -253,7 +261,7 @@ int gv_cmd_train(int argc, char **argv) {
     if (!data || !o.out || optind != argc)
         gv_cli_usage("train", "--data STORE and -o DIR are needed");
     else
-        status = train(&o, data, body, quiet);
+        status = train(&o, data, body, where, quiet);
 done:
     json_decref(config);
     return status;

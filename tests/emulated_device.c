@@ -113,10 +113,14 @@ static bool download(void *self, void *to, const void *from, size_t bytes, gv_er
 
 // ---- products
 
-static float *widened(const void *x, size_t count, bool bf16) {
-    float *y = gv_calloc2(count + 8, sizeof *y);
-    if (!bf16) memcpy(y, x, count * sizeof *y);
-    for (size_t i = 0; i < count && bf16; i++) y[i] = gv_widen(((const uint16_t *)x)[i]);
+// Rows of a matrix in memory, or columns where it is turned, one after the other; each of `wide` numbers.
+static float *widened(const void *x, int64_t high, int64_t wide, int64_t stride, bool turned, bool bf16) {
+    float *y = gv_calloc2((size_t)(high * wide) + 8, sizeof *y);
+    for (int64_t i = 0; i < high; i++)
+        for (int64_t k = 0; k < wide; k++) {
+            int64_t at = turned ? k * stride + i : i * stride + k;
+            y[i * wide + k] = bf16 ? gv_widen(((const uint16_t *)x)[at]) : ((const float *)x)[at];
+        }
     return y;
 }
 
@@ -137,26 +141,46 @@ static float finished(float z, const gv_device_matmul *m, int o) {
     return z;
 }
 
-static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
-    (void)self;
-    size_t in = m->bf16_in ? 2 : 4, out = m->bf16_out ? 2 : 4;
-    if (breaks(err) || !check(m->x, (size_t)m->rows * m->in * in, "x", err) ||
-        !check(m->weight, (size_t)m->out * m->in * in, "weight", err) ||
-        !check(m->y, (size_t)m->rows * m->out * out, "y", err) ||
-        (m->epilogue != GV_EPILOGUE_NONE && !check(m->bias, (size_t)m->out * out, "bias", err)))
-        return false;
-    float *x = widened(m->x, (size_t)m->rows * m->in, m->bf16_in);
-    float *w = widened(m->weight, (size_t)m->out * m->in, m->bf16_in);
+static void multiply(const gv_device_matmul *m, const void *from, const void *weight, void *y) {
+    int64_t x_stride = m->x_stride ? m->x_stride : m->x_turned ? m->rows : m->in;
+    int w_stride = m->weight_stride ? m->weight_stride : m->weight_turned ? m->out : m->in;
+    int y_stride = m->y_stride ? m->y_stride : m->out;
+    float *x = widened(from, m->rows, m->in, x_stride, m->x_turned, m->bf16_in);
+    float *w = widened(weight, m->out, m->in, w_stride, m->weight_turned, m->bf16_in);
+    float scale = m->scale != 0 ? m->scale : 1;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < m->rows; r++)
         for (int o = 0; o < m->out; o++) {
-            int64_t at = r * m->out + o;
-            float z = dot(x + r * m->in, w + (size_t)o * m->in, m->in);
-            if (m->accumulate) z += m->bf16_out ? gv_widen(((uint16_t *)m->y)[at]) : ((float *)m->y)[at];
-            gv_put(m->y, at, finished(z, m, o), m->bf16_out);
+            int64_t at = r * y_stride + o;
+            float z = scale * dot(x + r * m->in, w + (size_t)o * m->in, m->in);
+            if (m->accumulate) z += m->bf16_out ? gv_widen(((uint16_t *)y)[at]) : ((float *)y)[at];
+            gv_put(y, at, finished(z, m, o), m->bf16_out);
         }
     free(x);
     free(w);
+}
+
+// Bytes from the first to the last number of all matrices.
+static size_t extent(const gv_device_matmul *m, int64_t high, int64_t wide, int64_t stride, int64_t step, bool bf16) {
+    int64_t count = m->count > 1 ? m->count : 1;
+    return (size_t)((count - 1) * step + (high - 1) * (stride ? stride : wide) + wide) * (bf16 ? 2 : 4);
+}
+
+static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
+    (void)self;
+    size_t in = m->bf16_in ? 2 : 4, out = m->bf16_out ? 2 : 4;
+    size_t x = extent(m, m->x_turned ? m->in : m->rows, m->x_turned ? m->rows : m->in, m->x_stride, m->x_step, in == 2);
+    size_t w = extent(m, m->weight_turned ? m->in : m->out, m->weight_turned ? m->out : m->in, m->weight_stride,
+                      m->weight_step, in == 2);
+    if (m->rows < 1) return true;
+    if (breaks(err) || !check(m->x, x, "x", err) || !check(m->weight, w, "weight", err) ||
+        !check(m->y, extent(m, m->rows, m->out, m->y_stride, m->y_step, out == 2), "y", err) ||
+        (m->epilogue != GV_EPILOGUE_NONE && !check(m->bias, (size_t)m->out * out, "bias", err)))
+        return false;
+    for (int i = 0; i < (m->count > 1 ? m->count : 1); i++)
+        multiply(m, (const char *)m->x + i * m->x_step * (int64_t)in,
+                 (const char *)m->weight + i * m->weight_step * (int64_t)in,
+                 (char *)m->y + i * m->y_step * (int64_t)out);
     return true;
 }
 
@@ -164,8 +188,8 @@ static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
 
 // Arguments begin with their pointers: so many.
 enum {
-    POINTERS_layer_norm = 4,
-    POINTERS_activate = 2,
+    POINTERS_layer_norm = 5,
+    POINTERS_activate = 3,
     POINTERS_narrow = 2,
     POINTERS_repeat = 2,
     POINTERS_patches = 3,
@@ -177,6 +201,18 @@ enum {
     POINTERS_scatter_phase = 2,
     POINTERS_average_mirrored = 3,
     POINTERS_crop = 3,
+    POINTERS_add = 2,
+    POINTERS_column_sums = 4,
+    POINTERS_norm_backward = 5,
+    POINTERS_activate_backward = 3,
+    POINTERS_gate = 4,
+    POINTERS_dropout = 1,
+    POINTERS_rotate = 3,
+    POINTERS_softmax = 3,
+    POINTERS_softmax_backward = 2,
+    POINTERS_embed_joints_backward = 3,
+    POINTERS_square_sum = 3,
+    POINTERS_adamw = 6,
 };
 
 static bool check_arguments(const void *arguments, int pointers, const char *kernel, gv_error *err) {

@@ -117,7 +117,7 @@ static void test_chain(void **state) {
 
 // Outputs of the training network and of inference for the same random observations of L frames.
 static double difference(const char *model, int L, int absolute, int window) {
-    gv_net_config config = {D, 2, 4, 0, 0, absolute, 0};
+    gv_net_config config = {D, 2, 4, 0, 0, absolute, 0, NULL};
     gv_net *net = gv_net_create(&config, 1, L);
     gv_network *inference = NULL;
     load_into(net, model);

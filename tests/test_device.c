@@ -608,6 +608,9 @@ static void test_command_line(void **state) {
     assert_int_equal(program("predict", "none.npz -o out.npz --device cuda", text), 1);
     assert_int_equal(strncmp(text, "gvhmr: CUDA cannot be used: ", 28), 0);
     assert_int_equal(lines(text), 1);
+    assert_int_equal(program("train", "--data none.gvs -o out --device gpu", text), 2);
+    assert_int_equal(program("train", "--data none.gvs -o out --device cuda", text), 1);
+    assert_int_equal(lines(text), 1);
     assert_int_equal(program("run", "none.mp4 -o out --device cuda", text), 1);
     assert_int_equal(lines(text), 1);
     assert_int_equal(program("predict", "none.npz -o out.npz --device auto", text), 1);

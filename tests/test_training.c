@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "formats/tensors.h"
 #include "geometry/rotation.h"
+#include "on_device.h"
 #include "network/statistics.h"
 #include "trained.h"
 #include "training/bvh.h"
@@ -10,11 +11,10 @@
 #include "training/sheet.h"
 #include "training/store.h"
 #include "training/train.h"
+#include "training_runs.h"
 
 #include <string.h>
 #include <sys/stat.h>
-
-static gv_error err;
 
 // ---- clips ----
 
@@ -71,62 +71,6 @@ static void test_broken_bvh(void **state) {
     refuse("HIERARCHY ROOT a { CHANNELS 1 Xrotation } MOTION Frames: 3000000 Frame Time: 0.1 1 2", "3e+06 frames");
     refuse("HIERARCHY ROOT a { CHANNELS 1 Xrotation } MOTION Frames: 1 Frame Time: 0 1", "frame time");
     refuse("HIERARCHY ROOT a { } MOTION Frames: 1 Frame Time: 0.1 1", "no channels");
-}
-
-// ---- a store and a body made up for the tests ----
-
-static void make_store(const char *path) {
-    gv_store_builder *b = gv_store_builder_create();
-    assert_non_null(b);
-    for (int k = 0; k < 4; k++) {
-        gv_clip clip = {.frames = 70, .flat = 1, .leg = 0.8f};
-        snprintf(clip.name, sizeof clip.name, "clip%d", k);
-        snprintf(clip.subject, sizeof clip.subject, "person%d", k);
-        snprintf(clip.category, sizeof clip.category, "%s", k % 2 ? "daily" : "locomotion");
-        snprintf(clip.source, sizeof clip.source, "made");
-        float *q = calloc(70 * 88, sizeof *q), *hips = calloc(70 * 3, sizeof *hips);
-        uint8_t *still = calloc(70 * 4, 1);
-        for (int t = 0; t < 70; t++) {
-            for (int j = 0; j < 22; j++) {
-                float aa[3] = {0.3f * sinf(0.1f * (float)(t + j + k)), 0.2f * cosf(0.07f * (float)(t * (k + 1))), 0};
-                gv_quat_from_aa(q + (t * 22 + j) * 4, aa);
-            }
-            hips[3 * t] = 0.02f * (float)t;
-            hips[3 * t + 1] = 0.8f;
-            still[4 * t + k] = 255;
-        }
-        assert_int_equal(gv_store_builder_add(b, &clip, q, hips, still, &err), GV_OK);
-        free(q);
-        free(hips);
-        free(still);
-    }
-    assert_int_equal(gv_store_builder_write(b, path, &err), GV_OK);
-    gv_store_builder_destroy(b);
-}
-
-static void make_points(gv_rig_points *p, int count, const gv_rig *r) {
-    p->count = count;
-    p->first = calloc((size_t)count + 1, sizeof(int));
-    p->part = calloc((size_t)count, sizeof *p->part);
-    for (int i = 0; i < count; i++) {
-        p->first[i + 1] = i + 1;
-        p->part[i].bone = (i * 5 + 1) % 22;
-        p->part[i].W = 1;
-        for (int c = 0; c < 3; c++) p->part[i].Y[c] = r->S[p->part[i].bone][c] + (c == 2 ? 0.05f : 0);
-    }
-}
-
-static void make_rig(gv_rig *r) {
-    static const float place[22][3] = {
-        {0, 0, 0},       {.1f, -.1f, 0},   {-.1f, -.1f, 0}, {0, .1f, 0},    {.1f, -.5f, 0},    {-.1f, -.5f, 0},
-        {0, .2f, 0},     {.1f, -.9f, 0},   {-.1f, -.9f, 0}, {0, .3f, 0},    {.1f, -.95f, .1f}, {-.1f, -.95f, .1f},
-        {0, .5f, 0},     {.05f, .4f, 0},   {-.05f, .4f, 0}, {0, .6f, 0},    {.2f, .45f, 0},    {-.2f, .45f, 0},
-        {.45f, .45f, 0}, {-.45f, .45f, 0}, {.7f, .45f, 0},  {-.7f, .45f, 0}};
-    *r = (gv_rig){0};
-    memcpy(r->S, place, sizeof place);
-    for (int j = 0; j < 22; j++) r->dirs[j][1][0] = 0.02f * place[j][1];
-    make_points(&r->coco, GV_COCO, r);
-    make_points(&r->surface, 8, r);
 }
 
 static void test_store(void **state) {
@@ -274,44 +218,6 @@ static void test_sheet(void **state) {
 
 // ---- training ----
 
-static void read_whole(const char *dir, const char *name, unsigned char **data, size_t *size) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    assert_int_equal(gv_file_read(path, 0, data, size, &err), GV_OK);
-}
-
-static void remove_run(const char *dir) {
-    static const char *const names[] = {"checkpoint.gvt", "model.safetensors", "log.jsonl", "curves.png"};
-    char path[256];
-    for (int i = 0; i < 4; i++) snprintf(path, sizeof path, "%s/%s", dir, names[i]), unlink(path);
-    rmdir(dir);
-}
-
-// A store, a rig, and folders for two runs.
-typedef struct runs {
-    char path[24], one[24], two[24];
-    gv_store store;
-    gv_rig rig;
-} runs;
-
-static void runs_begin(runs *r) {
-    *r = (runs){.path = "/tmp/gv_store_XXXXXX", .one = "/tmp/gv_run_XXXXXX", .two = "/tmp/gv_run_XXXXXX"};
-    close(mkstemp(r->path));
-    make_store(r->path);
-    assert_non_null(mkdtemp(r->one));
-    assert_non_null(mkdtemp(r->two));
-    make_rig(&r->rig);
-    assert_int_equal(gv_store_open(&r->store, r->path, &err), GV_OK);
-}
-
-static void runs_end(runs *r) {
-    gv_rig_free(&r->rig);
-    gv_store_close(&r->store);
-    unlink(r->path);
-    remove_run(r->one);
-    remove_run(r->two);
-}
-
 // Six steps in one run and 3 + 3 with a restart between leave the same model; the loss falls; inference agrees.
 static void test_resume(void **state) {
     (void)state;
@@ -322,6 +228,7 @@ static void test_resume(void **state) {
     o.width = 32, o.layers = 2, o.heads = 4, o.batch = 2, o.frames = 16, o.steps = 6, o.gate = 1,
     o.validation_batches = 1, o.decay = 0, o.warmup = 0;
     o.leave_out = "person3";
+    o.device = on_device();
     o.out = r.one;
     assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     o.out = r.two;
@@ -343,12 +250,12 @@ static void test_resume(void **state) {
 
     // the inference network on the saved file equals the training network's forward pass
     enum { L = 16 };
-    gv_net_config c = {32, 2, 4, 0, 0, 0, 0};
+    gv_net_config c = {32, 2, 4, 0, 0, 0, 0, on_device()};
     gv_net *net = gv_net_create(&c, 1, L);
     gv_network *inference;
     snprintf(model, sizeof model, "%s/model.safetensors", r.one);
     load_into(net, model);
-    assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, NULL, &err), GV_OK);
+    assert_int_equal(gv_network_open(&inference, model, 0, GV_PRECISION_F32, on_device(), &err), GV_OK);
     gv_sampler s;
     assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
@@ -378,7 +285,10 @@ static void test_adamw(void **state) {
     (void)state;
     gv_adamw a = {0.1, 0.9, 0.999, 1e-8, 0.01, 0, 0.5};
     float p[2] = {1, -2}, g[2] = {0.5f, -4}, m[2] = {0}, v[2] = {0}, mean[2] = {1, -2};
-    double norm = gv_adamw_step(&a, 1, p, g, m, v, mean, 2);
+    double squares[GV_ADAMW_SQUARES];
+    gv_engine e = {0};
+    gv_adamw_step(&e, &a, 1, p, g, m, v, mean, 2, squares);
+    double norm = gv_adamw_norm(&e, squares);
     assert_true(fabs(norm - sqrt(16.25)) < 1e-6);
     assert_true(fabs(p[0] - (1 * 0.999 - 0.1)) < 1e-6 &&
                 fabs(p[1] - (-2 * 0.999 + 0.1)) < 1e-6);                  // first step: sign times lr
@@ -386,7 +296,8 @@ static void test_adamw(void **state) {
     a.clip = 1;
     float g2[2] = {3, 4};
     float before = m[0];
-    assert_true(fabs(gv_adamw_step(&a, 2, p, g2, m, v, NULL, 2) - 5) < 1e-6);
+    gv_adamw_step(&e, &a, 2, p, g2, m, v, NULL, 2, squares);
+    assert_true(fabs(gv_adamw_norm(&e, squares) - 5) < 1e-6);
     assert_true(fabs(m[0] - (0.9 * before + 0.1 * 0.6)) < 1e-6);
 }
 
@@ -403,7 +314,7 @@ static float *take(const char *name) {
 enum { RB = 2, RL = 120, RT = RB * RL };
 
 static gv_net *load_tiny(const char *path) {
-    gv_net_config c = {64, 2, 4, 1, 0, 0, 0};
+    gv_net_config c = {64, 2, 4, 1, 0, 0, 0, on_device()};
     gv_net *n = gv_net_create(&c, RB, RL);
     gv_tensors *t;
     assert_non_null(n);
@@ -415,7 +326,7 @@ static gv_net *load_tiny(const char *path) {
         if (!w) print_message("%s\n", err.text);
         assert_non_null(w);
         int64_t count = (i + 1 < n->tensors ? n->offset[i + 1] : n->parameters) - n->offset[i];
-        memcpy(n->params + n->offset[i], w, sizeof(float) * (size_t)count);
+        gv_engine_put(&n->engine, n->params + n->offset[i], w, count);
         free(w);
     }
     gv_tensors_close(t);
@@ -533,7 +444,7 @@ static void test_points(void **state) {
     assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &guessed, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 4);
-    gv_net_config c = {32, 1, 4, 0, 0, 0, 0}, with = {32, 1, 4, 1, 0, 0, 0};
+    gv_net_config c = {32, 1, 4, 0, 0, 0, 0, on_device()}, with = {32, 1, 4, 1, 0, 0, 0, on_device()};
     gv_net *plain = gv_net_create(&c, 1, L), *seeing = gv_net_create(&with, 1, L);
     gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length};
     load_into(plain, model);
@@ -559,7 +470,7 @@ static void test_points(void **state) {
     for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
     for (int t = 0; t < L; t++) memcpy(kp3d + 51 * t, batch->images + GV_IMAGE_FEATURE * t, sizeof(float[51]));
     gv_network *net;
-    assert_int_equal(gv_network_open(&net, second, 0, GV_PRECISION_F32, NULL, &err), GV_OK);
+    assert_int_equal(gv_network_open(&net, second, 0, GV_PRECISION_F32, on_device(), &err), GV_OK);
     gv_network_input ni = {.frames = L,
                            .length = batch->length[0],
                            .obs = batch->obs,

@@ -2,6 +2,7 @@
 //
 // The sources are compiled once more with gv_real = double; nothing of the library's float versions is linked.
 #define GV_TRAIN_DOUBLE
+#include "../src/training/engine.c"
 #include "../src/training/layers.c"
 #include "../src/training/net.c"
 #undef J
@@ -65,7 +66,7 @@ static void build(problem *p, int absolute) {
     static const int length[B] = {L, L - 2};
     static const unsigned char incam[B] = {0, 1};
     rng = gv_rng_make(3, 1, 4);
-    gv_net_config c = {D, N, H, 1, 0.2, absolute, 0};
+    gv_net_config c = {D, N, H, 1, 0.2, absolute, 0, NULL};
     p->net = gv_net_create(&c, B, L);
     assert_non_null(p->net);
     gv_net_initialise(p->net, 5, 0.7);

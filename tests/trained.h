@@ -14,7 +14,7 @@ static inline void load_into(gv_net *net, const char *model) {
         float *w = gv_tensors_read_f32(t, net->table[i].name, net->table[i].shape, net->table[i].ndim, &err);
         assert_non_null(w);
         int64_t end = i + 1 < net->tensors ? net->offset[i + 1] : net->parameters;
-        memcpy(net->params + net->offset[i], w, sizeof(float) * (size_t)(end - net->offset[i]));
+        gv_engine_put(&net->engine, net->params + net->offset[i], w, end - net->offset[i]);
         free(w);
     }
     gv_tensors_close(t);

@@ -25,6 +25,7 @@ constexpr int STAGES = 2, ROOM = 256;
 // A product that has been planned: what it is for, and how cuBLASLt does it.
 struct plan {
     gv_device_matmul key; // without pointers
+    unsigned aligned[3];  // bytes to which x, weight and y are
     cublasLtMatmulDesc_t op;
     cublasLtMatrixLayout_t x, weight, y;
     cublasLtMatmulAlgo_t algorithm;
@@ -33,6 +34,7 @@ struct plan {
 
 struct context {
     char name[160];
+    int gpu;
     cudaStream_t stream;
     cublasLtHandle_t lt;
     void *workspace;
@@ -82,6 +84,7 @@ void forget(plan *p) {
 void close_device(void *self) {
     context *c = static_cast<context *>(self);
     if (!c) return;
+    cudaSetDevice(c->gpu);
     if (c->stream) cudaStreamSynchronize(c->stream);
     for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
     for (int i = 0; i < STAGES; i++) {
@@ -95,17 +98,30 @@ void close_device(void *self) {
 }
 
 // The pool keeps what is given back to it: the next run asks for the same again.
-bool keep_pool(gv_error *err) {
+bool keep_pool(int gpu, gv_error *err) {
     cudaMemPool_t pool;
     uint64_t all = UINT64_MAX;
-    return good(cudaDeviceGetDefaultMemPool(&pool, 0), "asking for the memory pool", err) &&
+    return good(cudaDeviceGetDefaultMemPool(&pool, gpu), "asking for the memory pool", err) &&
            good(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "setting the memory pool", err);
+}
+
+// Several processes of one machine that MPI or Slurm has started take its GPUs in turn; anybody else the first.
+int choose_gpu() {
+    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"};
+    int count = 0;
+    cudaGetDeviceCount(&count);
+    for (const char *name : names) {
+        const char *text = getenv(name);
+        if (text && atoi(text) > 0 && count > 0) return atoi(text) % count;
+    }
+    return 0;
 }
 
 bool set_up(context *c, gv_error *err) {
     cudaDeviceProp p;
-    if (!good(cudaSetDevice(0), "choosing the first GPU", err) ||
-        !good(cudaGetDeviceProperties(&p, 0), "asking for the GPU's properties", err))
+    c->gpu = choose_gpu();
+    if (!good(cudaSetDevice(c->gpu), "choosing a GPU", err) ||
+        !good(cudaGetDeviceProperties(&p, c->gpu), "asking for the GPU's properties", err))
         return false;
     if (p.major < 8) {
         fail(err, GV_ERR_MISSING, "CUDA cannot be used: %s has compute capability %d.%d, expected 8.0 or later", p.name,
@@ -115,7 +131,7 @@ bool set_up(context *c, gv_error *err) {
     snprintf(c->name, sizeof c->name, "%.100s (compute capability %d.%d)", p.name, p.major, p.minor);
     c->shared_limit = p.sharedMemPerBlockOptin;
     bool well = good(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream", err) &&
-                keep_pool(err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
+                keep_pool(c->gpu, err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
                 good(cudaMalloc(&c->workspace, WORKSPACE), "allocating the workspace", err);
     for (int i = 0; i < STAGES && well; i++)
         well = good(cudaMallocHost(&c->stage[i], STAGE), "allocating pinned memory", err) &&
@@ -158,10 +174,17 @@ const char *name_of(const void *self) {
     return static_cast<const context *>(self)->name;
 }
 
+// The caller's thread may be another one than the last time.
+context *use(void *self) {
+    context *c = static_cast<context *>(self);
+    cudaSetDevice(c->gpu);
+    return c;
+}
+
 // ---- memory
 
 void *alloc(void *self, size_t bytes, gv_error *err) {
-    context *c = static_cast<context *>(self);
+    context *c = use(self);
     void *p = nullptr;
     cudaError_t e = cudaMallocAsync(&p, bytes, c->stream);
     if (e == cudaErrorMemoryAllocation) {
@@ -173,11 +196,11 @@ void *alloc(void *self, size_t bytes, gv_error *err) {
 }
 
 void release(void *self, void *memory) {
-    if (memory) cudaFreeAsync(memory, static_cast<context *>(self)->stream);
+    if (memory) cudaFreeAsync(memory, use(self)->stream);
 }
 
 bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    context *c = static_cast<context *>(self);
+    context *c = use(self);
     for (size_t at = 0; at < bytes; at += STAGE) {
         size_t n = bytes - at < STAGE ? bytes - at : STAGE;
         int i = c->next_stage++ % STAGES;
@@ -192,7 +215,7 @@ bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err)
 }
 
 bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    context *c = static_cast<context *>(self);
+    context *c = use(self);
     for (size_t at = 0; at < bytes; at += STAGE) {
         size_t n = bytes - at < STAGE ? bytes - at : STAGE;
         int i = c->next_stage++ % STAGES;
@@ -207,7 +230,7 @@ bool download(void *self, void *to, const void *from, size_t bytes, gv_error *er
 }
 
 bool wait(void *self, gv_error *err) {
-    return good(cudaStreamSynchronize(static_cast<context *>(self)->stream), "the work on the GPU", err);
+    return good(cudaStreamSynchronize(use(self)->stream), "the work on the GPU", err);
 }
 
 // ---- matrix products
@@ -218,27 +241,51 @@ template <typename T> bool set(cublasLtMatmulDesc_t op, cublasLtMatmulDescAttrib
 
 // cuBLASLt's matrices are column-major. Read so, our row-major y [rows, out] is Y = y^T [out, rows], and
 //     Y = W x^T: the weight as it lies in memory is [in, out] and is transposed, x is [in, rows].
-// The bias belongs to the rows of Y and has Y's type. Sums and scales are float32; float32 products are not rounded to
-// TF32 with this compute type. Default alignment of 256 bytes: what comes from `alloc`, and parts of it that begin at
-// a multiple of 8192 rows (network.c).
+// What is turned in memory needs no transposition of the weight, but one of x. The bias belongs to the rows of Y and has
+// Y's type. Sums and scales are float32; float32 products are not rounded to TF32 with this compute type.
+bool layout(cublasLtMatrixLayout_t *l, cudaDataType_t type, int64_t high, int64_t wide, int stride, int count,
+            int64_t step) { // of `high` rows of `wide` numbers in memory
+    int32_t n = count;
+    return cublasLtMatrixLayoutCreate(l, type, uint64_t(wide), uint64_t(high), stride ? stride : wide) ==
+               CUBLAS_STATUS_SUCCESS &&
+           (n < 2 || (cublasLtMatrixLayoutSetAttribute(*l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n) ==
+                          CUBLAS_STATUS_SUCCESS &&
+                      cublasLtMatrixLayoutSetAttribute(*l, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step,
+                                                       sizeof step) == CUBLAS_STATUS_SUCCESS));
+}
+
 bool describe(plan *p, const gv_device_matmul *m) {
     static const cublasLtEpilogue_t epilogues[GV_EPILOGUES] = {
         CUBLASLT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_RELU_BIAS, CUBLASLT_EPILOGUE_GELU_BIAS};
     cudaDataType_t in = m->bf16_in ? CUDA_R_16BF : CUDA_R_32F, out = m->bf16_out ? CUDA_R_16BF : CUDA_R_32F;
-    uint64_t rows = uint64_t(m->rows), wide = uint64_t(m->in), high = uint64_t(m->out);
+    int64_t rows = m->rows, wide = m->in, high = m->out;
     if (cublasLtMatmulDescCreate(&p->op, CUBLAS_COMPUTE_32F, CUDA_R_32F) != CUBLAS_STATUS_SUCCESS ||
-        cublasLtMatrixLayoutCreate(&p->weight, in, wide, high, int64_t(wide)) != CUBLAS_STATUS_SUCCESS ||
-        cublasLtMatrixLayoutCreate(&p->x, in, wide, rows, int64_t(wide)) != CUBLAS_STATUS_SUCCESS ||
-        cublasLtMatrixLayoutCreate(&p->y, out, high, rows, int64_t(high)) != CUBLAS_STATUS_SUCCESS)
+        !layout(&p->weight, in, m->weight_turned ? wide : high, m->weight_turned ? high : wide, m->weight_stride,
+                m->count, m->weight_step) ||
+        !layout(&p->x, in, m->x_turned ? wide : rows, m->x_turned ? rows : wide, m->x_stride, m->count, m->x_step) ||
+        !layout(&p->y, out, rows, high, m->y_stride, m->count, m->y_step))
         return false;
-    return set(p->op, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T) &&
-           set(p->op, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N) &&
+    return set(p->op, CUBLASLT_MATMUL_DESC_TRANSA, m->weight_turned ? CUBLAS_OP_N : CUBLAS_OP_T) &&
+           set(p->op, CUBLASLT_MATMUL_DESC_TRANSB, m->x_turned ? CUBLAS_OP_T : CUBLAS_OP_N) &&
            set(p->op, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogues[m->epilogue]) &&
            (m->epilogue == GV_EPILOGUE_NONE || (set(p->op, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, int32_t(out)) &&
                                                 set(p->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER, m->bias)));
 }
 
 enum class search { found, none, failed };
+
+// cuBLASLt takes for granted 256 bytes, and that the weight is what it calls A, x B and y C and D.
+bool wish_aligned(cublasLtMatmulPreference_t wish, const unsigned aligned[3]) {
+    static const cublasLtMatmulPreferenceAttributes_t names[4] = {
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    for (int i = 0; i < 4; i++) {
+        uint32_t bytes = aligned[i < 2 ? i : 2];
+        if (cublasLtMatmulPreferenceSetAttribute(wish, names[i], &bytes, sizeof bytes) != CUBLAS_STATUS_SUCCESS)
+            return false;
+    }
+    return true;
+}
 
 search find_algorithm(context *c, plan *p, gv_error *err) {
     cublasLtMatmulPreference_t wish = nullptr;
@@ -249,7 +296,9 @@ search find_algorithm(context *c, plan *p, gv_error *err) {
     bool well = good(cublasLtMatmulPreferenceCreate(&wish), "planning", err) &&
                 good(cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
                                                           sizeof workspace),
-                     "planning", err);
+                     "planning", err) &&
+                good(wish_aligned(wish, p->aligned) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE, "planning",
+                     err);
     if (well) s = cublasLtMatmulAlgoGetHeuristic(c->lt, p->op, p->weight, p->x, p->y, p->y, wish, 1, &result, &found);
     if (wish) cublasLtMatmulPreferenceDestroy(wish);
     if (!well) return search::failed;
@@ -261,13 +310,30 @@ search find_algorithm(context *c, plan *p, gv_error *err) {
 
 bool same(const gv_device_matmul &a, const gv_device_matmul &b) {
     return a.rows == b.rows && a.in == b.in && a.out == b.out && a.bf16_in == b.bf16_in && a.bf16_out == b.bf16_out &&
-           a.accumulate == b.accumulate && a.epilogue == b.epilogue;
+           a.accumulate == b.accumulate && a.x_turned == b.x_turned && a.weight_turned == b.weight_turned &&
+           a.epilogue == b.epilogue && a.x_stride == b.x_stride && a.weight_stride == b.weight_stride &&
+           a.y_stride == b.y_stride && a.count == b.count && a.x_step == b.x_step && a.weight_step == b.weight_step &&
+           a.y_step == b.y_step;
+}
+
+// Up to 256 bytes. Of several products the steps count, too.
+unsigned alignment(const void *p, int64_t step, int count, bool bf16) {
+    uint64_t bits = uint64_t(p) | 256;
+    if (count > 1) bits |= uint64_t(step) * (bf16 ? 2 : 4);
+    return unsigned(bits & (0 - bits));
 }
 
 // Layers of one shape share a plan. There are few shapes; of very many numbers of rows the oldest plans are made anew.
+// A bias that is not aligned to 16 bytes is left to a kernel behind the product.
 plan *find_plan(context *c, const gv_device_matmul *m, gv_error *err) {
+    const unsigned aligned[3] = {alignment(m->x, m->x_step, m->count, m->bf16_in),
+                                 alignment(m->weight, m->weight_step, m->count, m->bf16_in),
+                                 alignment(m->y, m->y_step, m->count, m->bf16_out)};
+    bool with = m->epilogue != GV_EPILOGUE_NONE, odd = with && alignment(m->bias, 0, 1, false) < 16;
     for (int i = 0; i < c->plans; i++)
-        if (same(c->plan_of[i].key, *m)) return &c->plan_of[i];
+        if (same(c->plan_of[i].key, *m) && !memcmp(c->plan_of[i].aligned, aligned, sizeof aligned) &&
+            (!odd || c->plan_of[i].apart))
+            return &c->plan_of[i];
     if (c->plans == ROOM) {
         for (int i = 0; i < ROOM; i++) forget(&c->plan_of[i]);
         c->plans = 0;
@@ -276,8 +342,9 @@ plan *find_plan(context *c, const gv_device_matmul *m, gv_error *err) {
     gv_device_matmul bare = *m;
     bare.epilogue = GV_EPILOGUE_NONE;
     search s = search::none;
-    for (int apart = 0; apart < (m->epilogue == GV_EPILOGUE_NONE ? 1 : 2) && s == search::none; apart++) {
+    for (int apart = odd; apart < (with ? 2 : 1) && s == search::none; apart++) {
         forget(p);
+        memcpy(p->aligned, aligned, sizeof aligned);
         s = describe(p, apart ? &bare : m) ? find_algorithm(c, p, err) : search::none;
         p->apart = apart;
     }
@@ -306,8 +373,8 @@ bool finish_apart(context *c, const gv_device_matmul *m, gv_error *err) {
 }
 
 bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
-    context *c = static_cast<context *>(self);
-    const float one = 1, beta = m->accumulate ? 1.0f : 0.0f;
+    context *c = use(self);
+    const float scale = m->scale != 0 ? m->scale : 1, beta = m->accumulate ? 1.0f : 0.0f;
     if (m->rows < 1) return true;
     plan *p = find_plan(c, m, err);
     if (!p) return false;
@@ -315,7 +382,7 @@ bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
         fail(err, GV_ERR_INTERNAL, "cuBLASLt: the bias of a product cannot be set");
         return false;
     }
-    return good(cublasLtMatmul(c->lt, p->op, &one, m->weight, p->weight, m->x, p->x, &beta, m->y, p->y, m->y, p->y,
+    return good(cublasLtMatmul(c->lt, p->op, &scale, m->weight, p->weight, m->x, p->x, &beta, m->y, p->y, m->y, p->y,
                                &p->algorithm, c->workspace, WORKSPACE, c->stream),
                 "a product", err) &&
            (!p->apart || finish_apart(c, m, err));
@@ -364,7 +431,7 @@ GV_KERNELS(GV_LAUNCH)
 bool launch(void *self, int kernel, const void *arguments, gv_error *err) {
 #define GV_ENTRY(kernel) launch_##kernel,
     static bool (*const table[])(context *, const void *, gv_error *) = {GV_KERNELS(GV_ENTRY)};
-    return table[kernel](static_cast<context *>(self), arguments, err);
+    return table[kernel](use(self), arguments, err);
 }
 
 } // namespace

@@ -166,7 +166,7 @@ void *gv_device_alloc(gv_device *d, size_t count, size_t size) {
 
 void *gv_device_keep(gv_device *d, const void *host, size_t count, size_t size) {
     void *p = alloc(d, count, size);
-    if (p) gv_device_upload(d, p, host, count * size);
+    if (p && host) gv_device_upload(d, p, host, count * size);
     return p;
 }
 

@@ -38,8 +38,8 @@ const char *gv_device_name(const gv_device *d); // "NVIDIA H200 (compute capabil
 
 // ---- memory. NULL after a failure, also an earlier one.
 void *gv_device_alloc(gv_device *d, size_t count, size_t size); // scratch, until gv_device_finish
-void *gv_device_keep(gv_device *d, const void *host, size_t count,
-                     size_t size);               // a copy of host's, until gv_device_drop
+// Until gv_device_drop: a copy of host's, or with NULL numbers of any value.
+void *gv_device_keep(gv_device *d, const void *host, size_t count, size_t size);
 void gv_device_drop(gv_device *d, void *memory); // accepts NULL
 
 // ---- the queue

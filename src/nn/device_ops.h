@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 1 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 2 }; // of this table and of the kernels' arguments: both sides must agree
 
-// y = act(x W^T + bias), or added to what is in y. Row-major and contiguous: x [rows, in], weight [out, in],
-// y [rows, out]. Sums are float32, and float32 products are not rounded to fewer bits (no TF32).
+// y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
+// are float32, and float32 products are not rounded to fewer bits (no TF32).
 typedef enum gv_device_epilogue {
     GV_EPILOGUE_NONE,      // no bias
     GV_EPILOGUE_BIAS,      // float32 bias, or bfloat16 where y is
@@ -31,7 +31,12 @@ typedef struct gv_device_matmul {
     int64_t rows;
     int in, out;
     bool bf16_in, bf16_out, accumulate; // x and weight; y
+    bool x_turned, weight_turned;       // x is [in, rows], weight [in, out] in memory
     gv_device_epilogue epilogue;
+    int x_stride, weight_stride, y_stride; // numbers from one row in memory to the next; 0: no gaps
+    int count;                             // so many such products, side by side; 0: one
+    int64_t x_step, weight_step, y_step;   // numbers from one's matrix to the next one's
+    float scale;                           // 0: 1
     const void *x, *weight, *bias;
     void *y;
 } gv_device_matmul;

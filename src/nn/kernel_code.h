@@ -39,6 +39,7 @@ enum { GV_EMULATED_THREADS = 256 };
 #endif
 
 #include "nn/crop_pixel.h"
+#include "nn/hash.h"
 #include "nn/kernels.h"
 
 typedef struct gv_place { // of a block
@@ -126,6 +127,7 @@ GV_CODE(layer_norm) { // one row
     }
     float scale = 1 / sqrtf(gv_block_sum(at, partial + at.threads) / (float)a->width + a->epsilon);
     EACH_THREAD {
+        if (a->stats && thread < 2) a->stats[2 * at.block + thread] = thread ? scale : mean;
         for (int i = thread; i < a->width; i += at.threads)
             gv_put(a->y, at.block * a->width + i, fmaf((x[i] - mean) * scale, a->weight[i], a->bias[i]), a->bf16);
     }
@@ -160,7 +162,8 @@ GV_CODE(activate) {
         UNROLL for (int j = 0; j < GV_ACTIVATE_EACH; j++) {
             int c = begin + j * GV_ITEMS + thread;
             if (c < a->width) {
-                float z = a->bf16 ? gv_widen(((const uint16_t *)a->y)[row + c]) : ((const float *)a->y)[row + c];
+                const void *x = a->x ? a->x : a->y;
+                float z = a->bf16 ? gv_widen(((const uint16_t *)x)[row + c]) : ((const float *)x)[row + c];
                 if (a->bias) z += a->bf16_bias ? gv_widen(((const uint16_t *)a->bias)[c]) : ((const float *)a->bias)[c];
                 gv_put(a->y, row + c, gv_activated(z, a->activation), a->bf16);
             }
@@ -585,3 +588,5 @@ GV_CODE(average_mirrored) {
         }
     }
 }
+
+#include "nn/kernel_training.h"

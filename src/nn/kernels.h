@@ -25,7 +25,19 @@
     KERNEL(gather_taps)                                                                                                \
     KERNEL(scatter_phase)                                                                                              \
     KERNEL(average_mirrored)                                                                                           \
-    KERNEL(crop)
+    KERNEL(crop)                                                                                                       \
+    KERNEL(add)                                                                                                        \
+    KERNEL(column_sums)                                                                                                \
+    KERNEL(norm_backward)                                                                                              \
+    KERNEL(activate_backward)                                                                                          \
+    KERNEL(gate)                                                                                                       \
+    KERNEL(dropout)                                                                                                    \
+    KERNEL(rotate)                                                                                                     \
+    KERNEL(softmax)                                                                                                    \
+    KERNEL(softmax_backward)                                                                                           \
+    KERNEL(embed_joints_backward)                                                                                      \
+    KERNEL(square_sum)                                                                                                 \
+    KERNEL(adamw)
 
 #define GV_KERNEL_ID(name) GV_KERNEL_##name,
 typedef enum gv_kernel_id { GV_KERNELS(GV_KERNEL_ID) GV_KERNEL_COUNT } gv_kernel_id;
@@ -36,13 +48,14 @@ typedef enum gv_kernel_id { GV_KERNELS(GV_KERNEL_ID) GV_KERNEL_COUNT } gv_kernel
 typedef struct gv_layer_norm_args {
     void *y; // [rows, width], bfloat16 with bf16
     const float *x, *weight, *bias;
+    float *stats; // [rows, 2] mean and 1 / deviation, or NULL
     int64_t rows;
     int width;
     float epsilon;
     bool bf16;
 } gv_layer_norm_args;
 
-// y = act(y + bias) in place.
+// y = act(x + bias), or of y itself.
 typedef enum gv_device_activation {
     GV_ACTIVATE_NONE,
     GV_ACTIVATE_GELU_ERF,
@@ -52,6 +65,7 @@ typedef enum gv_device_activation {
 } gv_device_activation;
 typedef struct gv_activate_args {
     void *y;          // [rows, width], bfloat16 with bf16
+    const void *x;    // the same type; NULL: y
     const void *bias; // [width] or NULL, bfloat16 with bf16_bias
     int64_t rows;
     int width;
@@ -158,6 +172,115 @@ typedef struct gv_crop_args {
     const struct gv_crop_square *squares; // [n]
     int n, width, height, stride;
 } gv_crop_args;
+
+// ---- training (kernel_training.h); all numbers are float32
+
+// y = x, or added to y: element i of y and i % period of x; x NULL: zero.
+typedef struct gv_add_args {
+    float *y;
+    const float *x; // [period]
+    int64_t count, period;
+    bool accumulate;
+} gv_add_args;
+
+// y [parts, width]: sums of x over `each` rows a part, in a fixed order, or added to y. With `by` of x times by; with
+// `stats` too of x times (by - mean) / deviation.
+typedef struct gv_column_sums_args {
+    float *y;
+    const float *x, *by, *stats; // [rows, width], [rows, width] or NULL, [rows, 2] or NULL
+    int64_t rows;
+    int width, parts, each;
+    bool accumulate;
+} gv_column_sums_args;
+
+// dx += the gradient of layer_norm's x, given dy and the stats it kept.
+typedef struct gv_norm_backward_args {
+    float *dx;
+    const float *dy, *x, *stats, *weight;
+    int64_t rows;
+    int width;
+} gv_norm_backward_args;
+
+// dx = dy act'(x); dx may be dy. A device activation of kernels.h that is smooth.
+typedef struct gv_activate_backward_args {
+    float *dx;
+    const float *dy, *x;
+    int64_t count;
+    gv_device_activation activation;
+} gv_activate_backward_args;
+
+// out = x + gate y, column by column; x NULL: gate y.
+typedef struct gv_gate_args {
+    float *out; // [rows, width]
+    const float *x, *y, *gate;
+    int64_t rows;
+    int width;
+} gv_gate_args;
+
+// x times 0 where nn/hash.h drops element first + i under `key`, else times `keep`; in place.
+typedef struct gv_dropout_args {
+    float *x;
+    int64_t count; // 2^31 at most
+    uint32_t key, first, limit;
+    float keep;
+} gv_dropout_args;
+
+// Rotary embedding of interleaved pairs in place: row r stands at position r % frames; sign -1 undoes it.
+typedef struct gv_rotate_args {
+    float *x;                   // [rows, heads, head_dim]
+    const float *cosine, *sine; // [frames, head_dim / 2]
+    int64_t rows;
+    int frames, heads, head_dim, sign;
+} gv_rotate_args;
+
+// Scores to probabilities in place, keys beyond a sequence's length 0; `dropped` is the same after dropout (heads have
+// keys of their own, gv_head_key of nn/hash.h), or NULL. keep 0: no dropout.
+typedef struct gv_softmax_args {
+    float *p, *dropped;    // [sequences, heads, frames, frames]
+    const int32_t *length; // [sequences]
+    int sequences, heads, frames;
+    uint64_t seed;
+    uint32_t limit;
+    float keep;
+} gv_softmax_args;
+
+// g = p (h - sum over the row of h p), h = g after the same dropout.
+typedef struct gv_softmax_backward_args {
+    float *g;       // [sequences, heads, frames, frames]
+    const float *p; // as it was before dropout
+    int sequences, heads, frames;
+    uint64_t seed;
+    uint32_t limit;
+    float keep;
+} gv_softmax_backward_args;
+
+// Gradients of embed_joints: y [parts, joints size + 3 size], each of `each` frames: the unseen joints' vectors, weight
+// [size, 2], bias [size].
+typedef struct gv_embed_joints_backward_args {
+    float *y;
+    const float *dy, *obs; // [frames, joints, size], [frames, joints, 3]
+    int64_t frames;
+    int joints, size, parts, each;
+} gv_embed_joints_backward_args;
+
+// Sums of squares in double: y [parts] of x, or with x NULL y [1] of what is in `partial` [parts].
+typedef struct gv_square_sum_args {
+    double *y;
+    const float *x;
+    const double *partial;
+    int64_t count;
+    int parts;
+} gv_square_sum_args;
+
+// A step of training/optimiser.h. The gradient is scaled so that the root of *square is `clip` at most (0: not).
+typedef struct gv_adamw_args {
+    float *params, *m, *v, *mean; // mean may be NULL
+    const float *grads;
+    const double *square;
+    int64_t count;
+    double clip;
+    float beta1, beta2, rate, root, epsilon, keep, slow;
+} gv_adamw_args;
 
 // ---- how a kernel is laid out
 

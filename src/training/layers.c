@@ -3,12 +3,20 @@
 #pragma GCC optimize("no-trapping-math") // comparisons may become selects: the same values, in vectors
 #endif
 #include "training/layers.h"
-#include "training/random.h"
+#include "nn/hash.h"
 
 #include <math.h>
 #include <string.h>
-#ifndef GV_TRAIN_DOUBLE
+#ifdef GV_TRAIN_DOUBLE
+#define ON_DEVICE(call) (void)e;
+#else
+#include "training/layers_device.h"
 #include <dnnl.h>
+#define ON_DEVICE(call)                                                                                                \
+    if (e->device) {                                                                                                   \
+        call;                                                                                                          \
+        return;                                                                                                        \
+    }
 #endif
 #include <omp.h>
 
@@ -32,11 +40,11 @@ static void round_rows(uint16_t *out, const float *x, int rows, int columns, int
         }
 }
 
-static int rounded_product(const gv_products *p, char ta, char tb, int m, int n, int k, float alpha, const float *A,
+static int rounded_product(const gv_engine *e, char ta, char tb, int m, int n, int k, float alpha, const float *A,
                            int lda, const float *B, int ldb, float beta, float *C, int ldc) {
     int inner = omp_in_parallel();
-    int64_t room = inner ? p->little_room : p->room;
-    uint16_t *a = inner ? p->little + 2 * room * omp_get_thread_num() : p->a, *b = inner ? a + room : p->b;
+    int64_t room = inner ? e->little_room : e->room;
+    uint16_t *a = inner ? e->little + 2 * room * omp_get_thread_num() : e->a, *b = inner ? a + room : e->b;
     if ((int64_t)m * k > room || (int64_t)n * k > room) return 0;
     int na = ta == 'N' ? k : m, nb = tb == 'N' ? n : k;
     round_rows(a, A, ta == 'N' ? m : k, na, lda);
@@ -45,18 +53,10 @@ static int rounded_product(const gv_products *p, char ta, char tb, int m, int n,
 }
 #endif
 
-int gv_products_possible(void) {
-#ifdef GV_TRAIN_DOUBLE
-    return 0;
-#else
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-#endif
-}
-
-void gv_gemm(const gv_products *p, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
+void gv_gemm(gv_engine *e, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
              const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc) {
 #ifdef GV_TRAIN_DOUBLE
-    (void)p;
+    (void)e;
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             gv_real s = 0;
@@ -65,7 +65,7 @@ void gv_gemm(const gv_products *p, char ta, char tb, int m, int n, int k, gv_rea
             C[i * ldc + j] = alpha * s + (beta != 0 ? beta * C[i * ldc + j] : 0);
         }
 #else
-    if (p && rounded_product(p, ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc)) return;
+    if (e->bf16 && rounded_product(e, ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc)) return;
     dnnl_sgemm(ta, tb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
 #endif
 }
@@ -87,23 +87,26 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
     }
 }
 
-void gv_linear_forward(const gv_products *p, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T,
-                       int in, int out) {
-    gv_gemm(p, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
+void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in,
+                       int out) {
+    ON_DEVICE(gv_queue_linear_forward(e, y, x, W, b, T, in, out))
+    gv_gemm(e, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < out; c++) y[(int64_t)t * out + c] += b[c];
 }
 
-void gv_linear_backward(const gv_products *p, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy,
-                        const gv_real *x, const gv_real *W, int T, int in, int out) {
-    gv_gemm(p, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
+void gv_linear_backward(gv_engine *e, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x,
+                        const gv_real *W, int T, int in, int out) {
+    ON_DEVICE(gv_queue_linear_backward(e, dx, dW, db, dy, x, W, T, in, out))
+    gv_gemm(e, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
     column_sums(db, dy, NULL, T, out);
-    if (dx) gv_gemm(p, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
+    if (dx) gv_gemm(e, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
 }
 
-void gv_norm_forward(gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b, int T, int n,
-                     gv_real eps) {
+void gv_norm_forward(gv_engine *e, gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b,
+                     int T, int n, gv_real eps) {
+    ON_DEVICE(gv_queue_norm_forward(e, y, stats, x, w, b, T, n, eps))
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++) {
         const gv_real *r = x + (int64_t)t * n;
@@ -119,8 +122,9 @@ void gv_norm_forward(gv_real *y, gv_real *stats, const gv_real *x, const gv_real
 }
 
 // with h = (x - mean) rstd and g = dy w:  dx = rstd (g - mean(g) - h mean(g h))
-void gv_norm_backward(gv_real *dx, gv_real *dw, gv_real *db, const gv_real *dy, const gv_real *x, const gv_real *stats,
-                      const gv_real *w, int T, int n) {
+void gv_norm_backward(gv_engine *e, gv_real *dx, gv_real *dw, gv_real *db, const gv_real *dy, const gv_real *x,
+                      const gv_real *stats, const gv_real *w, int T, int n) {
+    ON_DEVICE(gv_queue_norm_backward(e, dx, dw, db, dy, x, stats, w, T, n))
     column_sums(db, dy, NULL, T, n);
 #pragma omp parallel for schedule(static)
     for (int c0 = 0; c0 < n; c0 += COLUMNS) {
@@ -231,38 +235,43 @@ static void act_backward_run(gv_real *dx, const gv_real *dy, const gv_real *x, g
 
 enum { RUN = 4096 };
 
-void gv_act_forward(gv_real *y, const gv_real *x, gv_activation a, int64_t n) {
+void gv_act_forward(gv_engine *e, gv_real *y, const gv_real *x, gv_activation a, int64_t n) {
+    ON_DEVICE(gv_queue_act_forward(e, y, x, a, n))
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += RUN) act_forward_run(y + i, x + i, a, n - i < RUN ? (int)(n - i) : RUN);
 }
 
-void gv_act_backward(gv_real *dx, const gv_real *dy, const gv_real *x, gv_activation a, int64_t n) {
+void gv_act_backward(gv_engine *e, gv_real *dx, const gv_real *dy, const gv_real *x, gv_activation a, int64_t n) {
+    ON_DEVICE(gv_queue_act_backward(e, dx, dy, x, a, n))
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += RUN) act_backward_run(dx + i, dy + i, x + i, a, n - i < RUN ? (int)(n - i) : RUN);
 }
 
-// A 32-bit mix of key and index (the "lowbias32" constants of C. Wellons); true where the element is dropped.
-static inline uint32_t mix32(uint32_t x) {
-    x = (x ^ (x >> 16)) * 0x21f0aaadu;
-    x = (x ^ (x >> 15)) * 0xd35a2d97u;
-    return x ^ (x >> 15);
+uint32_t gv_dropout_key(uint64_t seed, int64_t element) {
+    return (uint32_t)gv_mix64(seed + (uint64_t)(element >> 31));
+}
+
+uint32_t gv_dropout_limit(gv_real p) {
+    return (uint32_t)(p * (gv_real)4294967040.0);
 }
 
 static void dropout_run(gv_real *y, const gv_real *x, gv_real p, uint32_t key, uint32_t first, int n) {
-    uint32_t limit = (uint32_t)(p * (gv_real)4294967040.0);
+    uint32_t limit = gv_dropout_limit(p);
     gv_real keep = 1 / (1 - p);
-    for (int i = 0; i < n; i++) y[i] = mix32(key ^ mix32(first + (uint32_t)i)) < limit ? 0 : x[i] * keep;
+    for (int i = 0; i < n; i++) y[i] = gv_dropped(key, first + (uint32_t)i, limit) ? 0 : x[i] * keep;
 }
 
-void gv_dropout(gv_real *x, gv_real p, uint64_t seed, int64_t n) {
+void gv_dropout(gv_engine *e, gv_real *x, gv_real p, uint64_t seed, int64_t n) {
     if (p <= 0) return;
+    ON_DEVICE(gv_queue_dropout(e, x, p, seed, n))
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += RUN)
-        dropout_run(x + i, x + i, p, (uint32_t)gv_mix64(seed + (uint64_t)(i >> 31)), (uint32_t)i,
-                    n - i < RUN ? (int)(n - i) : RUN);
+        dropout_run(x + i, x + i, p, gv_dropout_key(seed, i), (uint32_t)i, n - i < RUN ? (int)(n - i) : RUN);
 }
 
-void gv_rope(gv_real *x, const gv_real *cosines, const gv_real *sines, int B, int L, int H, int d, int sign) {
+void gv_rope(gv_engine *e, gv_real *x, const gv_real *cosines, const gv_real *sines, int B, int L, int H, int d,
+             int sign) {
+    ON_DEVICE(gv_queue_rope(e, x, cosines, sines, B, L, H, d, sign))
     int h = d / 2;
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < B * L; t++) {
@@ -317,30 +326,27 @@ static void softmax_rows(gv_real *P, int L, int keys) {
     }
 }
 
-static uint32_t head_key(uint64_t seed, int bh) {
-    return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1));
-}
-
-void gv_attention_forward(const gv_products *products, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q,
-                          const gv_real *k, const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p,
-                          uint64_t seed) {
+void gv_attention_forward(gv_engine *e, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k,
+                          const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed) {
+    ON_DEVICE(gv_queue_attention_forward(e, y, P, Pd, q, k, v, length, B, L, H, d, p, seed))
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
 #pragma omp parallel for schedule(static)
     for (int bh = 0; bh < B * H; bh++) {
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
-        gv_gemm(products, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
+        gv_gemm(e, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
         softmax_rows(Pb, L, length[bh / H]);
-        if (p > 0) dropout_run(Pk, Pb, p, head_key(seed, bh), 0, L * L);
-        gv_gemm(products, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
+        if (p > 0) dropout_run(Pk, Pb, p, gv_head_key(seed, bh), 0, L * L);
+        gv_gemm(e, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
     }
 }
 
 // y = Pd v; scores = scale q k^T:  dv = Pd^T dy, dP = dropout(dy v^T), dS = P (dP - sum_j dP P) scale
-void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy,
-                           const gv_real *P, const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v,
-                           gv_real *scratch, int B, int L, int H, int d, gv_real p, uint64_t seed) {
+void gv_attention_backward(gv_engine *e, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
+                           const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
+                           int B, int L, int H, int d, gv_real p, uint64_t seed) {
+    ON_DEVICE(gv_queue_attention_backward(e, dq, dk, dv, dy, P, Pd, q, k, v, scratch, B, L, H, d, p, seed))
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
 #pragma omp parallel for schedule(static)
@@ -348,30 +354,70 @@ void gv_attention_backward(const gv_products *products, gv_real *dq, gv_real *dk
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         const gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
         gv_real *dP = scratch + (int64_t)omp_get_thread_num() * L * L;
-        gv_gemm(products, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
-        gv_gemm(products, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
-        if (p > 0) dropout_run(dP, dP, p, head_key(seed, bh), 0, L * L);
+        gv_gemm(e, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
+        gv_gemm(e, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
+        if (p > 0) dropout_run(dP, dP, p, gv_head_key(seed, bh), 0, L * L);
         for (int i = 0; i < L; i++) {
             gv_real *g = dP + (int64_t)i * L;
             const gv_real *r = Pb + (int64_t)i * L;
             gv_real sum = row_sum(g, r, L);
             for (int j = 0; j < L; j++) g[j] = r[j] * (g[j] - sum);
         }
-        gv_gemm(products, 'N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
-        gv_gemm(products, 'T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
+        gv_gemm(e, 'N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
+        gv_gemm(e, 'T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
     }
 }
 
-void gv_gate_forward(gv_real *out, const gv_real *x, const gv_real *y, const gv_real *gate, int T, int n) {
+void gv_gate_forward(gv_engine *e, gv_real *out, const gv_real *x, const gv_real *y, const gv_real *gate, int T,
+                     int n) {
+    ON_DEVICE(gv_queue_gate_forward(e, out, x, y, gate, T, n))
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < n; c++) out[(int64_t)t * n + c] = x[(int64_t)t * n + c] + gate[c] * y[(int64_t)t * n + c];
 }
 
-void gv_gate_backward(gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y, const gv_real *gate, int T,
-                      int n) {
+void gv_gate_backward(gv_engine *e, gv_real *dy, gv_real *dgate, const gv_real *dout, const gv_real *y,
+                      const gv_real *gate, int T, int n) {
+    ON_DEVICE(gv_queue_gate_backward(e, dy, dgate, dout, y, gate, T, n))
     column_sums(dgate, dout, y, T, n);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < n; c++) dy[(int64_t)t * n + c] = gate[c] * dout[(int64_t)t * n + c];
+}
+
+void gv_add(gv_engine *e, gv_real *y, const gv_real *x, int64_t n, int64_t period) {
+    ON_DEVICE(gv_queue_add(e, y, x, n, period))
+    for (int64_t at = 0; at < n; at += period) {
+#pragma omp parallel for schedule(static)
+        for (int64_t i = 0; i < period; i++) y[at + i] += x[i];
+    }
+}
+
+void gv_joints_forward(gv_engine *e, gv_real *y, const gv_real *obs, const gv_real *unseen, const gv_real *W,
+                       const gv_real *b, int T, int joints, int size) {
+    ON_DEVICE(gv_queue_joints_forward(e, y, obs, unseen, W, b, T, joints, size))
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < T * joints; i++) {
+        gv_real *to = y + (int64_t)i * size;
+        const gv_real *o = obs + 3 * (int64_t)i, *p = unseen + (i % joints) * size;
+        for (int c = 0; c < size; c++)
+            to[c] = o[2] > (gv_real)0.5 ? W[2 * c] * o[0] + W[2 * c + 1] * o[1] + b[c] : p[c];
+    }
+}
+
+void gv_joints_backward(gv_engine *e, gv_real *dunseen, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *obs,
+                        int T, int joints, int size) {
+    ON_DEVICE(gv_queue_joints_backward(e, dunseen, dW, db, dy, obs, T, joints, size))
+    for (int i = 0; i < T * joints; i++) {
+        const gv_real *g = dy + (int64_t)i * size, *o = obs + 3 * (int64_t)i;
+        gv_real *p = dunseen + (i % joints) * size;
+        if (o[2] > (gv_real)0.5)
+            for (int c = 0; c < size; c++) {
+                dW[2 * c] += g[c] * o[0];
+                dW[2 * c + 1] += g[c] * o[1];
+                db[c] += g[c];
+            }
+        else
+            for (int c = 0; c < size; c++) p[c] += g[c];
+    }
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { JOINTS = 17, JE = 32, EMBED = JOINTS * JE, IMAGE = 1024, CAM = 3, STATIC = 6, BETAS_AT = 126, BETAS = 10 };
+enum { JOINTS_ALL = EMBED + 3 * JE }; // numbers of the joints' embedding
 
 typedef struct linear {
     gv_real *W, *b, *dW, *db;
@@ -40,22 +41,28 @@ struct gv_net_state {
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
     gv_real *places;                                                   // [L, D], NULL with rotary embedding
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
-    gv_products rounded;
-    const gv_products *products; // NULL: in gv_real
+    gv_real *in[4], *out[3], *dout[3]; // on a device: inputs, outputs and their gradients there; else the caller's
+    int *placed;                       // [B] lengths, where the engine reads them
     int training;
     uint64_t seed;
-    void *memory[512];
+    gv_engine *engine;
+    void *memory[1024];
     int allocations;
     int failed;
 };
 
-static gv_real *room(struct gv_net_state *s, int64_t n) {
-    void *p = s->allocations < 512 ? gv_calloc2((size_t)n, sizeof(gv_real)) : NULL;
+static void *room_of(struct gv_net_state *s, int64_t n, size_t size) {
+    enum { MOST = sizeof s->memory / sizeof *s->memory };
+    void *p = s->allocations < MOST ? gv_engine_alloc(s->engine, n, size) : NULL;
     if (p)
         s->memory[s->allocations++] = p;
     else
         s->failed = 1;
     return p;
+}
+
+static gv_real *room(struct gv_net_state *s, int64_t n) {
+    return room_of(s, n, sizeof(gv_real));
 }
 
 gv_real *gv_net_tensor(gv_net *n, const char *name) {
@@ -117,18 +124,74 @@ static void create_block(gv_net *n, gv_net_block *b, int i) {
     b->g = room(s, T * D * 4);
 }
 
-static void create_products(gv_net *n, int64_t wide) {
+// Scratch for operands that are rounded, and for sums on a device.
+static void create_engine(gv_net *n, int64_t wide) {
     struct gv_net_state *s = n->state;
-    gv_products *p = &s->rounded;
-    int64_t T = (int64_t)n->B * n->L, D = n->config.width;
-    if (!n->config.bf16 || !gv_products_possible()) return;
+    gv_engine *e = &n->engine;
+    int64_t T = (int64_t)n->B * n->L, D = n->config.width, squares = (int64_t)n->B * n->config.heads * n->L * n->L;
     if (wide < 4 * D) wide = 4 * D;
-    p->room = (T > 4 * D ? T : 4 * D) * wide;
-    p->little_room = (int64_t)n->L * (n->L > D ? n->L : D);
-    p->a = (uint16_t *)room(s, p->room / 2 + 1);
-    p->b = (uint16_t *)room(s, p->room / 2 + 1);
-    p->little = (uint16_t *)room(s, p->little_room * omp_get_max_threads() + 1);
-    s->products = p;
+    if (e->device) {
+        e->sum_room = wide > JOINTS_ALL ? wide : JOINTS_ALL;
+        e->sums = room(s, GV_ENGINE_PARTS * e->sum_room);
+    }
+    if (!n->config.bf16 || !gv_engine_bf16_possible(e->device)) return;
+    e->room = (T > 4 * D ? T : 4 * D) * wide;
+    if (e->device && e->room < squares) e->room = squares;
+    e->a = room_of(s, e->room, sizeof *e->a);
+    e->b = room_of(s, e->room, sizeof *e->b);
+    if (!e->device) {
+        e->little_room = (int64_t)n->L * (n->L > D ? n->L : D);
+        e->little = room_of(s, 2 * e->little_room * omp_get_max_threads(), sizeof *e->little);
+    }
+    e->bf16 = 1;
+}
+
+// On a device inputs and outputs have places of their own there.
+static void create_ports(gv_net *n) {
+    struct gv_net_state *s = n->state;
+    int64_t T = (int64_t)n->B * n->L;
+    const int64_t in[4] = {T * JOINTS * 3, T * 3, T * 6, n->config.images ? T * IMAGE : 0};
+    const int64_t out[3] = {T * GV_PRED_X, T * CAM, T * STATIC};
+    s->placed = s->length;
+    if (!n->engine.device) return;
+    s->placed = room_of(s, n->B, sizeof *s->placed);
+    for (int i = 0; i < 4; i++)
+        if (in[i]) s->in[i] = room(s, in[i]);
+    for (int i = 0; i < 3; i++) {
+        s->out[i] = room(s, out[i]);
+        s->dout[i] = room(s, out[i]);
+    }
+}
+
+// Memory of the program's own, whatever the engine.
+static gv_real *host_room(struct gv_net_state *s, int64_t n) {
+    gv_real *p = gv_calloc2((size_t)n, sizeof *p);
+    if (!p) s->failed = 1;
+    return p;
+}
+
+// Angles of the rotary embedding, or positions.
+static void put_tables(gv_net *n) {
+    struct gv_net_state *s = n->state;
+    int64_t D = n->config.width, half = D / n->config.heads / 2;
+    gv_real *table = host_room(s, n->L * D); // 2 half is D at most
+    gv_real *cosines = table, *sines = table + n->L * half;
+    if (!table) return;
+    for (int t = 0; t < n->L; t++)
+        for (int64_t i = 0; i < half; i++) { // SPEC.md 5.2: frequencies and angles are rounded to float32
+            float w = 1.0f / powf(10000.0f, (float)(2 * i) / (float)(2 * half)), angle = (float)t * w;
+            cosines[t * half + i] = (gv_real)cos((double)angle);
+            sines[t * half + i] = (gv_real)sin((double)angle);
+        }
+    gv_engine_put(&n->engine, s->cosines, cosines, n->L * half);
+    gv_engine_put(&n->engine, s->sines, sines, n->L * half);
+    for (int t = 0; t < n->L && s->places; t++) // as gv_position_add
+        for (int i = 0; i < D; i++) {
+            double angle = t * pow(10000, -2.0 * (double)(i / 2) / (double)D);
+            table[t * D + i] = (gv_real)(i % 2 ? cos(angle) : sin(angle));
+        }
+    if (s->places) gv_engine_put(&n->engine, s->places, table, n->L * D);
+    free(table);
 }
 
 static void create_state(gv_net *n) {
@@ -166,33 +229,23 @@ static void create_state(gv_net *n) {
     if (n->config.images && wide < IMAGE) wide = IMAGE;
     s->t1 = room(s, T * wide);
     s->t2 = room(s, T * wide);
-    create_products(n, wide);
-    s->cam_raw = room(s, T * CAM);
-    s->scratch = room(s, (int64_t)omp_get_max_threads() * n->L * n->L);
+    create_engine(n, wide);
+    s->cam_raw = host_room(s, T * CAM);
+    int64_t squares = n->engine.device ? (int64_t)n->B * n->config.heads : omp_get_max_threads();
+    s->scratch = room(s, squares * n->L * n->L);
     int h = n->config.width / n->config.heads / 2;
     s->cosines = room(s, (int64_t)n->L * h);
     s->sines = room(s, (int64_t)n->L * h);
     if (n->config.absolute) s->places = room(s, n->L * D);
-    n->pred_x = room(s, T * GV_PRED_X);
-    n->pred_cam = room(s, T * CAM);
-    n->logits = room(s, T * STATIC);
+    n->pred_x = host_room(s, T * GV_PRED_X);
+    n->pred_cam = host_room(s, T * CAM);
+    n->logits = host_room(s, T * STATIC);
     s->length = calloc((size_t)n->B, sizeof(int));
     s->block = calloc((size_t)n->config.layers, sizeof *s->block);
-    if (!s->block || !s->length || s->failed) {
-        s->failed = 1;
-        return;
-    }
-    for (int t = 0; t < n->L; t++)
-        for (int i = 0; i < h; i++) { // SPEC.md 5.2: frequencies and angles are rounded to float32
-            float w = 1.0f / powf(10000.0f, (float)(2 * i) / (float)(2 * h)), angle = (float)t * w;
-            s->cosines[t * h + i] = (gv_real)cos((double)angle);
-            s->sines[t * h + i] = (gv_real)sin((double)angle);
-        }
-    for (int t = 0; t < n->L && s->places; t++) // as gv_position_add
-        for (int i = 0; i < D; i++) {
-            double angle = t * pow(10000, -2.0 * (double)(i / 2) / (double)D);
-            s->places[t * D + i] = (gv_real)(i % 2 ? cos(angle) : sin(angle));
-        }
+    if (!s->block || !s->length) s->failed = 1;
+    create_ports(n);
+    if (s->failed) return;
+    put_tables(n);
     for (int i = 0; i < n->config.layers; i++) create_block(n, &s->block[i], i);
 }
 
@@ -202,11 +255,13 @@ gv_net *gv_net_create(const gv_net_config *c, int B, int L) {
     n->config = *c;
     n->B = B;
     n->L = L;
+    n->engine.device = c->device;
     n->tensors = gv_network_weight_table(NULL, 0, c->width, c->layers, c->images);
     n->table = calloc((size_t)n->tensors, sizeof *n->table);
     n->offset = calloc((size_t)n->tensors, sizeof *n->offset);
     n->state = calloc(1, sizeof *n->state);
     if (n->table && n->offset && n->state) {
+        n->state->engine = &n->engine;
         gv_network_weight_table(n->table, n->tensors, c->width, c->layers, c->images);
         for (int i = 0; i < n->tensors; i++) {
             int64_t count = 1;
@@ -226,11 +281,15 @@ gv_net *gv_net_create(const gv_net_config *c, int B, int L) {
 void gv_net_destroy(gv_net *n) {
     if (!n) return;
     if (n->state) {
-        for (int i = 0; i < n->state->allocations; i++) free(n->state->memory[i]);
+        for (int i = 0; i < n->state->allocations; i++) gv_engine_free(&n->engine, n->state->memory[i]);
         free(n->state->block);
         free(n->state->length);
+        free(n->state->cam_raw);
     }
     free(n->state);
+    free(n->pred_x);
+    free(n->pred_cam);
+    free(n->logits);
     free(n->table);
     free(n->offset);
     free(n);
@@ -238,10 +297,10 @@ void gv_net_destroy(gv_net *n) {
 
 // Linear weights and biases U(-1/sqrt(in), 1/sqrt(in)), norms (1, 0), learned_pos_params N(0, 1); the second linears
 // of the two condition embedders and the image embedder's are zero.
-void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
+static void initialise(gv_real *params, const gv_net *n, uint64_t seed, gv_real gate) {
     for (int i = 0; i < n->tensors; i++) {
         const gv_weight_spec *w = &n->table[i];
-        gv_real *p = n->params + n->offset[i];
+        gv_real *p = params + n->offset[i];
         int64_t count = (i + 1 < n->tensors ? n->offset[i + 1] : n->parameters) - n->offset[i];
         gv_rng r = gv_rng_make(seed, 0x77656967, (uint64_t)i);
         int weight = w->ndim == 2;
@@ -263,39 +322,15 @@ void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
     }
 }
 
-// Tokens of the joints: linear in (x, y) where visible, else the joint's own vector. embed [T, 17, 32]
-static void embed_forward(const gv_net *n, const gv_real *obs) {
-    struct gv_net_state *s = n->state;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < n->B * n->L * JOINTS; i++) {
-        gv_real *e = s->embed + (int64_t)i * JE;
-        const gv_real *o = obs + 3 * (int64_t)i, *p = s->pos + (i % JOINTS) * JE;
-        for (int c = 0; c < JE; c++)
-            e[c] = o[2] > (gv_real)0.5
-                       ? s->pos_linear.W[2 * c] * o[0] + s->pos_linear.W[2 * c + 1] * o[1] + s->pos_linear.b[c]
-                       : p[c];
-    }
-}
-
-static void embed_backward(const gv_net *n, const gv_real *obs, const gv_real *de) {
-    struct gv_net_state *s = n->state;
-    for (int i = 0; i < n->B * n->L * JOINTS; i++) {
-        const gv_real *e = de + (int64_t)i * JE, *o = obs + 3 * (int64_t)i;
-        gv_real *p = s->dpos + (i % JOINTS) * JE;
-        if (o[2] > (gv_real)0.5)
-            for (int c = 0; c < JE; c++) {
-                s->pos_linear.dW[2 * c] += e[c] * o[0];
-                s->pos_linear.dW[2 * c + 1] += e[c] * o[1];
-                s->pos_linear.db[c] += e[c];
-            }
-        else
-            for (int c = 0; c < JE; c++) p[c] += e[c];
-    }
-}
-
-static void add(gv_real *y, const gv_real *x, int64_t n) {
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
+    gv_device *d = n->engine.device;
+    gv_real *params = d ? gv_calloc2((size_t)n->parameters, sizeof *params) : n->params;
+    if (params) {
+        initialise(params, n, seed, gate);
+        gv_engine_put(&n->engine, n->params, params, n->parameters);
+    } else
+        gv_device_fail(d, GV_ERR_MEMORY, "no memory for the first weights");
+    if (d) free(params);
 }
 
 enum { DROP_OBS1 = 1, DROP_OBS2, DROP_CLIFF, DROP_ANG, DROP_BLOCK = 16 };
@@ -305,38 +340,38 @@ static uint64_t drop_seed(const struct gv_net_state *s, int place) {
 }
 
 static void drop(const gv_net *n, gv_real *x, int place, int64_t count) {
-    if (n->state->training) gv_dropout(x, n->config.dropout, drop_seed(n->state, place), count);
+    if (n->state->training) gv_dropout(n->state->engine, x, n->config.dropout, drop_seed(n->state, place), count);
 }
 
 static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, linear l3, gv_real *pre, gv_real *act,
                               int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    gv_linear_forward(s->products, pre, x, l0.W, l0.b, T, in, D);
-    gv_act_forward(act, pre, GV_ACT_SILU, (int64_t)T * D);
+    gv_linear_forward(s->engine, pre, x, l0.W, l0.b, T, in, D);
+    gv_act_forward(s->engine, act, pre, GV_ACT_SILU, (int64_t)T * D);
     drop(n, act, place, (int64_t)T * D);
-    gv_linear_forward(s->products, s->t1, act, l3.W, l3.b, T, D, D);
+    gv_linear_forward(s->engine, s->t1, act, l3.W, l3.b, T, D, D);
 }
 
 static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     int64_t TD = (int64_t)T * D;
-    embed_forward(n, in->obs);
-    gv_linear_forward(s->products, s->a1, s->embed, s->obs1.W, s->obs1.b, T, EMBED, 2 * D);
-    gv_act_forward(s->a1g, s->a1, GV_ACT_GELU_ERF, 2 * TD);
+    gv_joints_forward(s->engine, s->embed, in->obs, s->pos, s->pos_linear.W, s->pos_linear.b, T, JOINTS, JE);
+    gv_linear_forward(s->engine, s->a1, s->embed, s->obs1.W, s->obs1.b, T, EMBED, 2 * D);
+    gv_act_forward(s->engine, s->a1g, s->a1, GV_ACT_GELU_ERF, 2 * TD);
     drop(n, s->a1g, DROP_OBS1, 2 * TD);
-    gv_linear_forward(s->products, x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
+    gv_linear_forward(s->engine, x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
     drop(n, x, DROP_OBS2, TD);
     condition_forward(n, in->cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
-    add(x, s->t1, TD);
+    gv_add(s->engine, x, s->t1, TD, TD);
     condition_forward(n, in->angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
-    add(x, s->t1, TD);
-    for (int b = 0; b < n->B && s->places; b++) add(x + b * (int64_t)n->L * D, s->places, (int64_t)n->L * D);
+    gv_add(s->engine, x, s->t1, TD, TD);
+    if (s->places) gv_add(s->engine, x, s->places, TD, (int64_t)n->L * D);
     if (n->config.images) {
-        gv_norm_forward(s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
-        gv_linear_forward(s->products, s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
-        add(x, s->t1, TD);
+        gv_norm_forward(s->engine, s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
+        gv_linear_forward(s->engine, s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
+        gv_add(s->engine, x, s->t1, TD, TD);
     }
 }
 
@@ -344,10 +379,10 @@ static void condition_backward(gv_net *n, const gv_real *dy, const gv_real *x, i
                                const gv_real *pre, const gv_real *act, int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    gv_linear_backward(s->products, s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
+    gv_linear_backward(s->engine, s->t1, l3.dW, l3.db, dy, act, l3.W, T, D, D);
     drop(n, s->t1, place, (int64_t)T * D);
-    gv_act_backward(s->t1, s->t1, pre, GV_ACT_SILU, (int64_t)T * D);
-    gv_linear_backward(s->products, NULL, l0.dW, l0.db, s->t1, x, l0.W, T, in, D);
+    gv_act_backward(s->engine, s->t1, s->t1, pre, GV_ACT_SILU, (int64_t)T * D);
+    gv_linear_backward(s->engine, NULL, l0.dW, l0.db, s->t1, x, l0.W, T, in, D);
 }
 
 static void tokens_backward(gv_net *n, gv_real *dx) {
@@ -357,45 +392,46 @@ static void tokens_backward(gv_net *n, gv_real *dx) {
     condition_backward(n, dx, s->held.cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
     condition_backward(n, dx, s->held.angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
     if (n->config.images) {
-        gv_linear_backward(s->products, s->t1, s->img.dW, s->img.db, dx, s->imgn, s->img.W, T, IMAGE, D);
-        gv_norm_backward(NULL, s->img_norm.dW, s->img_norm.db, s->t1, s->held.images, s->imgs, s->img_norm.W, T, IMAGE);
+        gv_linear_backward(s->engine, s->t1, s->img.dW, s->img.db, dx, s->imgn, s->img.W, T, IMAGE, D);
+        gv_norm_backward(s->engine, NULL, s->img_norm.dW, s->img_norm.db, s->t1, s->held.images, s->imgs, s->img_norm.W,
+                         T, IMAGE);
     }
     drop(n, dx, DROP_OBS2, TD);
-    gv_linear_backward(s->products, s->t1, s->obs2.dW, s->obs2.db, dx, s->a1g, s->obs2.W, T, 2 * D, D);
+    gv_linear_backward(s->engine, s->t1, s->obs2.dW, s->obs2.db, dx, s->a1g, s->obs2.W, T, 2 * D, D);
     drop(n, s->t1, DROP_OBS1, 2 * TD);
-    gv_act_backward(s->t1, s->t1, s->a1, GV_ACT_GELU_ERF, 2 * TD);
-    gv_linear_backward(s->products, s->t2, s->obs1.dW, s->obs1.db, s->t1, s->embed, s->obs1.W, T, EMBED, 2 * D);
-    embed_backward(n, s->held.obs, s->t2);
+    gv_act_backward(s->engine, s->t1, s->t1, s->a1, GV_ACT_GELU_ERF, 2 * TD);
+    gv_linear_backward(s->engine, s->t2, s->obs1.dW, s->obs1.db, s->t1, s->embed, s->obs1.W, T, EMBED, 2 * D);
+    gv_joints_backward(s->engine, s->dpos, s->pos_linear.dW, s->pos_linear.db, s->t2, s->held.obs, T, JOINTS, JE);
 }
 
 static void rotate(const gv_net *n, gv_real *x, int sign) {
     const struct gv_net_state *s = n->state;
     int H = n->config.heads;
-    if (!s->places) gv_rope(x, s->cosines, s->sines, n->B, n->L, H, n->config.width / H, sign);
+    if (!s->places) gv_rope(s->engine, x, s->cosines, s->sines, n->B, n->L, H, n->config.width / H, sign);
 }
 
 static void block_forward(gv_net *n, int i, gv_real *out) {
     struct gv_net_state *s = n->state;
     gv_net_block *b = &s->block[i];
     int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
-    gv_norm_forward(b->n1, b->s1, b->x, b->norm1.W, b->norm1.b, T, D, (gv_real)1e-6);
-    gv_linear_forward(s->products, b->q, b->n1, b->query.W, b->query.b, T, D, D);
-    gv_linear_forward(s->products, b->k, b->n1, b->key.W, b->key.b, T, D, D);
-    gv_linear_forward(s->products, b->v, b->n1, b->value.W, b->value.b, T, D, D);
+    gv_norm_forward(s->engine, b->n1, b->s1, b->x, b->norm1.W, b->norm1.b, T, D, (gv_real)1e-6);
+    gv_linear_forward(s->engine, b->q, b->n1, b->query.W, b->query.b, T, D, D);
+    gv_linear_forward(s->engine, b->k, b->n1, b->key.W, b->key.b, T, D, D);
+    gv_linear_forward(s->engine, b->v, b->n1, b->value.W, b->value.b, T, D, D);
     rotate(n, b->q, 1);
     rotate(n, b->k, 1);
     gv_real p = s->training ? n->config.dropout : 0;
-    gv_attention_forward(s->products, b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->length, B, L, H, d, p,
+    gv_attention_forward(s->engine, b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->placed, B, L, H, d, p,
                          drop_seed(s, place));
-    gv_linear_forward(s->products, b->o, b->att, b->proj.W, b->proj.b, T, D, D);
-    gv_gate_forward(b->x2, b->x, b->o, b->gate_msa, T, D);
-    gv_norm_forward(b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
-    gv_linear_forward(s->products, b->f1, b->n2, b->fc1.W, b->fc1.b, T, D, 4 * D);
-    gv_act_forward(b->g, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
+    gv_linear_forward(s->engine, b->o, b->att, b->proj.W, b->proj.b, T, D, D);
+    gv_gate_forward(s->engine, b->x2, b->x, b->o, b->gate_msa, T, D);
+    gv_norm_forward(s->engine, b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
+    gv_linear_forward(s->engine, b->f1, b->n2, b->fc1.W, b->fc1.b, T, D, 4 * D);
+    gv_act_forward(s->engine, b->g, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
     drop(n, b->g, place + 1, (int64_t)T * 4 * D);
-    gv_linear_forward(s->products, b->f2, b->g, b->fc2.W, b->fc2.b, T, 4 * D, D);
+    gv_linear_forward(s->engine, b->f2, b->g, b->fc2.W, b->fc2.b, T, 4 * D, D);
     drop(n, b->f2, place + 2, (int64_t)T * D);
-    gv_gate_forward(out, b->x2, b->f2, b->gate_mlp, T, D);
+    gv_gate_forward(s->engine, out, b->x2, b->f2, b->gate_mlp, T, D);
 }
 
 // dx: gradient of the block's output on entry, of its input on return
@@ -403,28 +439,29 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     struct gv_net_state *s = n->state;
     gv_net_block *b = &s->block[i];
     int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
-    gv_gate_backward(s->t3, b->d_gate_mlp, dx, b->f2, b->gate_mlp, T, D);
+    int64_t TD = (int64_t)T * D;
+    gv_gate_backward(s->engine, s->t3, b->d_gate_mlp, dx, b->f2, b->gate_mlp, T, D);
     drop(n, s->t3, place + 2, (int64_t)T * D);
-    gv_linear_backward(s->products, s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
+    gv_linear_backward(s->engine, s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
     drop(n, s->t1, place + 1, (int64_t)T * 4 * D);
-    gv_act_backward(s->t1, s->t1, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
-    gv_linear_backward(s->products, s->t3, b->fc1.dW, b->fc1.db, s->t1, b->n2, b->fc1.W, T, D, 4 * D);
-    gv_norm_backward(dx, b->norm2.dW, b->norm2.db, s->t3, b->x2, b->s2, b->norm2.W, T, D);
+    gv_act_backward(s->engine, s->t1, s->t1, b->f1, GV_ACT_GELU_TANH, (int64_t)T * 4 * D);
+    gv_linear_backward(s->engine, s->t3, b->fc1.dW, b->fc1.db, s->t1, b->n2, b->fc1.W, T, D, 4 * D);
+    gv_norm_backward(s->engine, dx, b->norm2.dW, b->norm2.db, s->t3, b->x2, b->s2, b->norm2.W, T, D);
 
-    gv_gate_backward(s->t3, b->d_gate_msa, dx, b->o, b->gate_msa, T, D);
-    gv_linear_backward(s->products, s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
+    gv_gate_backward(s->engine, s->t3, b->d_gate_msa, dx, b->o, b->gate_msa, T, D);
+    gv_linear_backward(s->engine, s->t1, b->proj.dW, b->proj.db, s->t3, b->att, b->proj.W, T, D, D);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
-    gv_attention_backward(s->products, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B,
-                          L, H, d, p, drop_seed(s, place));
+    gv_attention_backward(s->engine, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L,
+                          H, d, p, drop_seed(s, place));
     rotate(n, dq, -1);
     rotate(n, dk, -1);
-    gv_linear_backward(s->products, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
-    gv_linear_backward(s->products, s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
-    add(s->t3, s->t1, (int64_t)T * D);
-    gv_linear_backward(s->products, s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
-    add(s->t3, s->t1, (int64_t)T * D);
-    gv_norm_backward(dx, b->norm1.dW, b->norm1.db, s->t3, b->x, b->s1, b->norm1.W, T, D);
+    gv_linear_backward(s->engine, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
+    gv_linear_backward(s->engine, s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
+    gv_add(s->engine, s->t3, s->t1, TD, TD);
+    gv_linear_backward(s->engine, s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
+    gv_add(s->engine, s->t3, s->t1, TD, TD);
+    gv_norm_backward(s->engine, dx, b->norm1.dW, b->norm1.db, s->t3, b->x, b->s1, b->norm1.W, T, D);
 }
 
 // The ten shape values of all frames become their mean over the valid ones. Its own transpose up to where
@@ -440,16 +477,24 @@ static void average_shape(const gv_net *n, gv_real *x, int backward) {
     }
 }
 
+// Where the engine has what is `host` in the program's memory.
+static gv_real *port(const gv_net *n, gv_real *there, gv_real *host) {
+    return n->engine.device ? there : host;
+}
+
 static void heads_forward(gv_net *n) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     gv_real *out[3] = {n->pred_x, s->cam_raw, n->logits};
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_linear_forward(s->products, h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
-        gv_act_forward(h->act, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_forward(s->products, out[i], h->act, h->fc2.W, h->fc2.b, T, D, h->out);
+        gv_real *to = port(n, s->out[i], out[i]);
+        gv_linear_forward(s->engine, h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
+        gv_act_forward(s->engine, h->act, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
+        gv_linear_forward(s->engine, to, h->act, h->fc2.W, h->fc2.b, T, D, h->out);
     }
+    for (int i = 0; i < 3; i++)
+        gv_engine_get(s->engine, out[i], port(n, s->out[i], out[i]), (int64_t)T * s->heads[i].out);
     average_shape(n, n->pred_x, 0);
     for (int t = 0; t < T; t++)
         for (int c = 0; c < CAM; c++) {
@@ -461,6 +506,7 @@ static void heads_forward(gv_net *n) {
 static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
+    int64_t TD = (int64_t)T * D;
     average_shape(n, dpred_x, 1);
     for (int t = 0; t < T; t++)
         for (int c = 0; c < CAM; c++) {
@@ -468,24 +514,40 @@ static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_r
             dpred_cam[t * CAM + c] *= c == 0 && v < (gv_real)0.25 ? 0 : gv_pred_cam_std[c];
         }
     gv_real *dout[3] = {dpred_x, dpred_cam, dlogits};
-    memset(s->dx, 0, sizeof(gv_real) * (size_t)T * (size_t)D);
+    gv_engine_clear(s->engine, s->dx, TD);
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_linear_backward(s->products, s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
-        gv_act_backward(s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_backward(s->products, s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
-        add(s->dx, s->t3, (int64_t)T * D);
+        gv_real *dy = port(n, s->dout[i], dout[i]);
+        gv_engine_put(s->engine, dy, dout[i], (int64_t)T * h->out);
+        gv_linear_backward(s->engine, s->t1, h->fc2.dW, h->fc2.db, dy, h->act, h->fc2.W, T, D, h->out);
+        gv_act_backward(s->engine, s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
+        gv_linear_backward(s->engine, s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
+        gv_add(s->engine, s->dx, s->t3, TD, TD);
     }
+}
+
+// The inputs as the engine has them, kept for the backward pass.
+static void hold(gv_net *n, const gv_net_input *in) {
+    struct gv_net_state *s = n->state;
+    int64_t T = (int64_t)n->B * n->L;
+    s->held = *in;
+    memcpy(s->length, in->length, sizeof(int) * (size_t)n->B);
+    if (!n->engine.device) return;
+    gv_engine_put(&n->engine, s->in[0], in->obs, T * JOINTS * 3);
+    gv_engine_put(&n->engine, s->in[1], in->cliff, T * 3);
+    gv_engine_put(&n->engine, s->in[2], in->angvel, T * 6);
+    if (n->config.images) gv_engine_put(&n->engine, s->in[3], in->images, T * IMAGE);
+    gv_device_upload(n->engine.device, s->placed, s->length, sizeof(int) * (size_t)n->B);
+    s->held = (gv_net_input){s->in[0], s->in[1], s->in[2], s->in[3], in->length};
 }
 
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed) {
     struct gv_net_state *s = n->state;
-    s->held = *in;
-    memcpy(s->length, in->length, sizeof(int) * (size_t)n->B);
+    hold(n, in);
     s->training = training;
     s->seed = seed;
     int N = n->config.layers;
-    tokens_forward(n, in, N ? s->block[0].x : s->x);
+    tokens_forward(n, &s->held, N ? s->block[0].x : s->x);
     for (int i = 0; i < N; i++) block_forward(n, i, i + 1 < N ? s->block[i + 1].x : s->x);
     heads_forward(n);
 }

@@ -4,6 +4,9 @@
 //     gv_net_forward(n, &input, training, seed);       // n->pred_x, n->pred_cam, n->logits
 //     gv_net_backward(n, dx, dcam, dlogits);           // adds to n->grads
 //
+// On a device the passes are queued: gv_net_forward waits for its outputs, gv_net_backward for nothing, and what goes
+// wrong is told by gv_engine_finish(&n->engine, err). Inputs, outputs and their gradients are the program's memory.
+//
 // B sequences of L frames (no window: L <= 120 sees everything), T = B L rows. Parameters and gradients are one
 // block each; gv_network_weight_table gives names, shapes and order.
 #pragma once
@@ -14,8 +17,9 @@ typedef struct gv_net_config {
     int width, layers, heads; // D, N, H
     int images;               // with the image embedder
     gv_real dropout;
-    int absolute; // ablation: positions are added to the tokens instead of rotating queries and keys
-    int bf16;     // products of matrices round their operands to bfloat16 where the machine has that
+    int absolute;      // ablation: positions are added to the tokens instead of rotating queries and keys
+    int bf16;          // products of matrices round their operands to bfloat16 where the machine has that
+    gv_device *device; // where parameters, gradients and what is kept between the passes lie; NULL: the processor
 } gv_net_config;
 
 typedef struct gv_net_input { // every array [B, L, ...]
@@ -35,7 +39,8 @@ typedef struct gv_net {
     gv_weight_spec *table; // [tensors]
     int64_t *offset;       // [tensors] of each tensor in the blocks below
     int64_t parameters;
-    gv_real *params, *grads; // [parameters]
+    gv_engine engine;
+    gv_real *params, *grads; // [parameters], the engine's memory
     // outputs of the last forward pass
     gv_real *pred_x;   // [B, L, 151] shape averaged over valid frames
     gv_real *pred_cam; // [B, L, 3] decoded, clamped
@@ -50,7 +55,7 @@ gv_net *gv_net_create(const gv_net_config *c, int B, int L); // NULL when memory
 void gv_net_destroy(gv_net *n);                              // accepts NULL
 void gv_net_initialise(gv_net *n, uint64_t seed,
                        gv_real gate);                // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
-gv_real *gv_net_tensor(gv_net *n, const char *name); // its parameters, NULL when there is none
+gv_real *gv_net_tensor(gv_net *n, const char *name); // its parameters, the engine's memory; NULL when there is none
 
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed);
 // Gradients with respect to the three outputs; consumed (overwritten). Adds to n->grads.

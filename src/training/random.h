@@ -3,19 +3,13 @@
 // A stream is a 64-bit key and a counter; nothing else is kept, so the stream of (seed, step, sample)
 // can be drawn on any thread and again after a restart.
 #pragma once
+#include "nn/hash.h"
 #include <math.h>
 #include <stdint.h>
 
 typedef struct gv_rng {
     uint64_t key, counter;
 } gv_rng;
-
-// SplitMix64's finaliser (Steele et al. 2014): a bijection of 64-bit words with good avalanche.
-static inline uint64_t gv_mix64(uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
 
 static inline gv_rng gv_rng_make(uint64_t seed, uint64_t a, uint64_t b) {
     return (gv_rng){gv_mix64(gv_mix64(gv_mix64(seed + 0x9e3779b97f4a7c15ull) + a) + b), 0};

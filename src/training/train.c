@@ -61,16 +61,40 @@ typedef struct trainer {
     gv_net *net;
     gv_batch *batch, *check;
     gv_sampler sampler, held_out;
-    float *m, *v, *mean, *live, *dx, *dcam, *dlogits;
+    gv_engine *engine;          // the network's
+    float *m, *v, *mean, *live; // [parameters], the engine's memory
+    float *host;                // [parameters] the program's, where the engine's is not
+    double *squares;            // of the optimiser
+    float *dx, *dcam, *dlogits;
     double *partial;
-    long step;
-    double seconds; // of training so far, all runs
+    long step, filled; // filled: the step whose sequences are in the batch, or -1
+    double seconds;    // of training so far, all runs
     char checkpoint[1024], model[1024], log[1024];
     FILE *log_file;
 } trainer;
 
 static uint64_t ablation_of(const gv_train_options *o) {
     return (uint64_t)!o->rope + 2 * (uint64_t)!o->gravity_view;
+}
+
+// What the engine has, in the program's memory until the next such call.
+static float *on_host(const trainer *t, float *block) {
+    if (!t->engine->device) return block;
+    gv_engine_get(t->engine, t->host, block, t->net->parameters);
+    return t->host;
+}
+
+static bool write_block(const trainer *t, FILE *f, float *block) {
+    size_t n = (size_t)t->net->parameters;
+    return fwrite(on_host(t, block), sizeof(float), n, f) == n;
+}
+
+static bool read_block(trainer *t, FILE *f, float *block) {
+    size_t n = (size_t)t->net->parameters;
+    float *to = t->engine->device ? t->host : block;
+    if (fread(to, sizeof(float), n, f) != n) return false;
+    gv_engine_put(t->engine, block, to, (int64_t)n);
+    return true;
 }
 
 static gv_status save_checkpoint(const trainer *t, gv_error *err) {
@@ -89,13 +113,13 @@ static gv_status save_checkpoint(const trainer *t, gv_error *err) {
     gv_status s = gv_outfile_begin(&out, t->checkpoint, err);
     if (s) return s;
     FILE *f = fopen(out.temporary, "wb");
-    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && fwrite(t->net->params, sizeof(float), n, f) == n &&
-             fwrite(t->m, sizeof(float), n, f) == n && fwrite(t->v, sizeof(float), n, f) == n &&
-             fwrite(t->mean, sizeof(float), n, f) == n;
+    int ok = f && fwrite(&h, sizeof h, 1, f) == 1 && write_block(t, f, t->net->params) && write_block(t, f, t->m) &&
+             write_block(t, f, t->v) && write_block(t, f, t->mean);
     if (f && fclose(f)) ok = 0;
-    if (ok) return gv_outfile_commit(&out, err);
+    s = gv_engine_finish(t->engine, err);
+    if (ok && !s) return gv_outfile_commit(&out, err);
     gv_outfile_abandon(&out);
-    return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->checkpoint);
+    return s ? s : gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->checkpoint);
 }
 
 static gv_status load_checkpoint(trainer *t, gv_error *err) {
@@ -115,8 +139,8 @@ static gv_status load_checkpoint(trainer *t, gv_error *err) {
                     (unsigned long long)t->o->seed);
     else if (h.ablation != ablation_of(t->o))
         s = gv_fail(err, GV_ERR_ARGUMENT, "%s: was trained with another --rope or --gravity-view", t->checkpoint);
-    else if (fread(t->net->params, sizeof(float), n, f) != n || fread(t->m, sizeof(float), n, f) != n ||
-             fread(t->v, sizeof(float), n, f) != n || fread(t->mean, sizeof(float), n, f) != n || h.step < 0)
+    else if (!read_block(t, f, t->net->params) || !read_block(t, f, t->m) || !read_block(t, f, t->v) ||
+             !read_block(t, f, t->mean) || h.step < 0)
         s = gv_fail(err, GV_ERR_FORMAT, "%s: ends too early", t->checkpoint);
     else {
         t->step = h.step;
@@ -130,8 +154,9 @@ static gv_status save_model(const trainer *t, gv_error *err) {
     gv_net *n = t->net;
     gv_tensor_view *views = gv_calloc2((size_t)n->tensors, sizeof *views);
     if (!views) return gv_fail(err, GV_ERR_MEMORY, "no memory for the table of weights");
+    const float *mean = on_host(t, t->mean);
     for (int i = 0; i < n->tensors; i++) {
-        views[i] = (gv_tensor_view){.name = n->table[i].name, .data = t->mean + n->offset[i], .ndim = n->table[i].ndim};
+        views[i] = (gv_tensor_view){.name = n->table[i].name, .data = mean + n->offset[i], .ndim = n->table[i].ndim};
         for (int k = 0; k < n->table[i].ndim; k++) views[i].shape[k] = n->table[i].shape[k];
     }
     char heads[16], steps[24], sequences[24];
@@ -145,7 +170,8 @@ static gv_status save_model(const trainer *t, gv_error *err) {
     if (!t->o->rope) meta[m++] = "position", meta[m++] = "absolute";
     if (!t->o->window) meta[m++] = "window", meta[m++] = "none";
     if (!t->o->gravity_view) meta[m++] = "orientation", meta[m++] = "chained";
-    gv_status s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
+    gv_status s = gv_engine_finish(t->engine, err);
+    if (!s) s = gv_safetensors_write(t->model, views, n->tensors, GV_F32, meta, err);
     free(views);
     return s;
 }
@@ -173,9 +199,22 @@ static void write_log(const trainer *t, const gv_train_progress *p) {
     fflush(t->log_file);
 }
 
+// The sums of a device's gradients go through the program's memory.
 static void send_gradients(void *user, int64_t first, int64_t count) {
     trainer *t = user;
-    gv_ranks_sum(t->ranks, t->net->grads + first, count);
+    float *grads = t->net->grads + first;
+    if (t->engine->device) {
+        gv_engine_get(t->engine, t->host + first, grads, count);
+        grads = t->host + first;
+    }
+    gv_ranks_sum(t->ranks, grads, count);
+}
+
+static void receive_gradients(trainer *t) {
+    float share = 1.0f / (float)gv_ranks_count(t->ranks), *grads = t->engine->device ? t->host : t->net->grads;
+    gv_ranks_wait(t->ranks);
+    for (int64_t i = 0; i < t->net->parameters; i++) grads[i] *= share;
+    if (t->engine->device) gv_engine_put(t->engine, t->net->grads, grads, t->net->parameters);
 }
 
 // Losses averaged over the ranks; returns whether any of them wants to stop.
@@ -190,41 +229,48 @@ static int agree(trainer *t, gv_loss *loss, int stop) {
     return x[GV_LOSS_TERMS + 1] > 0;
 }
 
+static bool fill(trainer *t, long step) {
+    bool filled = t->filled == step || gv_batch_fill(t->batch, &t->sampler, t->o->seed, (uint64_t)step);
+    t->filled = filled ? step : -1;
+    return filled;
+}
+
 static gv_status train_step(trainer *t, gv_loss *loss, double *norm, gv_error *err) {
     const gv_train_options *o = t->o;
     gv_net *n = t->net;
     gv_batch *b = t->batch;
     gv_real weight[GV_LOSS_TERMS];
     for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
-    if (!gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step))
+    if (!fill(t, t->step))
         return gv_fail(err, GV_ERR_MEMORY, "step %ld: no memory for its sequences; the last checkpoint is kept",
                        t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
+    gv_status s = gv_engine_finish(t->engine, err); // outputs that failed are not looked at
+    if (s) return s;
     gv_loss_run(loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
                 t->partial);
-    memset(n->grads, 0, sizeof(float) * (size_t)n->parameters);
+    gv_engine_clear(t->engine, n->grads, n->parameters);
     gv_net_backward(n, t->dx, t->dcam, t->dlogits);
-    if (t->ranks) {
-        gv_ranks_wait(t->ranks);
-        float share = 1.0f / (float)gv_ranks_count(t->ranks);
-        for (int64_t i = 0; i < n->parameters; i++) n->grads[i] *= share;
-    }
+    if (t->ranks) receive_gradients(t);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
-    *norm = gv_adamw_step(&a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters);
+    gv_adamw_step(t->engine, &a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters, t->squares);
     t->step++;
-    return GV_OK;
+    if (t->engine->device && t->step < o->steps) fill(t, t->step); // beside the device's work; if it fails: again then
+    *norm = gv_adamw_norm(t->engine, t->squares);
+    return gv_engine_finish(t->engine, err);
 }
 
 // With the averaged weights, on the same held-out sequences every time.
 static gv_status validate(trainer *t, gv_validation *v, gv_error *err) {
-    size_t bytes = sizeof(float) * (size_t)t->net->parameters;
-    memcpy(t->live, t->net->params, bytes);
-    memcpy(t->net->params, t->mean, bytes);
+    int64_t n = t->net->parameters;
+    gv_engine_copy(t->engine, t->live, t->net->params, n);
+    gv_engine_copy(t->engine, t->net->params, t->mean, n);
     gv_status s = gv_validate(v, t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits,
                               t->partial, err);
-    memcpy(t->net->params, t->live, bytes);
-    return s;
+    gv_engine_copy(t->engine, t->net->params, t->live, n);
+    gv_status device = gv_engine_finish(t->engine, s ? NULL : err);
+    return s ? s : device;
 }
 
 static void average(gv_loss *sum, const gv_loss *l, double share) {
@@ -293,7 +339,7 @@ static gv_status start_from(gv_net *n, const char *path, gv_error *err) {
             break;
         }
         int64_t end = i + 1 < n->tensors ? n->offset[i + 1] : n->parameters;
-        memcpy(n->params + n->offset[i], x, sizeof(float) * (size_t)(end - n->offset[i]));
+        gv_engine_put(&n->engine, n->params + n->offset[i], x, end - n->offset[i]);
         free(x);
     }
     gv_tensors_close(file);
@@ -302,7 +348,7 @@ static gv_status start_from(gv_net *n, const char *path, gv_error *err) {
 
 static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, gv_error *err) {
     const gv_train_options *o = t->o;
-    gv_net_config c = {o->width, o->layers, o->heads, o->points, (gv_real)o->dropout, !o->rope, o->bf16};
+    gv_net_config c = {o->width, o->layers, o->heads, o->points, (gv_real)o->dropout, !o->rope, o->bf16, o->device};
     gv_sample_options train = o->sample, held = o->sample;
     train.chained = held.chained = !o->gravity_view;
     train.leave_out = o->leave_out;
@@ -327,25 +373,31 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     }
     if (t->batch) t->batch->first = t->rows * gv_ranks_index(t->ranks);
     size_t n = t->net ? (size_t)t->net->parameters : 0;
+    t->engine = t->net ? &t->net->engine : NULL;
     float **blocks[] = {&t->m, &t->v, &t->mean, &t->live};
     int ok = t->net && t->batch && t->check;
-    for (int i = 0; i < 4 && ok; i++) ok = (*blocks[i] = gv_calloc2(n, sizeof(float))) != NULL;
+    for (int i = 0; i < 4 && ok; i++) ok = (*blocks[i] = gv_engine_alloc(t->engine, (int64_t)n, sizeof(float))) != NULL;
+    if (ok) ok = (t->squares = gv_engine_alloc(t->engine, GV_ADAMW_SQUARES, sizeof(double))) != NULL;
+    if (ok && o->device) ok = (t->host = gv_calloc2(n, sizeof(float))) != NULL;
     t->dx = gv_calloc2(T * GV_PRED_X, sizeof(float));
     t->dcam = gv_calloc2(T * 3, sizeof(float));
     t->dlogits = gv_calloc2(T * 6, sizeof(float));
     t->partial = gv_calloc2((size_t)t->rows * GV_LOSS_TERMS, sizeof(double));
-    if (!ok || !t->dx || !t->dcam || !t->dlogits || !t->partial)
-        return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
+    ok = ok && t->dx && t->dcam && t->dlogits && t->partial;
+    if (!ok && o->device && (s = gv_device_finish(o->device, err)) && s != GV_ERR_MEMORY) return s;
+    if (!ok) return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
     gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
     if (o->init && (s = start_from(t->net, o->init, err))) return s;
-    memcpy(t->mean, t->net->params, sizeof(float) * n);
+    gv_engine_copy(t->engine, t->mean, t->net->params, (int64_t)n);
     if (mkdir(o->out, 0777) && errno != EEXIST) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be made", o->out);
     snprintf(t->checkpoint, sizeof t->checkpoint, "%s/checkpoint.gvt", o->out);
     snprintf(t->model, sizeof t->model, "%s/model.safetensors", o->out);
     snprintf(t->log, sizeof t->log, "%s/log.jsonl", o->out);
     if (gv_ranks_index(t->ranks) == 0 && !(t->log_file = fopen(t->log, "a")))
         return gv_fail(err, GV_ERR_IO, "%s: cannot be written", t->log);
-    return load_checkpoint(t, err);
+    s = load_checkpoint(t, err);
+    gv_status device = gv_engine_finish(t->engine, s ? NULL : err);
+    return s ? s : device;
 }
 
 static gv_status check_options(const gv_train_options *o, const gv_rig *rig, gv_error *err) {
@@ -364,17 +416,21 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
                        gv_error *err) {
     gv_status s = check_options(o, rig, err);
     if (s) return s;
-    trainer t = {.o = o};
+    trainer t = {.o = o, .filled = -1};
     if ((s = gv_ranks_begin(&t.ranks, err))) return s;
     s = prepare(&t, store, rig, err);
     if (!s) s = loop(&t, hooks, err);
     if (t.log_file) fclose(t.log_file);
+    void *placed[] = {t.m, t.v, t.mean, t.live, t.squares};
+    for (size_t i = 0; i < sizeof placed / sizeof *placed; i++)
+        if (placed[i]) gv_engine_free(t.engine, placed[i]);
     gv_net_destroy(t.net);
+    if (o->device) gv_device_finish(o->device, NULL); // a failure that was not asked for is not the next caller's
     gv_batch_destroy(t.batch);
     gv_batch_destroy(t.check);
     gv_sampler_free(&t.sampler);
     gv_sampler_free(&t.held_out);
-    void *blocks[] = {t.m, t.v, t.mean, t.live, t.dx, t.dcam, t.dlogits, t.partial};
+    void *blocks[] = {t.host, t.dx, t.dcam, t.dlogits, t.partial};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     gv_ranks_end(t.ranks, s == GV_OK);
     return s;

@@ -2,6 +2,9 @@
 //
 // A folder holds checkpoint.gvt (weights, moments, step; replaced whole), log.jsonl and model.safetensors (the
 // running average of the weights, which is what to use). The batch of a step depends on seed and step alone.
+//
+// On a device the network, its gradients, the moments and the average lie there. Sequences are made and losses computed
+// by the processor: a step's sequences while the device is busy with the step before it.
 #pragma once
 #include "training/sample.h"
 
@@ -22,6 +25,7 @@ typedef struct gv_train_options {
     uint64_t seed;
     gv_sample_options sample;
     double weight[GV_LOSS_TERMS]; // of the losses, in the order of gv_loss_names
+    gv_device *device;            // NULL: the processor
 } gv_train_options;
 extern const gv_train_options gv_train_defaults;
 

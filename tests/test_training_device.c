@@ -1,0 +1,275 @@
+// test_training_device.c - training on a device against the processor: gradients, steps, and runs that are broken off.
+//
+// The device is the emulated one, or with GVHMR_TEST_DEVICE=cuda a GPU. test_training_gradients.c holds the processor's
+// gradients against central differences in double; test_training.c's runs that resume are run on a device, too.
+#include "on_device.h"
+
+#include "nn/kernels.h"
+#include "training/net.h"
+#include "training/random.h"
+#include "training/train.h"
+#include "training_runs.h"
+
+#include <math.h>
+
+enum { B = 3, L = 20, D = 32, N = 2, H = 4, T = B * L, OUTPUTS = 3 };
+static const int out_size[OUTPUTS] = {T * GV_PRED_X, T * 3, T * 6};
+
+static gv_device *the_device(void) {
+    static gv_device *d;
+    if (!d) d = on_device();
+    if (!d && gv_device_wrap(&d, gv_emulated_ops(0, 0), &err)) fail_msg("%s", err.text);
+    return d;
+}
+
+static float *noise(int n, uint64_t seed, float scale) {
+    float *x = calloc((size_t)n, sizeof *x);
+    gv_rng r = gv_rng_make(seed, 1, 1);
+    for (int i = 0; i < n; i++) x[i] = scale * (float)gv_normal(&r);
+    return x;
+}
+
+// A network of any size of its own, its inputs, and weights of its outputs: the loss is their sum so weighted.
+typedef struct problem {
+    gv_net *net;
+    float *in[4], *weight[OUTPUTS], *d[OUTPUTS], *grads;
+} problem;
+
+static problem begin(gv_device *d, int absolute, int bf16) {
+    problem p = {0};
+    static const int in_size[4] = {T * 51, T * 3, T * 6, T * GV_IMAGE_FEATURE};
+    gv_net_config c = {D, N, H, 1, 0.2f, absolute, bf16, d};
+    p.net = gv_net_create(&c, B, L);
+    assert_non_null(p.net);
+    gv_net_initialise(p.net, 5, 0.7f);
+    for (int i = 0; i < 4; i++) p.in[i] = noise(in_size[i], 10 + (uint64_t)i, 0.5f);
+    for (int t = 0; t < T * 17; t++) p.in[0][3 * t + 2] = (float)(t % 3 > 0); // a third of the joints unseen
+    for (int i = 0; i < OUTPUTS; i++) p.weight[i] = noise(out_size[i], 20 + (uint64_t)i, 1);
+    for (int i = 0; i < OUTPUTS; i++) p.d[i] = calloc((size_t)out_size[i], sizeof(float));
+    // the zero second layers of the embedders would hide what lies before them
+    int64_t n = p.net->parameters;
+    p.grads = calloc((size_t)n, sizeof *p.grads);
+    float *more = noise((int)n, 30, 0.05f);
+    gv_engine_get(&p.net->engine, p.grads, p.net->params, n);
+    for (int64_t i = 0; i < n; i++) p.grads[i] += more[i];
+    gv_engine_put(&p.net->engine, p.net->params, p.grads, n);
+    free(more);
+    return p;
+}
+
+static void end(problem *p) {
+    gv_net_destroy(p->net);
+    for (int i = 0; i < 4; i++) free(p->in[i]);
+    for (int i = 0; i < OUTPUTS; i++) free(p->weight[i]), free(p->d[i]);
+    free(p->grads);
+}
+
+static double forward(problem *p) {
+    static const int length[B] = {L, L - 7, 1};
+    gv_net *n = p->net;
+    gv_net_forward(n, &(gv_net_input){p->in[0], p->in[1], p->in[2], p->in[3], length}, 1, 7);
+    if (gv_engine_finish(&n->engine, &err)) fail_msg("%s", err.text);
+    const float *out[OUTPUTS] = {n->pred_x, n->pred_cam, n->logits};
+    double sum = 0;
+    for (int i = 0; i < OUTPUTS; i++)
+        for (int k = 0; k < out_size[i]; k++) sum += (double)out[i][k] * p->weight[i][k];
+    return sum;
+}
+
+// p->grads: all gradients. The second pass of two adds to the first.
+static double run(problem *p) {
+    gv_net *n = p->net;
+    double loss = 0;
+    gv_engine_clear(&n->engine, n->grads, n->parameters);
+    for (int k = 0; k < 2; k++) {
+        loss = forward(p);
+        for (int i = 0; i < OUTPUTS; i++) memcpy(p->d[i], p->weight[i], sizeof(float) * (size_t)out_size[i]);
+        gv_net_backward(n, p->d[0], p->d[1], p->d[2]);
+    }
+    gv_engine_get(&n->engine, p->grads, n->grads, n->parameters);
+    if (gv_engine_finish(&n->engine, &err)) fail_msg("%s", err.text);
+    return loss;
+}
+
+// The largest difference within a tensor, as a share of its largest gradient; of all tensors.
+static double worst_tensor(const gv_net *n, const float *found, const float *expected) {
+    double worst = 0;
+    for (int i = 0; i < n->tensors; i++) {
+        int64_t from = n->offset[i], to = i + 1 < n->tensors ? n->offset[i + 1] : n->parameters;
+        double top = 0, off = 0;
+        for (int64_t k = from; k < to; k++) {
+            top = fmax(top, fabs(expected[k]));
+            off = fmax(off, fabs((double)found[k] - expected[k]));
+        }
+        assert_true(top > 0);
+        if (strstr(n->table[i].name, "key.bias")) top = fmax(top, 1); // 0 but for rounding where nothing is turned
+        if (off > 1e-3 * top) print_message("%s: off by %g of %g\n", n->table[i].name, off, top);
+        worst = fmax(worst, off / top);
+    }
+    return worst;
+}
+
+static void check_gradients(int absolute, double outputs, double gradients) {
+    problem p = begin(NULL, absolute, 0), q = begin(the_device(), absolute, 0);
+    run(&p);
+    run(&q);
+    double off = max_abs_diff(p.net->pred_x, q.net->pred_x, T * GV_PRED_X);
+    off = fmax(off, max_abs_diff(p.net->pred_cam, q.net->pred_cam, T * 3));
+    off = fmax(off, max_abs_diff(p.net->logits, q.net->logits, T * 6));
+    double worst = worst_tensor(p.net, q.grads, p.grads);
+    print_message("positions %s: outputs off by %.2g, gradients by %.2g\n", absolute ? "added" : "turned", off, worst);
+    assert_true(off < outputs && worst < gradients);
+    end(&p);
+    end(&q);
+}
+
+static void test_gradients(void **state) {
+    (void)state;
+    check_gradients(0, 1e-5, 2e-5);
+    check_gradients(1, 1e-5, 2e-5);
+}
+
+// Operands rounded to 8 bits: far more than float32's rounding, and no more than that.
+static void test_bf16(void **state) {
+    (void)state;
+    problem p = begin(NULL, 0, 0), q = begin(the_device(), 0, 1);
+    run(&p);
+    run(&q);
+    double dot = 0, a = 0, b = 0;
+    for (int64_t i = 0; i < p.net->parameters; i++) {
+        dot += (double)p.grads[i] * q.grads[i];
+        a += (double)p.grads[i] * p.grads[i];
+        b += (double)q.grads[i] * q.grads[i];
+    }
+    double cosine = dot / sqrt(a * b), length = sqrt(b / a);
+    double off = max_abs_diff(p.net->pred_x, q.net->pred_x, T * GV_PRED_X);
+    print_message("bfloat16: outputs off by %.2g, gradient %.6f along the right one, %.4f as long\n", off, cosine,
+                  length);
+    assert_true(off > 1e-5 && off < 0.1 && cosine > 0.999 && fabs(length - 1) < 0.02);
+    end(&p);
+    end(&q);
+}
+
+// The device's own forward pass, moved along a direction, against its own gradient.
+static void test_differences(void **state) {
+    (void)state;
+    problem p = begin(the_device(), 0, 0);
+    gv_engine *e = &p.net->engine;
+    int64_t n = p.net->parameters;
+    run(&p);
+    float *at = calloc((size_t)n, sizeof *at), *to = calloc((size_t)n, sizeof *to), *way = noise((int)n, 77, 1);
+    gv_engine_get(e, at, p.net->params, n);
+    double loss[2], slope = 0, h = 2e-4;
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < n; i++) to[i] = at[i] + (float)(k ? h : -h) * way[i];
+        gv_engine_put(e, p.net->params, to, n);
+        loss[k] = forward(&p);
+        for (int64_t i = 0; i < n; i++) slope += (k ? 0.25 / h : -0.25 / h) * to[i] * p.grads[i] * 2;
+    }
+    slope /= 2; // two passes were added up
+    double found = (loss[1] - loss[0]) / (2 * h);
+    print_message("slope %g, differences %g\n", slope, found);
+    assert_true(fabs(found - slope) < 3e-3 * fabs(slope));
+    free(at), free(to), free(way);
+    end(&p);
+}
+
+// ---- runs
+
+static gv_train_options options(gv_device *d, const char *out) {
+    gv_train_options o = gv_train_defaults;
+    o.width = 32, o.layers = 2, o.heads = 4, o.batch = 2, o.frames = 16, o.steps = 6, o.gate = 1;
+    o.validation_batches = 1, o.decay = 0, o.warmup = 0, o.bf16 = 0;
+    o.leave_out = "person3";
+    o.validate_every = 3, o.save_every = 2, o.log_every = 1;
+    o.out = out;
+    o.device = d;
+    return o;
+}
+
+static void read_losses(double loss[6], const char *dir) {
+    unsigned char *text;
+    size_t n;
+    read_whole(dir, "log.jsonl", &text, &n);
+    const char *p = (char *)text;
+    for (int i = 0; i < 6; i++) {
+        p = strstr(p, "\"loss\":");
+        assert_non_null(p);
+        loss[i] = atof(p + 7);
+        p = strchr(p, '\n');
+    }
+    free(text);
+}
+
+static void test_steps(void **state) {
+    (void)state;
+    runs r;
+    runs_begin(&r);
+    double loss[2][6];
+    for (int k = 0; k < 2; k++) {
+        gv_train_options o = options(k ? the_device() : NULL, k ? r.two : r.one);
+        if (gv_train_run(&o, &r.store, &r.rig, NULL, &err)) fail_msg("%s", err.text);
+        read_losses(loss[k], o.out);
+    }
+    for (int i = 0; i < 6; i++) {
+        print_message("step %d: loss %.6g, on the device %.6g\n", i + 1, loss[0][i], loss[1][i]);
+        assert_true(fabs(loss[1][i] / loss[0][i] - 1) < 1e-3);
+    }
+    assert_true(loss[1][5] < loss[1][0]);
+    runs_end(&r);
+}
+
+// The device fails in the middle of a run: one error, the last checkpoint stays, nothing is left on the device, and the
+// next run goes on from there to the same model.
+static void test_broken_off(void **state) {
+    (void)state;
+    if (on_gpu()) skip();
+    runs r;
+    runs_begin(&r);
+    gv_device *d = the_device();
+    gv_train_options o = options(d, r.one);
+    o.bf16 = 1;
+    gv_emulated_break(1 << 28);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
+    assert_int_equal(gv_emulated_bytes(), 0);
+    o.out = r.two;
+    gv_emulated_break(2000);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_ERR_INTERNAL);
+    assert_string_equal(err.text, "the emulated device broke");
+    gv_emulated_break(0);
+    assert_int_equal(gv_emulated_bytes(), 0);
+    char path[64];
+    snprintf(path, sizeof path, "%s/checkpoint.gvt", r.two);
+    assert_int_equal(access(path, R_OK), 0);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
+    unsigned char *a, *b;
+    size_t n, m;
+    read_whole(r.one, "model.safetensors", &a, &n);
+    read_whole(r.two, "model.safetensors", &b, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, n);
+    free(a), free(b);
+    runs_end(&r);
+}
+
+static void test_no_room(void **state) {
+    (void)state;
+    if (on_gpu()) skip();
+    runs r;
+    runs_begin(&r);
+    gv_device *d = the_device();
+    gv_emulated_ops(1 << 20, 0);
+    gv_train_options o = options(d, r.one);
+    assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_ERR_MEMORY);
+    assert_string_equal(err.text, "no memory to train batches of 2");
+    assert_int_equal(gv_emulated_bytes(), 0);
+    gv_emulated_ops(0, 0);
+    runs_end(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),   cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_differences), cmocka_unit_test(test_steps),
+                                       cmocka_unit_test(test_broken_off),  cmocka_unit_test(test_no_room)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
