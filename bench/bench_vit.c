@@ -43,7 +43,7 @@ static gv_status open_net(net *n, const settings *s, gv_error *err) {
 
 static gv_status run_net(const net *n, const settings *s, const float *crops, int count, float *out, gv_error *err) {
     return n->vitpose ? gv_vitpose_heatmaps(n->vitpose, crops, count, s->flip, out, err)
-                      : gv_hmr2_run(n->hmr2, crops, count, out, err);
+                      : gv_hmr2_run(n->hmr2, &(gv_crops){.numbers = crops}, count, out, err);
 }
 
 // Floating point operations of matrix products per frame (a multiplication and an addition are two).

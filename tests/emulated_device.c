@@ -201,6 +201,8 @@ enum {
     POINTERS_scatter_phase = 2,
     POINTERS_average_mirrored = 3,
     POINTERS_crop = 3,
+    POINTERS_normalise_crops = 3,
+    POINTERS_decode_heatmaps = 3,
     POINTERS_add = 2,
     POINTERS_column_sums = 4,
     POINTERS_norm_backward = 5,

@@ -269,13 +269,15 @@ static void test_crops(void **state) {
         {100, 80, 90}, {20.5f, 130.25f, 300}, {90, 70, 900}, {1e6f, -1e6f, 50}, {60, 60, 1}}; // the third is blurred
     uint8_t *frame = malloc(STRIDE * H), *e = malloc((size_t)N * BYTES), *y = malloc((size_t)N * BYTES);
     uint32_t seed = 5;
-    gv_error err = {0};
     for (int i = 0; i < STRIDE * H; i++) frame[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
     for (int padded = 0; padded < 2; padded++) {
         const gv_image image = {frame, W, H, padded ? STRIDE : 3 * W};
         for (int i = 0; i < N; i++) gv_crop_bytes(e + (size_t)i * BYTES, &image, boxes[i], 1);
         gv_device *d = emulated(0, 0);
-        assert_int_equal(gv_crop_on_device(d, y, &image, boxes[0], N, 1, &err), GV_OK);
+        uint8_t *placed = gv_device_alloc(d, N, BYTES);
+        gv_crop_queue(d, placed, &image, boxes[0], N, 1);
+        gv_device_download(d, y, placed, (size_t)N * BYTES);
+        finish(d);
         close_empty(d);
         assert_memory_equal(y, e, (size_t)N * BYTES);
     }
@@ -391,12 +393,80 @@ static void test_hmr2(void **state) {
         gv_device *d = k ? emulated(0, 0) : NULL;
         gv_hmr2 *h = NULL;
         if (gv_hmr2_open(&h, path, k == 2 ? GV_PRECISION_BF16 : GV_PRECISION_F32, d, &err)) fail_msg("%s", err.text);
-        assert_int_equal(gv_hmr2_run(h, crops, N, k ? found : expected, &err), GV_OK);
+        assert_int_equal(gv_hmr2_run(h, &(gv_crops){.numbers = crops}, N, k ? found : expected, &err), GV_OK);
         gv_hmr2_close(h);
         if (k) close_empty(d);
         if (k) assert_true(relative(found, expected, N * W) < (k == 2 ? 2e-2 : 1e-5));
     }
     free(crops), free(found), free(expected);
+}
+
+// Crops that stay on the device and peaks that are found there give what the processor's crops and decoding give.
+static void test_staying(void **state) {
+    (void)state;
+    enum { N = 5, W = 300, H = 200, TOKEN = 1024 };
+    static const float boxes[N][3] = {{100, 80, 90}, {20, 130, 300}, {190, 70, 150}, {250, 100, 60}, {60, 60, 40}};
+    static const int32_t which[N] = {3, 0, 4, 2, 1};
+    uint8_t *frame = malloc(3 * W * H);
+    uint32_t seed = 5;
+    for (int i = 0; i < 3 * W * H; i++) frame[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    const gv_image image = {frame, W, H, 3 * W};
+    float *numbers = gv_calloc2(N, CROP * sizeof *numbers), order[N][3], kp[3][N * 51], tokens[2][N * TOKEN];
+    for (int i = 0; i < N; i++) {
+        memcpy(order[i], boxes[which[i]], sizeof order[i]);
+        gv_crop_person(numbers + (size_t)i * CROP, &image, order[i], 1);
+    }
+    gv_error err = {0};
+    gv_device *d = emulated(0, 0);
+    uint8_t *placed = gv_device_keep(d, NULL, N, BYTES);
+    gv_crop_queue(d, placed, &image, boxes[0], N, 1);
+    finish(d);
+    gv_vitpose *v = small_vitpose(GV_PRECISION_F32, d);
+    float *maps = gv_calloc2(N, MAP * sizeof *maps);
+    assert_int_equal(gv_vitpose_heatmaps(v, numbers, N, true, maps, &err), GV_OK);
+    for (int i = 0; i < N; i++) gv_vitpose_decode(kp[0] + 51 * i, maps + (size_t)i * MAP, order[i]);
+    assert_int_equal(gv_vitpose_run(v, &(gv_crops){.numbers = numbers}, order[0], N, true, kp[1], &err), GV_OK);
+    assert_int_equal(gv_vitpose_run(v, &(gv_crops){NULL, placed, which}, order[0], N, true, kp[2], &err), GV_OK);
+    gv_vitpose_close(v);
+    assert_memory_equal(kp[0], kp[1], sizeof kp[0]);
+    assert_memory_equal(kp[0], kp[2], sizeof kp[0]);
+    assert_true(fabsf(kp[0][0] - kp[0][51]) > 1);
+    const char *path = in_dir("hmr2.safetensors");
+    gv_hmr2 *h = NULL;
+    write_small_hmr2(path);
+    assert_int_equal(gv_hmr2_open(&h, path, GV_PRECISION_F32, d, &err), GV_OK);
+    assert_int_equal(gv_hmr2_run(h, &(gv_crops){.numbers = numbers}, N, tokens[0], &err), GV_OK);
+    assert_int_equal(gv_hmr2_run(h, &(gv_crops){NULL, placed, which}, N, tokens[1], &err), GV_OK);
+    assert_memory_equal(tokens[0], tokens[1], sizeof tokens[0]);
+    gv_hmr2_close(h);
+    gv_device_drop(d, placed);
+    close_empty(d);
+    free(frame), free(numbers), free(maps);
+}
+
+// Peaks at the edge, in the corner, twice the same, and nowhere.
+static void test_peaks(void **state) {
+    (void)state;
+    enum { N = 2, J = 17, PIXELS = GV_HEATMAP_PIXELS };
+    static const float boxes[N][3] = {{500, 400, 300}, {-20, 1000.5f, 77}};
+    float *maps = gv_calloc2(N, MAP * sizeof *maps), expected[N * 51], found[N * 51];
+    for (int i = 0; i < N * J; i++) {
+        float *map = maps + (size_t)i * PIXELS, cx = (float)(i * 13 % 60) - 4, cy = (float)(i * 29 % 70) - 3;
+        for (int k = 0; k < PIXELS; k++) {
+            float x = (float)(k % GV_HEATMAP_COLUMNS) - cx, y = (float)(k / GV_HEATMAP_COLUMNS) - cy;
+            map[k] = i == 5 ? -1 - (float)k : i == 6 ? 0 : 0.9f * expf(-(x * x + 0.7f * y * y + 0.3f * x * y) / 8);
+        }
+        if (i == 7) map[100] = map[2000] = map[3000] = 2;
+    }
+    for (int i = 0; i < N; i++) gv_vitpose_decode(expected + 51 * i, maps + (size_t)i * MAP, boxes[i]);
+    gv_device *d = emulated(0, 0);
+    float *dm = placed(d, maps, N, MAP * sizeof *maps), *db = placed(d, boxes, N, 12), *dk = placed(d, found, N, 204);
+    gv_kernel(d, decode_heatmaps, .kp2d = dk, .maps = dm, .boxes = db, .n = N, .joints = J);
+    gv_device_download(d, found, dk, sizeof found);
+    finish(d);
+    close_empty(d);
+    assert_memory_equal(found, expected, sizeof found);
+    free(maps);
 }
 
 typedef struct motion_output {
@@ -631,6 +701,8 @@ int main(void) {
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_vitpose),
         cmocka_unit_test(test_hmr2),
+        cmocka_unit_test(test_staying),
+        cmocka_unit_test(test_peaks),
         cmocka_unit_test(test_motion),
         cmocka_unit_test(test_halving),
         cmocka_unit_test(test_too_little),

@@ -168,7 +168,7 @@ static void check_vitpose(const char *checkpoint) {
     assert_true(relative_error(maps, plain, 3 * MAP) < 1e-5);
     assert_int_equal(gv_vitpose_heatmaps(v, crops, 3, true, maps, &err), GV_OK);
     assert_true(relative_error(maps, both, 3 * MAP) < 1e-5);
-    assert_int_equal(gv_vitpose_run(v, crops, boxes, 3, true, kp, &err), GV_OK);
+    assert_int_equal(gv_vitpose_run(v, &(gv_crops){.numbers = crops}, boxes, 3, true, kp, &err), GV_OK);
     for (int i = 0; i < 51; i++)
         for (int k = 0; k < 3; k++)
             if (points[3 * i + 2] > 0 && fabsf(kp[3 * i + k] - points[3 * i + k]) > 0.02f)
@@ -210,7 +210,8 @@ static void check_threads(gv_precision precision) {
         int step = k == 3 ? 1 : N;
         for (int i = 0; i < N; i += step) {
             assert_int_equal(gv_vitpose_heatmaps(v, crops + i * CROP, step, true, maps[k] + i * MAP, &err), GV_OK);
-            assert_int_equal(gv_hmr2_run(h, crops + i * CROP, step, tokens[k] + i * W, &err), GV_OK);
+            assert_int_equal(gv_hmr2_run(h, &(gv_crops){.numbers = crops + i * CROP}, step, tokens[k] + i * W, &err),
+                             GV_OK);
         }
         gv_vitpose_close(v);
         gv_hmr2_close(h);
@@ -323,7 +324,7 @@ static void check_hmr2(gv_precision precision, double tolerance) {
     assert_int_equal(gv_hmr2_depth(h), 2);
     for (int n = N; n > 0; n -= 3) { // all at once, and one alone
         memset(found, 0, sizeof found);
-        assert_int_equal(gv_hmr2_run(h, crops, n, found, &err), GV_OK);
+        assert_int_equal(gv_hmr2_run(h, &(gv_crops){.numbers = crops}, n, found, &err), GV_OK);
         assert_true(relative_error(found, expected, (size_t)n * W) < tolerance);
         for (int i = 0; i < n; i++) {
             double ab = 0, aa = 0, bb = 0;

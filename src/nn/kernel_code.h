@@ -40,6 +40,7 @@ enum { GV_EMULATED_THREADS = 256 };
 
 #include "nn/crop_pixel.h"
 #include "nn/hash.h"
+#include "nn/heatmap_peak.h"
 #include "nn/kernels.h"
 
 typedef struct gv_place { // of a block
@@ -232,6 +233,55 @@ GV_CODE(crop) {
         if (n < a->n)
             gv_crop_pixel(a->bytes + 3 * p, &f, a->squares + n, (int)(p % GV_CROPPED),
                           (int)(p / GV_CROPPED % GV_CROPPED));
+    }
+}
+
+enum { GV_CROPPED_COLUMNS = 192, GV_CROPPED_LEFT = 32 };
+GV_GRID(normalise_crops) {
+    return gv_grid_items((int64_t)a->n * GV_CROPPED * GV_CROPPED_COLUMNS);
+}
+GV_CODE(normalise_crops) { // a pixel's three channels
+    (void)shared;
+    EACH_THREAD {
+        int64_t i = at.block * at.threads + thread, row = i / GV_CROPPED_COLUMNS, n = row / GV_CROPPED;
+        const int64_t plane = GV_CROPPED * GV_CROPPED_COLUMNS;
+        if (n < a->n) {
+            int64_t from = ((int64_t)a->which[n] * GV_CROPPED + row % GV_CROPPED) * GV_CROPPED + GV_CROPPED_LEFT +
+                           i % GV_CROPPED_COLUMNS;
+            for (int k = 0; k < 3; k++)
+                a->y[(3 * n + k) * plane + i % plane] = gv_crop_normalised(a->bytes[3 * from + k], k);
+        }
+    }
+}
+
+enum { GV_PEAK_THREADS = 128 };
+GV_GRID(decode_heatmaps) {
+    return gv_grid_of((int64_t)a->n * a->joints, GV_PEAK_THREADS, (GV_PEAK_THREADS + 9) * sizeof(float));
+}
+GV_CODE(decode_heatmaps) { // one map; of equal peaks the first
+    const float *map = a->maps + at.block * GV_HEATMAP_PIXELS;
+    int *best = (int *)shared;
+    float *around = (float *)(best + GV_PEAK_THREADS);
+    EACH_THREAD {
+        int peak = thread;
+        for (int i = thread; i < GV_HEATMAP_PIXELS; i += at.threads)
+            if (map[i] > map[peak]) peak = i;
+        best[thread] = peak;
+    }
+    int peak = best[0];
+    for (int i = 1; i < at.threads; i++)
+        if (map[best[i]] > map[peak] || (map[best[i]] == map[peak] && best[i] < peak)) peak = best[i];
+    const int x = peak % GV_HEATMAP_COLUMNS, y = peak / GV_HEATMAP_COLUMNS;
+    EACH_THREAD {
+        if (thread < 9 && map[peak] > 0)
+            around[thread] = gv_heatmap_log_blurred(map, x + thread % 3 - 1, y + thread / 3 - 1);
+    }
+    EACH_THREAD {
+        if (thread == 0) {
+            float place[2] = {(float)x, (float)y};
+            if (map[peak] > 0) gv_heatmap_refine(place, around);
+            gv_heatmap_place(a->kp2d + 3 * at.block, place, map[peak], a->boxes + at.block / a->joints * 3);
+        }
     }
 }
 

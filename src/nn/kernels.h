@@ -26,6 +26,8 @@
     KERNEL(scatter_phase)                                                                                              \
     KERNEL(average_mirrored)                                                                                           \
     KERNEL(crop)                                                                                                       \
+    KERNEL(normalise_crops)                                                                                            \
+    KERNEL(decode_heatmaps)                                                                                            \
     KERNEL(add)                                                                                                        \
     KERNEL(column_sums)                                                                                                \
     KERNEL(norm_backward)                                                                                              \
@@ -172,6 +174,21 @@ typedef struct gv_crop_args {
     const struct gv_crop_square *squares; // [n]
     int n, width, height, stride;
 } gv_crop_args;
+
+// Columns 32 ... 223 of crops, (p / 255 - mean) / deviation per channel: y [n, 3, 256, 192].
+typedef struct gv_normalise_crops_args {
+    float *y;
+    const uint8_t *bytes; // [.., 256, 256, 3]
+    const int32_t *which; // [n]
+    int n;
+} gv_normalise_crops_args;
+
+// Peaks of heatmaps, refined (nn/heatmap_peak.h): kp2d [n, joints, 3].
+typedef struct gv_decode_heatmaps_args {
+    float *kp2d;
+    const float *maps, *boxes; // [n, joints, 64, 48], [n, 3]
+    int n, joints;
+} gv_decode_heatmaps_args;
 
 // ---- training (kernel_training.h); all numbers are float32
 

@@ -51,34 +51,42 @@ void gv_crop_bytes(uint8_t *bytes, const gv_image *frame, const float bbx_xys[3]
         for (int i = 0; i < GV_CROP_SIDE; i++) gv_crop_pixel(bytes + 3 * (j * GV_CROP_SIDE + i), &f, &q, i, j);
 }
 
-gv_status gv_crop_on_device(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n,
-                            float factor, gv_error *err) {
-    enum { CROP = GV_CROP_SIDE * GV_CROP_SIDE * 3 };
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n, float factor) {
     size_t row = 3 * (size_t)frame->width;
     gv_crop_square *squares = gv_calloc2((size_t)n, sizeof *squares);
-    if (!squares) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", n);
-    for (int i = 0; i < n; i++) squares[i] = square_of(boxes + 3 * (size_t)i, factor);
-    uint8_t *rgb = gv_device_alloc(d, (size_t)frame->height, row), *out = gv_device_alloc(d, (size_t)n, CROP);
+    uint8_t *rgb = gv_device_alloc(d, (size_t)frame->height, row);
     gv_crop_square *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
-    if (placed) {
+    if (!squares) gv_device_fail(d, GV_ERR_MEMORY, "no memory for %d crops", n);
+    for (int i = 0; i < n && squares; i++) squares[i] = square_of(boxes + 3 * (size_t)i, factor);
+    if (placed && squares) {
         bool whole = (size_t)frame->stride == row;
         for (int y = 0; y < (whole ? 1 : frame->height); y++)
             gv_device_upload(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride,
                              whole ? row * frame->height : row);
         gv_device_upload(d, placed, squares, (size_t)n * sizeof *placed);
-        gv_kernel(d, crop, .bytes = out, .rgb = rgb, .squares = placed, .n = n, .width = frame->width,
+        gv_kernel(d, crop, .bytes = bytes, .rgb = rgb, .squares = placed, .n = n, .width = frame->width,
                   .height = frame->height, .stride = (int)row);
-        gv_device_download(d, bytes, out, (size_t)n * CROP);
     }
     free(squares);
-    return gv_device_finish(d, err);
+}
+
+float *gv_crops_place(gv_device *d, const gv_crops *c, int first, int n) {
+    const size_t count = (size_t)n * 3 * GV_CROP_ROWS * GV_CROP_COLUMNS;
+    float *placed = gv_device_alloc(d, count, sizeof *placed);
+    if (c->numbers) {
+        gv_device_upload(d, placed, c->numbers + count / n * first, count * sizeof *placed);
+        return placed;
+    }
+    int32_t *which = gv_device_alloc(d, (size_t)n, sizeof *which);
+    gv_device_upload(d, which, c->which + first, (size_t)n * sizeof *which);
+    gv_kernel(d, normalise_crops, .y = placed, .bytes = c->bytes, .which = which, .n = n);
+    return placed;
 }
 
 void gv_crop_normalise(float *crop, const uint8_t *bytes) {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
     for (int k = 0; k < 3; k++) {
         float table[256];
-        for (int p = 0; p < 256; p++) table[p] = ((float)p / 255.0f - mean[k]) / deviation[k];
+        for (int p = 0; p < 256; p++) table[p] = gv_crop_normalised(p, k);
         for (int j = 0; j < GV_CROP_ROWS; j++)
             for (int i = 0; i < GV_CROP_COLUMNS; i++)
                 *crop++ = table[bytes[3 * (j * GV_CROP_SIDE + GV_CROP_LEFT + i) + k]];

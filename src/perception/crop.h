@@ -20,6 +20,17 @@ void gv_crop_person(float *crop, const gv_image *frame, const float bbx_xys[3], 
 // The second half of gv_crop_person alone.
 void gv_crop_normalise(float *crop, const uint8_t *bytes);
 
-// gv_crop_bytes of n boxes on a device: bytes [n, 256, 256, 3] of the program's memory, the same to the last bit.
-gv_status gv_crop_on_device(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n,
-                            float factor, gv_error *err);
+// ---- on a device, where they may stay
+
+// Queues gv_crop_bytes of n boxes: bytes [n, 256, 256, 3] of the device's memory, the same to the last bit. The frame
+// may change at once; what goes wrong is told by gv_device_finish.
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n, float factor);
+
+// Crops as a network takes them: numbers of the program's memory, or of a device that the network is on.
+typedef struct gv_crops {
+    const float *numbers; // [n, 3, 256, 192] of gv_crop_person; NULL:
+    const uint8_t *bytes; // of gv_crop_queue, there
+    const int32_t *which; // [n] crop i is number which[i] of those
+} gv_crops;
+// Crops first ... first + n - 1 there, [n, 3, 256, 192], until gv_device_finish.
+float *gv_crops_place(gv_device *d, const gv_crops *c, int first, int n);

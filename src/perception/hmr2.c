@@ -365,25 +365,30 @@ static void queue_decoder_layer(const queue *q, const layer *y) {
 }
 
 // Tokens of the backbone for the decoder's products.
-static const void *queue_context(const queue *q, const float *crops) {
+static const void *queue_context(const queue *q, const gv_crops *crops, int first) {
     gv_hmr2 *h = q->h;
     size_t count = (size_t)q->n * T * gv_vit_width(h->backbone);
     int32_t index[DEVICE_BATCH];
     for (int i = 0; i < q->n; i++) index[i] = i;
-    float *placed = gv_device_alloc(q->d, (size_t)q->n, CROP * sizeof *placed);
-    gv_device_upload(q->d, placed, crops, (size_t)q->n * CROP * sizeof *placed);
-    const float *tokens = gv_vit_queue(h->backbone, placed, index, q->n, NULL);
+    const float *tokens = gv_vit_queue(h->backbone, gv_crops_place(q->d, crops, first, q->n), index, q->n, NULL);
     if (!h->bf16) return tokens;
     uint16_t *narrow = gv_device_alloc(q->d, count, sizeof *narrow);
     gv_kernel(q->d, narrow, .y = narrow, .x = tokens, .count = (int64_t)count);
     return narrow;
 }
 
-static gv_status run_on_device(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
+typedef struct task {
+    gv_hmr2 *h;
+    const gv_crops *crops;
+    float *tokens;
+} task;
+
+static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
+    gv_hmr2 *h = t->h;
     gv_device *d = gv_nn_device(h->nn);
     queue q = {.h = h, .d = d, .n = n};
     size_t W = (size_t)h->width, E = (size_t)h->inner, size = sizeof *q.kv;
-    q.context = queue_context(&q, crops);
+    q.context = queue_context(&q, t->crops, first);
     q.kv = gv_device_alloc(d, (size_t)n * T, 2 * E * size);
     q.token = gv_device_alloc(d, (size_t)n, W * size);
     q.normed = gv_device_alloc(d, (size_t)n, W * size);
@@ -393,24 +398,19 @@ static gv_status run_on_device(gv_hmr2 *h, const float *crops, int n, float *tok
     if (q.wide) {
         gv_kernel(d, repeat, .y = q.token, .x = h->start, .rows = n, .period = 1, .width = h->width);
         for (int i = 0; i < h->depth; i++) queue_decoder_layer(&q, &h->layers[i]);
-        gv_device_download(d, tokens, q.token, (size_t)n * W * size);
+        gv_device_download(d, t->tokens + (size_t)first * W, q.token, (size_t)n * W * size);
     }
     return gv_device_finish(d, err);
 }
 
-typedef struct task {
-    gv_hmr2 *h;
-    const float *crops;
-    float *tokens;
-} task;
-
 static gv_status run_batch(void *user, int first, int n, gv_error *err) {
     const task *t = user;
-    return (gv_nn_device(t->h->nn) ? run_on_device : run_on_processor)(t->h, t->crops + (size_t)first * CROP, n,
-                                                                       t->tokens + (size_t)first * t->h->width, err);
+    if (gv_nn_device(t->h->nn)) return run_on_device(t, first, n, err);
+    return run_on_processor(t->h, t->crops->numbers + (size_t)first * CROP, n, t->tokens + (size_t)first * t->h->width,
+                            err);
 }
 
-gv_status gv_hmr2_run(gv_hmr2 *h, const float *crops, int n, float *tokens, gv_error *err) {
+gv_status gv_hmr2_run(gv_hmr2 *h, const gv_crops *crops, int n, float *tokens, gv_error *err) {
     task t = {h, crops, tokens};
     return gv_device_batches(n, &h->batch, run_batch, &t, err);
 }

@@ -314,51 +314,69 @@ static image queue_deconvolution(const gv_vitpose *v, const deconvolution *c, co
     return out;
 }
 
-static gv_status run_on_device(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
-    gv_device *d = gv_nn_device(v->nn);
-    int pictures = flip ? 2 * n : n;
-    int32_t index[DEVICE_BATCH];
-    for (int i = 0; i < pictures; i++) index[i] = i < n ? i : -1 - (i - n);
-    float *placed = gv_device_alloc(d, (size_t)n, CROP * sizeof *placed);
-    gv_device_upload(d, placed, crops, (size_t)n * CROP * sizeof *placed);
-    const image tokens = {gv_vit_queue(v->backbone, placed, index, pictures, NULL), pictures, GV_VIT_ROWS,
-                          GV_VIT_COLUMNS, v->deconv[0].in};
-    const image middle = queue_deconvolution(v, &v->deconv[0], &tokens, NULL);
-    float *maps = queue_deconvolution(v, &v->deconv[1], &middle, v->final).data;
-    if (flip && maps)
-        gv_kernel(d, average_mirrored, .y = maps, .a = maps, .b = maps + (size_t)n * MAP, .n = n, .joints = J,
-                  .height = GV_HEATMAP_ROWS, .width = GV_HEATMAP_COLUMNS);
-    gv_device_download(d, heatmaps, maps, (size_t)n * MAP * sizeof *maps);
-    return gv_device_finish(d, err);
-}
-
 typedef struct task {
     gv_vitpose *v;
-    const float *crops;
-    float *heatmaps;
+    const gv_crops *crops;
+    const float *boxes; // [n, 3]
+    float *heatmaps;    // [n, 17, 64, 48], or NULL:
+    float *kp2d;        // [n, 17, 3]
     bool flip;
 } task;
 
-static gv_status run_batch(void *user, int first, int n, gv_error *err) {
-    const task *t = user;
-    return (gv_nn_device(t->v->nn) ? run_on_device : run_on_processor)(t->v, t->crops + (size_t)first * CROP, n,
-                                                                       t->flip, t->heatmaps + (size_t)first * MAP, err);
+static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
+    gv_vitpose *v = t->v;
+    gv_device *d = gv_nn_device(v->nn);
+    int pictures = t->flip ? 2 * n : n;
+    int32_t index[DEVICE_BATCH];
+    for (int i = 0; i < pictures; i++) index[i] = i < n ? i : -1 - (i - n);
+    const float *crops = gv_crops_place(d, t->crops, first, n);
+    const image tokens = {gv_vit_queue(v->backbone, crops, index, pictures, NULL), pictures, GV_VIT_ROWS,
+                          GV_VIT_COLUMNS, v->deconv[0].in};
+    const image middle = queue_deconvolution(v, &v->deconv[0], &tokens, NULL);
+    float *maps = queue_deconvolution(v, &v->deconv[1], &middle, v->final).data;
+    if (t->flip && maps)
+        gv_kernel(d, average_mirrored, .y = maps, .a = maps, .b = maps + (size_t)n * MAP, .n = n, .joints = J,
+                  .height = GV_HEATMAP_ROWS, .width = GV_HEATMAP_COLUMNS);
+    if (t->heatmaps) {
+        gv_device_download(d, t->heatmaps + (size_t)first * MAP, maps, (size_t)n * MAP * sizeof *maps);
+        return gv_device_finish(d, err);
+    }
+    float *boxes = gv_device_alloc(d, (size_t)n, 3 * sizeof *boxes),
+          *kp2d = gv_device_alloc(d, (size_t)n, 3 * J * sizeof *kp2d);
+    gv_device_upload(d, boxes, t->boxes + 3 * (size_t)first, (size_t)n * 3 * sizeof *boxes);
+    gv_kernel(d, decode_heatmaps, .kp2d = kp2d, .maps = maps, .boxes = boxes, .n = n, .joints = J);
+    gv_device_download(d, t->kp2d + (size_t)first * 3 * J, kp2d, (size_t)n * 3 * J * sizeof *kp2d);
+    return gv_device_finish(d, err);
 }
 
-gv_status gv_vitpose_heatmaps(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
-    int each = flip ? 2 : 1, people = v->batch > each ? v->batch / each : 1;
-    task t = {v, crops, heatmaps, flip};
-    gv_status s = gv_device_batches(n, &people, run_batch, &t, err);
+static gv_status run_batch(void *user, int first, int n, gv_error *err) {
+    const task *t = user;
+    if (gv_nn_device(t->v->nn)) return run_on_device(t, first, n, err);
+    return run_on_processor(t->v, t->crops->numbers + (size_t)first * CROP, n, t->flip,
+                            t->heatmaps + (size_t)first * MAP, err);
+}
+
+static gv_status run_batches(task *t, int n, gv_error *err) {
+    gv_vitpose *v = t->v;
+    int each = t->flip ? 2 : 1, people = v->batch > each ? v->batch / each : 1;
+    gv_status s = gv_device_batches(n, &people, run_batch, t, err);
     v->batch = people * each;
     return s;
 }
 
-gv_status gv_vitpose_run(gv_vitpose *v, const float *crops, const float *bbx_xys, int n, bool flip, float *kp2d,
+gv_status gv_vitpose_heatmaps(gv_vitpose *v, const float *crops, int n, bool flip, float *heatmaps, gv_error *err) {
+    return run_batches(&(task){v, &(gv_crops){.numbers = crops}, NULL, heatmaps, NULL, flip}, n, err);
+}
+
+gv_status gv_vitpose_run(gv_vitpose *v, const gv_crops *crops, const float *bbx_xys, int n, bool flip, float *kp2d,
                          gv_error *err) {
-    float *maps = gv_calloc2((size_t)n, MAP * sizeof *maps);
-    if (!maps) return gv_fail(err, GV_ERR_MEMORY, "no memory for the heatmaps of %d people", n);
-    gv_status s = gv_vitpose_heatmaps(v, crops, n, flip, maps, err);
-    for (int i = 0; i < n && !s; i++) gv_vitpose_decode(kp2d + 3 * J * i, maps + (size_t)i * MAP, bbx_xys + 3 * i);
-    free(maps);
+    task t = {v, crops, bbx_xys, NULL, kp2d, flip};
+    if (gv_nn_device(v->nn)) return run_batches(&t, n, err);
+    t.heatmaps = gv_calloc2((size_t)n, MAP * sizeof *t.heatmaps);
+    if (!t.heatmaps) return gv_fail(err, GV_ERR_MEMORY, "no memory for the heatmaps of %d people", n);
+    gv_status s = run_batches(&t, n, err);
+    for (int i = 0; i < n && !s; i++)
+        gv_vitpose_decode(kp2d + 3 * J * i, t.heatmaps + (size_t)i * MAP, bbx_xys + 3 * i);
+    free(t.heatmaps);
     return s;
 }

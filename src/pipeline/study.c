@@ -50,7 +50,7 @@ typedef struct pass {
     long first, end; // frames of the chunk
     item *items;     // in order of frame, then person
     int count, room;
-    uint8_t *bytes; // [room, 256, 256, 3] crops
+    uint8_t *bytes; // [room, 256, 256, 3] crops, on the device where the networks are
     int batch;      // crops at once
     float *crops;   // [batch, 3, 256, 192]
     float *out;     // [batch, FEATURE] results of one batch
@@ -133,12 +133,14 @@ static void recall(pass *p, worker *w) {
 
 static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_error *err) {
     float boxes[DEVICE_BATCH][3], *out = p->out;
+    const gv_crops crops = p->opt->device ? (gv_crops){NULL, p->bytes, chosen} : (gv_crops){p->crops, NULL, NULL};
     for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, chosen[k]), sizeof boxes[k]);
-#pragma omp parallel for schedule(static)
-    for (int k = 0; k < n; k++) gv_crop_normalise(p->crops + (size_t)k * CROP, p->bytes + (size_t)chosen[k] * BYTES);
+#pragma omp parallel for schedule(static) if (!p->opt->device)
+    for (int k = 0; k < (p->opt->device ? 0 : n); k++)
+        gv_crop_normalise(p->crops + (size_t)k * CROP, p->bytes + (size_t)chosen[k] * BYTES);
     double start = gv_now();
-    gv_status status = w->vitpose ? gv_vitpose_run(w->vitpose, p->crops, boxes[0], n, !p->opt->fast, out, err)
-                                  : gv_hmr2_run(w->hmr2, p->crops, n, out, err);
+    gv_status status = w->vitpose ? gv_vitpose_run(w->vitpose, &crops, boxes[0], n, !p->opt->fast, out, err)
+                                  : gv_hmr2_run(w->hmr2, &crops, n, out, err);
     *w->seconds += gv_now() - start;
     *w->crops += n;
     if (status != GV_OK) return status;
@@ -202,7 +204,7 @@ static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
 }
 
 static gv_status finish_chunk(pass *p, gv_error *err) {
-    gv_status status = GV_OK;
+    gv_status status = p->opt->device ? gv_device_finish(p->opt->device, err) : GV_OK; // of the crops
     for (int k = 0; k < p->workers && status == GV_OK; k++) {
         worker *w = p->worker[k];
         if (w->done >= p->end) continue;
@@ -225,15 +227,13 @@ static long frame_of(const pass *p, int i) {
     return p->opt->person[p->items[i].person].first + p->items[i].frame;
 }
 
-static gv_status crop_on_device(pass *p, const gv_image *image, int first, int end, gv_error *err) {
+static void crop_on_device(pass *p, const gv_image *image, int first, int end) {
     float boxes[BATCH][3];
-    gv_status status = GV_OK;
-    for (int i = first; i < end && status == GV_OK; i += BATCH) {
+    for (int i = first; i < end; i += BATCH) {
         int n = end - i < BATCH ? end - i : BATCH;
         for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
-        status = gv_crop_on_device(p->opt->device, p->bytes + (size_t)i * BYTES, image, boxes[0], n, p->factor, err);
+        gv_crop_queue(p->opt->device, p->bytes + (size_t)i * BYTES, image, boxes[0], n, p->factor);
     }
-    return status;
 }
 
 // Cuts everybody out of one frame, or lets BlazePose look at it.
@@ -244,7 +244,10 @@ static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
     while (first < p->count && frame_of(p, first) < f->index) first++;
     int end = first;
     while (end < p->count && frame_of(p, end) == f->index) end++;
-    if (!w->on_boxes && p->opt->device) return crop_on_device(p, &image, first, end, err);
+    if (!w->on_boxes && p->opt->device) {
+        crop_on_device(p, &image, first, end);
+        return GV_OK;
+    }
     if (!w->on_boxes) {
 #pragma omp parallel for schedule(dynamic)
         for (int i = first; i < end; i++) gv_crop_bytes(p->bytes + (size_t)i * BYTES, &image, box_of(p, i), p->factor);
@@ -323,19 +326,24 @@ static gv_status allocate(pass *p, const gv_study_options *opt, gv_error *err) {
     *p = (pass){.opt = opt, .room = MOST_CROPS > opt->people ? MOST_CROPS : opt->people};
     size_t n = (size_t)p->room;
     p->items = gv_calloc2(n, sizeof *p->items);
-    p->bytes = gv_calloc2(n, BYTES); // pages that are never touched cost nothing
+    gv_device *d = opt->device;
+    p->bytes = d ? gv_device_keep(d, NULL, n, BYTES) : gv_calloc2(n, BYTES); // pages never touched cost nothing
     p->batch = opt->device ? DEVICE_BATCH : BATCH;
     p->crops = gv_calloc2((size_t)p->batch, CROP * sizeof(float));
     p->out = gv_calloc2((size_t)p->batch, FEATURE * sizeof(float));
     p->values = gv_calloc2(n, FEATURE * sizeof(float));
     p->want = gv_calloc2(n, 1);
     if (p->items && p->bytes && p->crops && p->out && p->values && p->want) return GV_OK;
+    if (d && gv_device_finish(d, err)) return err->status;
     return gv_fail(err, GV_ERR_MEMORY, "no memory for the crops of %d people", p->room);
 }
 
 static void release(pass *p) {
     free(p->items);
-    free(p->bytes);
+    if (p->opt && p->opt->device)
+        gv_device_drop(p->opt->device, p->bytes);
+    else
+        free(p->bytes);
     free(p->crops);
     free(p->out);
     free(p->values);
@@ -358,6 +366,7 @@ static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err)
             gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, BUFFERS, err);
     if (status == GV_OK) status = look(p, feed, err);
     gv_feed_close(feed);
+    if (p->opt->device) gv_device_finish(p->opt->device, NULL); // crops of a chunk that was broken off
     for (int k = 0; k < p->workers; k++) close_network(p->worker[k]);
     return status;
 }
