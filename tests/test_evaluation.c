@@ -276,7 +276,7 @@ static void test_steady(void **state) {
     float *x = random_points(5, L * GV_PRED_X), *y = malloc(sizeof(float) * L * GV_PRED_X);
     for (int t = 0; t < L; t++) x[t * GV_PRED_X] = 0.25f;
     memcpy(y, x, sizeof(float) * L * GV_PRED_X);
-    assert_int_equal(gv_smooth_prediction(y, L, &err), GV_OK);
+    assert_int_equal(gv_smooth_prediction(y, L, NULL, &err), GV_OK);
     double before = 0, after = 0;
     for (int t = 0; t < L; t++) {
         assert_true(fabsf(y[t * GV_PRED_X] - 0.25f) < 1e-6f);

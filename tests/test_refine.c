@@ -4,6 +4,7 @@
 #include "geometry/rotation.h"
 #include "network/statistics.h"
 #include "pipeline/refine.h"
+#include "pipeline/swing.h"
 #include "test.h"
 
 #include <string.h>
@@ -160,6 +161,43 @@ static void own_keypoints_change_nothing(void **state) {
         }
 }
 
+// One frame's turn of both upper arms: where the left wrist is seen to swing, the left one is hardly smoothed; the
+// right one, the legs, and all frames far away are smoothed as ever. What flies to and fro is no swing.
+static void swinging_arms_are_smoothed_less(void **state) {
+    (void)state;
+    gv_error err = {0};
+    enum { L = 60, AT = 30, LEFT = 6 * 15, RIGHT = 6 * 16, LEG = 0 };
+    float *x = calloc(2 * L, GV_PRED_X * sizeof *x), *y = x + L * GV_PRED_X;
+    gv_observations o = {0};
+    assert_int_equal(gv_observations_alloc(&o, L, &err), GV_OK);
+    for (int shaking = 0; shaking < 2; shaking++) {
+        for (int t = 0; t < L; t++) {
+            for (int i = 0; i < GV_PRED_X; i++) x[GV_PRED_X * t + i] = t == AT;
+            for (int k = 0; k < 17; k++) o.kp2d[51 * t + 3 * k + 2] = 0.9f;
+            o.bbx_xys[3 * t + 2] = 300;
+            o.time_sec[t] = t / 30.0;
+            const float wrist = shaking ? 30 * (float)(t % 2) : 200 * tanhf((float)(t - AT) / 3); // px
+            o.kp2d[51 * t + 3 * 9] = wrist;
+        }
+        memcpy(y, x, L * GV_PRED_X * sizeof *y);
+        const double seen = gv_swing(o.kp2d, o.bbx_xys, o.time_sec, L, AT, 0);
+        assert_true(shaking ? seen == 0 : seen > 0.9);
+        assert_true(gv_swing(o.kp2d, o.bbx_xys, o.time_sec, L, AT, 1) == 0);
+        assert_int_equal(gv_smooth_prediction(x, L, NULL, &err), GV_OK);
+        assert_int_equal(gv_smooth_prediction(y, L, &o, &err), GV_OK);
+        const float *plain = x + GV_PRED_X * AT, *swung = y + GV_PRED_X * AT;
+        if (shaking)
+            assert_memory_equal(x, y, L * GV_PRED_X * sizeof *x);
+        else
+            assert_true(swung[LEFT] > 0.6f && plain[LEFT] < 0.3f);
+        assert_float_equal(swung[RIGHT], plain[RIGHT], 0);
+        assert_float_equal(swung[LEG], plain[LEG], 0);
+        assert_float_equal(y[GV_PRED_X * (AT + 9) + LEFT], x[GV_PRED_X * (AT + 9) + LEFT], 1e-6);
+    }
+    gv_observations_free(&o);
+    free(x);
+}
+
 static void nothing_seen_changes_little(void **state) {
     fixture *f = *state;
     gv_error err = {0};
@@ -187,6 +225,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(own_keypoints_change_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_seen_changes_little, set_up, tear_down),
         cmocka_unit_test_setup_teardown(absurd_keypoints_do_no_harm, set_up, tear_down),
+        cmocka_unit_test(swinging_arms_are_smoothed_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,7 +141,7 @@ static gv_status predict(gv_follower *f, const gv_observations *o, gv_error *err
     gv_status status = gv_network_run(f->set.network, &in, &out, err);
     for (int i = 0; status == GV_OK && i < o->frames * GV_PRED_X; i++)
         if (!isfinite(f->pred_x[i])) status = gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite");
-    return status == GV_OK ? gv_smooth_prediction(f->pred_x, o->frames, err) : status;
+    return status == GV_OK ? gv_smooth_prediction(f->pred_x, o->frames, NULL, err) : status;
 }
 
 typedef struct place { // between frames at and at + 1

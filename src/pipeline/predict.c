@@ -151,7 +151,7 @@ static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv
                                : gv_fail(err, GV_ERR_MEMORY, "out of memory for the flip test");
     bool mirrors = opt->refine && !opt->mirrored && o->R_w2c && o->width > 0 && !gv_network_has_images(net);
     if (!status && mirrors) status = both_ways(s, net, o, opt->listener, err);
-    if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, err);
+    if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, o, err);
     if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
     if (!status && opt->refine) status = gv_steady_gravity(s->net.pred_x, o, err);

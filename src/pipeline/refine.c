@@ -9,6 +9,7 @@
 #include "geometry/rotation.h"
 #include "motion/smoothing.h"
 #include "network/statistics.h"
+#include "pipeline/swing.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -25,10 +26,11 @@ static const double shape_sigma = 1, shape_seconds = 0.5; // of the betas; what 
 static const float largest_beta =
     2.5f; // standard deviations: one person in eighty is beyond; a guess beyond is an error
 static const double prediction_smoothing = 1.5, velocity_smoothing = 2, pose_smoothing = 2, ray_smoothing = 1,
-                    depth_smoothing = 5; // frames at 30 fps
+                    depth_smoothing = 5;   // frames at 30 fps
+static const double swing_smoothing = 0.6; // of arms while they are seen to swing
 
-// Joints that may turn, and how far about each of their axes the prediction is trusted, rad: twice the network's errors on
-// motion capture (real pictures bring more). Ankles, feet and wrists move no keypoint.
+// Joints that may turn, and how far about each of their axes the prediction is trusted, rad: twice the network's errors
+// on motion capture (real pictures bring more). Ankles, feet and wrists move no keypoint.
 static const struct {
     int joint;
     double sigma[3];
@@ -328,26 +330,57 @@ static void encode_ray(float *cam, const double ray[3], const float *box, const 
     cam[2] = (float)(ray[1] * z - 2 * ((double)box[1] - K[5]) / sb);
 }
 
+// What swings with the left wrist: 0, the right one: 1, neither: -1.
+static int arm_of(int joint) {
+    if (joint == 13 || joint == 14) return joint - 13;
+    return joint >= 16 ? joint % 2 : -1;
+}
+
+// swing [2, L], left and right; zero where there are no observations. scratch [2 L].
+static void find_swings(double *swing, int frames, const gv_observations *o, double *scratch) {
+    memset(swing, 0, 2 * (size_t)frames * sizeof *swing);
+    for (int side = 0; side < 2 && o; side++)
+        gv_swing_shares(swing + side * (size_t)frames, o->kp2d, o->bbx_xys, o->time_sec, frames, side, scratch);
+}
+
+// x [L] smoothed by sigma, and where swing [L] says so (may be NULL) by the lesser one instead.
+static void smooth_but_swings(double *x, int frames, double sigma, double less, const double *swing, double *copy,
+                              double *scratch) {
+    if (swing) memcpy(copy, x, (size_t)frames * sizeof *copy);
+    gv_gaussian_smooth(x, frames, 1, 0, 1, sigma, scratch);
+    if (!swing) return;
+    gv_gaussian_smooth(copy, frames, 1, 0, 1, less, scratch);
+    for (int t = 0; t < frames; t++) x[t] += swing[t] * (copy[t] - x[t]);
+}
+
 // One column of pred_x at a time.
-gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err) {
+gv_status gv_smooth_prediction(float *pred_x, int frames, const gv_observations *o, gv_error *err) {
     size_t L = (size_t)frames;
-    double *x = gv_calloc2(L, 2 * sizeof *x), *scratch = x + L;
+    double *x = gv_calloc2(L, 5 * sizeof *x), *swing = x + L, *scratch = x + 3 * L;
     if (!x) return gv_fail(err, GV_ERR_MEMORY, "no memory to smooth %d frames", frames);
+    find_swings(swing, frames, o, scratch);
     for (int c = 0; c < GV_PRED_X; c++) {
         if (c >= GV_X_BETAS && c < GV_X_ORIENT_C) continue;
+        const int arm = c < GV_X_BETAS ? arm_of(c / 6 + 1) : -1;
+        const double sigma = c < GV_X_VELOCITY ? prediction_smoothing : velocity_smoothing;
         for (size_t t = 0; t < L; t++) x[t] = pred_x[t * GV_PRED_X + c];
-        gv_gaussian_smooth(x, frames, 1, 0, 1, c < GV_X_VELOCITY ? prediction_smoothing : velocity_smoothing, scratch);
+        smooth_but_swings(x, frames, sigma, swing_smoothing, arm < 0 ? NULL : swing + (size_t)arm * L, scratch + L,
+                          scratch);
         for (size_t t = 0; t < L; t++) pred_x[t * GV_PRED_X + c] = (float)x[t];
     }
     free(x);
     return GV_OK;
 }
 
-static void smooth_turns(float *d, int frames, double *x, double *scratch) {
+// x, swing: [L], [2, L]
+static void smooth_turns(float *d, int frames, double *x, const double *swing, double *scratch) {
+    const size_t L = (size_t)frames;
     for (int u = 0; u < 3 * TURNS; u++) {
-        for (size_t t = 0; t < (size_t)frames; t++) x[t] = d[t * UNKNOWNS + u];
-        gv_gaussian_smooth(x, frames, 1, 0, 1, pose_smoothing, scratch);
-        for (size_t t = 0; t < (size_t)frames; t++) d[t * UNKNOWNS + u] = (float)x[t];
+        const int arm = arm_of(turns[u / 3].joint);
+        for (size_t t = 0; t < L; t++) x[t] = d[t * UNKNOWNS + u];
+        smooth_but_swings(x, frames, pose_smoothing, swing_smoothing, arm < 0 ? NULL : swing + (size_t)arm * L,
+                          scratch + L, scratch);
+        for (size_t t = 0; t < L; t++) d[t * UNKNOWNS + u] = (float)x[t];
     }
 }
 
@@ -357,7 +390,7 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
     size_t L = (size_t)o->frames;
     gv_points *regressor = gv_points_create(body, body->coco17, KEYPOINTS);
     float *d = gv_calloc2(L, UNKNOWNS * sizeof *d);
-    double *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, 2 * sizeof *scratch);
+    double *rays = gv_calloc2(L, 3 * sizeof *rays), *scratch = gv_calloc2(L, 5 * sizeof *scratch);
     bool *fitted = gv_calloc2(L, sizeof *fitted);
     double change[GV_BETAS];
     gv_status status = GV_OK;
@@ -378,7 +411,8 @@ gv_status gv_refine_prediction(float *pred_x, float *pred_cam, const gv_observat
         for (int i = 0; i < 3; i++) rays[3 * t + (size_t)i] = f.ray[i];
     }
     bridge(d, fitted, o->frames);
-    smooth_turns(d, o->frames, scratch, scratch + L);
+    find_swings(scratch + L, o->frames, o, scratch + 3 * L);
+    smooth_turns(d, o->frames, scratch, scratch + L, scratch + 3 * L);
     for (size_t t = 0; t < L; t++)
         for (size_t i = 0; i < 3; i++) rays[3 * t + i] += (double)d[t * UNKNOWNS + 3 * TURNS + i];
     gv_gaussian_smooth(rays, o->frames, 3, 0, 2, ray_smoothing, scratch);

@@ -12,8 +12,8 @@
 
 // The network's answer trembles with the keypoints: rotations and velocities of pred_x [L, 151] smoothed in time
 // (Gaussian, 1.5 and 2 frames; the shape stays), in place. In the 6D form that is a mean of rotations' rows, made
-// orthonormal again where it is read.
-gv_status gv_smooth_prediction(float *pred_x, int frames, gv_error *err);
+// orthonormal again where it is read. o, at 30 fps, may be NULL: arms that it shows swinging are smoothed less.
+gv_status gv_smooth_prediction(float *pred_x, int frames, const gv_observations *o, gv_error *err);
 
 // In place: pred_x [L, 151] and pred_cam [L, 3] as the network gives them. o: at 30 fps. Frames in which too little
 // was seen follow their neighbours. Nothing is changed where the body has no keypoint regressor.

@@ -16,6 +16,7 @@
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
 #include "pipeline/settle_internal.h"
+#include "pipeline/swing.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -53,9 +54,7 @@ static const double pixel_sigma = 0.02, pixel_huber = 2.5;     // of the box sid
 static const double calm_sigma = 7, swing = 14;                // m/s^2
 static const double calm_sec = 0.0275, calm_per_m = 1.8;       // s, s/m: of the smoothed path
 static const double arm_share = 0.35;                          // of that for elbows and wrists: fast ones stay
-static const double swift_from = 1.6, swift_over = 1; // sides of the box a second: a wrist's speed in the picture
-static const double swift_straight = 0.8;             // way over path of three frames, from where on it is a swing
-static const double swift_pull = 5, swift_free = 3;   // an arm's keypoints' weight and turns' sigma there, times
+static const double swift_pull = 5, swift_free = 3; // an arm's keypoints' weight and turns' sigma there, times
 static const double fine_pixel = 0.005, largest_pixel = 0.04;               // m: of persons of 350 and 45 px
 static const double shift_sigma = 0.3, drift_sigma = 0.010;                 // m, m per 1/30 s: world
 static const double seen_sigma[3] = {0.03, 0.03, 0.10}, seen_drift = 0.004; // m, m per 1/30 s: camera
@@ -376,25 +375,12 @@ static void smooth_targets(target out[CALM], const gv_motion *m, int t, double c
     }
 }
 
-// What moves fast in the picture, and on, is motion and not noise: from 0 to 1 where a wrist swings.
-static double swing_of(const gv_motion *m, int t, int side) {
-    if (t < 1 || t + 1 >= m->frames) return 0;
-    const float *a = m->kp2d + 51 * (size_t)(t - 1) + 3 * (9 + side), *b = a + 51, *c = b + 51;
-    const double box = (double)m->bbx_xys[3 * (size_t)t + 2];
-    if (!(a[2] > 0.5f && b[2] > 0.5f && c[2] > 0.5f) || !(box > 0)) return 0;
-    const double way = hypot((double)c[0] - a[0], (double)c[1] - a[1]);
-    const double path =
-        hypot((double)c[0] - b[0], (double)c[1] - b[1]) + hypot((double)b[0] - a[0], (double)b[1] - a[1]);
-    const double speed = way / (m->time_sec[t + 1] - m->time_sec[t - 1]) / box;
-    const double fast = fmin(fmax((speed - swift_from) / swift_over, 0), 1);
-    return path > 0 ? fast * fmin(fmax((way / path - swift_straight) / 0.1, 0), 1) : 0;
-}
-
 static void load(piece *s, int at) {
     frame *f = &s->f[at];
     const gv_motion *m = s->m;
     size_t t = (size_t)(s->first + at - BEFORE);
-    for (int side = 0; side < 2; side++) f->swift[side] = swing_of(m, (int)t, side);
+    for (int side = 0; side < 2; side++)
+        f->swift[side] = gv_swing(m->kp2d, m->bbx_xys, m->time_sec, m->frames, (int)t, side);
     double camera[9];
     memset(f->D, 0, sizeof f->D);
     for (int j = 0; j < J; j++) {
