@@ -15,25 +15,26 @@
 //
 // Compile with `cc example.c $(pkg-config --cflags --libs gvhmr)`.
 //
-// The library prints nothing, never exits, and keeps no state of its own outside of handles. What it does to the whole
-// process: it turns FFmpeg's log off (av_log_set_level), it reads the environment variable GVHMR_DATA (a folder with
-// models, looked at before those that were installed), and it computes with OpenMP, whose threads spin while they wait
-// unless OMP_WAIT_POLICY=passive is set before the program starts; `gvhmr` and the Python module set it, and so should
-// you.
+// The library prints nothing, never exits, and keeps no state of its own outside of handles (but the allocator). What
+// it does to the whole process: it turns FFmpeg's log off (av_log_set_level), it reads the environment variable
+// GVHMR_DATA (a folder with models, looked at before those that were installed), and it computes with OpenMP, whose
+// threads spin while they wait unless OMP_WAIT_POLICY=passive is set before the program starts; `gvhmr` and the Python
+// module set it, and so should you.
 //
 // Threads. A handle serves one thread at a time: a call on a handle that is busy (also from within one of its own
 // callbacks) returns GVHMR_ERR_ARGUMENT and does nothing. Different handles are independent, but two runs at once need
-// two folders. Results belong to nobody: any number of threads may read one. Only gvhmr_cancel may be called at any time,
-// even by a signal handler.
+// two folders. Results belong to nobody: any number of threads may read one. Only gvhmr_cancel may be called at any
+// time, even by a signal handler.
 //
-// Memory. Texts and arrays that a function returns belong to the handle or result that they come from. There is no hook
-// for the allocator: FFmpeg, oneDNN and OpenMP, where nearly all of the memory is taken, have none of their own.
+// Memory. Texts and arrays that a function returns belong to the handle or result that they come from.
+// gvhmr_set_allocator says where the library's own code takes its memory.
 //
 // Stability. Nothing below is taken away or changed as long as the library is called libgvhmr.so.0; options, keys,
 // stages, status values and functions are added. Structs that you declare (gvhmr_array) keep their size; structs that
 // the library shows you (gvhmr_progress) may grow at their end.
 #ifndef GVHMR_H
 #define GVHMR_H
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -66,16 +67,33 @@ GVHMR_API const char *gvhmr_version(void); // "0.1.0"
 GVHMR_API gvhmr *gvhmr_create(void);    // NULL where memory is exhausted
 GVHMR_API void gvhmr_destroy(gvhmr *g); // accepts NULL; not while a call on it is under way
 
-// What went wrong in the last gvhmr_set, gvhmr_run or gvhmr_open on this handle, one line of UTF-8 that names file, item,
-// found and expected; "" where nothing did. Valid until the next of these.
+// What went wrong in the last gvhmr_set, gvhmr_run or gvhmr_open on this handle, one line of UTF-8 that names file,
+// item, found and expected; "" where nothing did. Valid until the next of these.
 GVHMR_API const char *gvhmr_error(const gvhmr *g);
+
+// ---- memory
+
+typedef struct gvhmr_allocator {               // as the C library's malloc, realloc and free, called by any thread
+    void *(*malloc)(void *user, size_t bytes); // aligned for every type; NULL: there is none
+    void *(*realloc)(void *user, void *p, size_t bytes); // p never NULL, bytes never 0; NULL: p stays as it is
+    void (*free)(void *user, void *p);                   // p never NULL
+    void *user;
+} gvhmr_allocator;
+
+// Where all of the library's own code takes its memory from now on, for the whole process; NULL: the C library's again.
+// It must not be called beside another call, and is GVHMR_ERR_ARGUMENT, without effect, while there is a handle or a
+// result, or where a function is missing. Where there is no more memory, calls end with GVHMR_ERR_MEMORY. Weights that
+// are mapped from files, and what FFmpeg, oneDNN, OpenMP, Jansson, libzip, Expat and the C library take for themselves
+// (packed weights and decoded pictures among it), do not pass here. Of the shared library only.
+GVHMR_API gvhmr_status gvhmr_set_allocator(const gvhmr_allocator *a);
 
 // ---- options
 
 // Sets an option by its name: those of `gvhmr run`, without the dashes (gvhmr run --help describes them): "people",
 // "landmarks", "static-camera", "focal-length", "intrinsics", "gyro", "fps", "weights", "detector", "keypoints",
 // "features", "device", "model", "body-model", "heads", "fast", "low-memory", "bf16", "cache", "no-cache",
-// "refine", "no-refinement", "verbose", "threads", and of what is written into a folder: "no-video", "side-by-side", "export".
+// "refine", "no-refinement", "verbose", "threads", and of what is written into a folder: "no-video", "side-by-side",
+// "export".
 //
 // Switches take "yes" or "no" ("1", "0", "true", "false", "on", "off"). value NULL: back to the default. An unknown
 // name or a number out of range is GVHMR_ERR_ARGUMENT at once; files are looked at when they are needed. Models stay
@@ -104,8 +122,8 @@ GVHMR_API gvhmr_status gvhmr_on_progress(gvhmr *g, gvhmr_progress_fn *fn, void *
 GVHMR_API gvhmr_status gvhmr_on_log(gvhmr *g, gvhmr_log_fn *fn, void *user);
 
 // Ends the run under way on this handle with GVHMR_ERR_CANCELLED, usually within a second (a model that is being loaded
-// is loaded first); where none is, nothing happens. Files appear whole or not at all: the folder of a cancelled run holds
-// its cache, with which the same run goes on where it was, and no half-written file. Accepts NULL.
+// is loaded first); where none is, nothing happens. Files appear whole or not at all: the folder of a cancelled run
+// holds its cache, with which the same run goes on where it was, and no half-written file. Accepts NULL.
 GVHMR_API void gvhmr_cancel(gvhmr *g);
 
 // ---- work

@@ -13,3 +13,13 @@ diff -u "$dir/promised" "$dir/there"
 sed 's/@.*//' "$dir/there" | diff -u "$dir/declared" -
 [ "$(cat "$dir/number")" -eq "$(wc -l <"$dir/there")" ] # and nothing else
 readelf -d "$1" | grep -q 'SONAME.*\[libgvhmr\.so\.0\]'
+
+# Whatever allocates goes through src/api/allocator.c: neither other functions of the C library that return memory to be
+# freed, nor Jansson's texts, which are freed by what Jansson was told to use.
+nm -D --undefined-only "$1" | sed 's/.* U //; s/@.*//' >"$dir/needed"
+grep -q '^malloc$' "$dir/needed"
+if grep -xE '(__)?(str|strn|wcs)dup|(__)?get(line|delim)|open_w?memstream|(__)?v?asprintf(_chk)?|posix_memalign|memalign|p?valloc|reallocarray|scandir(at)?(64)?|canonicalize_file_name|get_current_dir_name|tempnam|json_dumps' "$dir/needed"; then
+    echo "the library calls these, whose memory does not come from its allocator"
+    exit 1
+fi
+! grep -rnE '(realpath|getcwd) *\([^;]*NULL' "$2/src" --include='*.c'

@@ -45,6 +45,52 @@ gv_status gv_file_read(const char *path, size_t limit, unsigned char **data, siz
     return GV_OK;
 }
 
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// Names, one after the other, each with its NUL; *count of them in *bytes.
+static char *read_names(DIR *d, size_t *bytes, size_t *count) {
+    size_t room = 0;
+    char *text = NULL;
+    *bytes = *count = 0;
+    for (struct dirent *e; (e = readdir(d));) {
+        size_t n = strlen(e->d_name) + 1;
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        if (n > room - *bytes) {
+            char *grown = realloc(text, room = 2 * room + n + 4096);
+            if (!grown) {
+                free(text);
+                return NULL;
+            }
+            text = grown;
+        }
+        memcpy(text + *bytes, e->d_name, n);
+        *bytes += n, ++*count;
+    }
+    return text ? text : calloc(1, 1);
+}
+
+gv_status gv_folder_list(char ***names, const char *folder, gv_error *err) {
+    size_t bytes, count;
+    *names = NULL;
+    DIR *d = opendir(folder);
+    if (!d) return gv_fail(err, GV_ERR_IO, "%s: cannot list the folder: %s", folder, strerror(errno));
+    char *text = read_names(d, &bytes, &count);
+    closedir(d);
+    char **list = text ? malloc((count + 1) * sizeof *list + bytes) : NULL;
+    if (list) {
+        char *at = (char *)(list + count + 1);
+        memcpy(at, text, bytes);
+        for (size_t i = 0; i < count; i++, at += strlen(at) + 1) list[i] = at;
+        list[count] = NULL;
+        qsort(list, count, sizeof *list, by_bytes);
+        *names = list;
+    }
+    free(text);
+    return list ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the names in it", folder);
+}
+
 // The name in ".tmpPID.K-NAME", as gv_outfile_begin calls a file that is being written, PID perhaps more than once (a
 // part of it); NULL for other names.
 static const char *name_within(const char *entry, long *pid) {

@@ -22,6 +22,9 @@ void gv_outfile_abandon(gv_outfile *out);
 // Removes all that interrupted writers left in a folder in which nobody writes now; of one file where `name` is given.
 void gv_folder_clean(const char *folder, const char *name);
 
+// The names in a folder but "." and "..", in the order of their bytes; NULL after the last. One block: free it.
+gv_status gv_folder_list(char ***names, const char *folder, gv_error *err);
+
 // Writes bytes to a file, whole or not at all.
 gv_status gv_file_write(const char *path, const void *data, size_t size, gv_error *err);
 

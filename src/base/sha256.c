@@ -1,6 +1,6 @@
 #include "base/sha256.h"
+#include "base/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <immintrin.h>
@@ -171,20 +171,19 @@ gv_status gv_file_fingerprint(char hex[65], const char *path, gv_error *err) {
 gv_status gv_path_fingerprint(char hex[65], const char *path, gv_error *err) {
     struct stat st;
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return gv_file_fingerprint(hex, path, err);
-    struct dirent **list;
-    int n = scandir(path, &list, NULL, alphasort), fd = open(path, O_RDONLY | O_DIRECTORY);
+    char **list;
+    gv_status status = gv_folder_list(&list, path, err);
+    if (status != GV_OK) return status;
+    int fd = open(path, O_RDONLY | O_DIRECTORY);
     gv_sha256 h;
     gv_sha256_begin(&h);
-    for (int i = 0; i < n; i++) {
-        if (list[i]->d_name[0] != '.' && fstatat(fd, list[i]->d_name, &st, 0) == 0) {
-            const int64_t facts[3] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
-            gv_sha256_add(&h, list[i]->d_name, strlen(list[i]->d_name) + 1);
-            gv_sha256_add(&h, facts, sizeof facts);
-        }
-        free(list[i]);
+    for (char **name = list; *name; name++) {
+        if (**name == '.' || fstatat(fd, *name, &st, 0) != 0) continue;
+        const int64_t facts[3] = {st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec};
+        gv_sha256_add(&h, *name, strlen(*name) + 1);
+        gv_sha256_add(&h, facts, sizeof facts);
     }
     if (fd >= 0) close(fd);
-    if (n < 0) return gv_fail(err, GV_ERR_IO, "%s: cannot list the folder: %s", path, strerror(errno));
     free(list);
     gv_sha256_hex(&h, hex);
     return GV_OK;

@@ -374,6 +374,8 @@ static bool is_floating(gv_dtype t) {
     return t == GV_F16 || t == GV_BF16 || t == GV_F32 || t == GV_F64;
 }
 
+static const char no_memory[] = "needs more memory than there is";
+
 // The elements of one member, from the archive or from memory.
 typedef struct stream {
     zip_file_t *f;
@@ -440,7 +442,6 @@ static void *read_as(gv_npz *z, const char *name, const int64_t *shape, int ndim
                 to == GV_I32 ? "integers" : "numbers");
         return NULL;
     }
-    static const char no_memory[] = "needs more memory than there is";
     bool fortran = a->fortran_order && a->ndim > 1;
     void *data = gv_calloc2((size_t)a->count, gv_dtype_size(to));
     void *ordered = fortran ? gv_calloc2((size_t)a->count, gv_dtype_size(to)) : NULL;
@@ -482,7 +483,7 @@ gv_status gv_npz_read_number(gv_npz *z, const char *name, double lo, double hi, 
         return gv_fail(err, GV_ERR_FORMAT, "%s: \"%s\" is %s with %lld values, expected one number", z->path, name,
                        gv_dtype_name(a->dtype), (long long)a->count);
     double *x = gv_npz_read_f64(z, name, NULL, -1, NULL, err);
-    if (!x) return GV_ERR_FORMAT;
+    if (!x) return err ? err->status : GV_ERR_FORMAT;
     *value = *x;
     free(x);
     if (*value >= lo && *value <= hi) return GV_OK;
@@ -532,7 +533,9 @@ char **gv_npz_read_strings(gv_npz *z, const char *name, int64_t *count, gv_error
     unsigned char *raw = gv_calloc2(bytes, 1);
     stream s = {0};
     if (!strings || !raw || !stream_open(&s, z, m) || !stream_read(&s, raw, bytes)) {
-        gv_fail(err, GV_ERR_FORMAT, "%s: member \"%s\" cannot be read", z->path, name);
+        bool none = !strings || !raw;
+        gv_fail(err, none ? GV_ERR_MEMORY : GV_ERR_FORMAT, "%s: member \"%s\" %s", z->path, name,
+                none ? no_memory : "cannot be read");
         free(strings);
         strings = NULL;
     } else {

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,21 @@ static void pickle_items(FILE *f, const gv_torch_item *items, int n) {
     fputs(group ? "uu." : "u.", f);
 }
 
+// Into memory of our own, with room to spare: a tensor takes less than 300 bytes and its name.
+static bool build_pickle(char **pickle, size_t *size, const gv_torch_item *items, int n) {
+    size_t room = 512;
+    for (int i = 0; i < n; i++)
+        room += 512 + (items[i].name ? strlen(items[i].name) : 0) + (items[i].group ? strlen(items[i].group) : 0);
+    *pickle = malloc(room);
+    FILE *f = *pickle ? fmemopen(*pickle, room, "wb") : NULL;
+    if (!f) return false;
+    pickle_items(f, items, n);
+    bool good = fflush(f) == 0 && !ferror(f);
+    long end = ftell(f);
+    *size = end > 0 ? (size_t)end : 0;
+    return fclose(f) == 0 && good && end > 0 && *size < room;
+}
+
 static gv_status write_archive(zip_out *z, const char *pickle, size_t pickle_size, const gv_torch_item *items, int n,
                                const char *path, gv_error *err) {
     char name[MAX_ENTRY_NAME];
@@ -199,10 +215,7 @@ gv_status gv_torch_write(const char *path, const gv_torch_item *items, int n, gv
     gv_status status = gv_outfile_begin(&out, path, err);
     if (status != GV_OK) return status;
     make_table(z.table);
-    FILE *memory = open_memstream(&pickle, &pickle_size);
-    if (memory) pickle_items(memory, items, n);
-    bool built = memory && !ferror(memory);
-    if (memory && fclose(memory) != 0) built = false;
+    bool built = build_pickle(&pickle, &pickle_size, items, n);
     z.entries = calloc((size_t)n + 2, sizeof *z.entries);
     if (!built || !z.entries)
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);

@@ -7,7 +7,6 @@
 #include "training/bvh.h"
 #include "training/motions.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -283,25 +282,21 @@ static gv_status import_file(import *i, const char *path, const char *inside, gv
 }
 
 static gv_status import_folder(import *i, const char *path, const char *inside, int depth, gv_error *err) {
-    struct dirent **entry;
-    int n = scandir(path, &entry, NULL, alphasort);
-    if (n < 0) return gv_fail(err, GV_ERR_IO, "%s: the folder cannot be read", path);
-    gv_status s = GV_OK;
-    for (int k = 0; k < n; k++) {
-        const char *name = entry[k]->d_name;
+    char **names;
+    gv_status s = gv_folder_list(&names, path, err);
+    for (int k = 0; !s && names[k]; k++) {
+        const char *name = names[k];
         char full[4096], within[4096];
         struct stat st;
         int fits = snprintf(full, sizeof full, "%s/%s", path, name) < (int)sizeof full &&
                    snprintf(within, sizeof within, "%s%s%s", inside, *inside ? "/" : "", name) < (int)sizeof within;
-        if (!s && name[0] != '.' && fits && !stat(full, &st)) {
-            if (S_ISDIR(st.st_mode) && depth < FOLDERS)
-                s = import_folder(i, full, within, depth + 1, err);
-            else if (S_ISREG(st.st_mode) && (ends_with(name, ".npz") || is_pack(name)))
-                s = import_file(i, full, inside, err);
-        }
-        free(entry[k]);
+        if (name[0] == '.' || !fits || stat(full, &st)) continue;
+        if (S_ISDIR(st.st_mode) && depth < FOLDERS)
+            s = import_folder(i, full, within, depth + 1, err);
+        else if (S_ISREG(st.st_mode) && (ends_with(name, ".npz") || is_pack(name)))
+            s = import_file(i, full, inside, err);
     }
-    free(entry);
+    free(names);
     return s;
 }
 
