@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     gv_gyro g;
     gv_lens lens;
     double sd;
-    gv_lens_from_metadata(&lens, &sd, path, 1280, 720, NULL);
+    bool found;
+    gv_lens_from_metadata(&found, &lens, &sd, path, 1280, 720, NULL, &err);
     if (gv_gyro_load(&g, path, NULL, &err) == GV_OK) gv_gyro_free(&g);
     if (gv_gyro_load_own(&g, path, NULL, &err) == GV_OK) gv_gyro_free(&g);
     close(fd);

@@ -1,9 +1,11 @@
 // The library's memory from somebody else's functions: all of it comes back, and where it ends that is an error.
+//
+//     test_allocator [STEP]     every STEP-th (default: 200th) call of a run fails, it alone
 #include "gvhmr.h"
 #include "clip.h"
 #include "folder.h"
 
-#include <stdalign.h>
+#include <execinfo.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,11 +19,14 @@ static const uint64_t ours = 0x9e3779b97f4a7c15u, gone = 0xbadbadbadbadbad1u;
 typedef struct heap {
     atomic_long calls, pieces, bytes, most, foreign;
     long fail_at; // from this call on there is none; 0: there always is
+    bool once;    // but after it there is
+    void *who[8]; // called the one that failed
 } heap;
 
 static bool has_none(heap *h) {
     long n = atomic_fetch_add(&h->calls, 1) + 1;
-    return h->fail_at && n >= h->fail_at;
+    if (h->once && n == h->fail_at) backtrace(h->who, 8);
+    return h->fail_at && (h->once ? n == h->fail_at : n >= h->fail_at);
 }
 
 static piece *own(heap *h, void *p) {
@@ -143,8 +148,9 @@ static void half_an_allocator_is_none(void **state) {
 
 // From the n-th call on there is no memory: a message and GVHMR_ERR_MEMORY, or what had to be done needed no more of
 // it.
-static gvhmr_status fail_from(heap *h, long n, bool run) {
-    *h = (heap){.fail_at = n};
+// *sum: of what came out all the same.
+static gvhmr_status fail_from(heap *h, long n, bool once, bool run, double *sum) {
+    *h = (heap){.fail_at = n, .once = once};
     take_from(h);
     gvhmr_result *r = NULL;
     gvhmr *g = quick();
@@ -154,6 +160,7 @@ static gvhmr_status fail_from(heap *h, long n, bool run) {
         if (status != GVHMR_OK && (status != GVHMR_ERR_MEMORY || r || !*gvhmr_error(g)))
             fail_msg("call %ld: status %d, %s", n, status, gvhmr_error(g));
     }
+    if (status == GVHMR_OK) *sum = sum_of(r);
     gvhmr_result_free(r);
     gvhmr_destroy(g);
     nothing_is_left(h);
@@ -165,21 +172,49 @@ static void the_end_of_memory_is_an_error(void **state) {
     (void)state;
     heap h;
     int failed = 0;
+    double sum;
     make_video();
     if (access(in_dir("plain"), R_OK) != 0) whole_run("plain");
-    for (long n = 1; fail_from(&h, n, false) != GVHMR_OK; n += 1 + n / 20) failed++;
+    for (long n = 1; fail_from(&h, n, false, false, &sum) != GVHMR_OK; n += 1 + n / 20) failed++;
     assert_true(failed > 20);
-    assert_int_equal(fail_from(&h, 0, true), GVHMR_OK);
+    assert_int_equal(fail_from(&h, 0, false, true, &sum), GVHMR_OK);
     long all = h.calls;
-    for (int k = 1; k <= 12; k++) assert_int_equal(fail_from(&h, 1 + all * (2 * k - 1) / 30, true), GVHMR_ERR_MEMORY);
+    for (int k = 1; k <= 12; k++)
+        assert_int_equal(fail_from(&h, 1 + all * (2 * k - 1) / 30, false, true, &sum), GVHMR_ERR_MEMORY);
     printf("of %ld calls: no memory from the 1st to the %ldth\n", all, h.fail_at);
 }
 
-int main(void) {
+static long step = 200;
+
+// One call that fails is an error, or the result is the one that would have been: nothing is left out in silence.
+static void no_other_result(void **state) {
+    (void)state;
+    heap h;
+    int survived = 0, other = 0;
+    double right, sum;
+    make_video();
+    assert_int_equal(fail_from(&h, 0, false, true, &right), GVHMR_OK);
+    long all = h.calls;
+    for (long n = 1 + step / 2; n <= all; n += step) {
+        if (fail_from(&h, n, true, true, &sum) != GVHMR_OK) continue;
+        survived++;
+        if (sum == right && step > 1) continue;
+        other += sum != right;
+        printf("call %ld of %ld failed, and the result is %s\n", n, all, sum == right ? "the same" : "another");
+        fflush(stdout);
+        backtrace_symbols_fd(h.who, 8, STDOUT_FILENO);
+    }
+    printf("%ld calls, every %ldth failed: %d results all the same, %d of them others\n", all, step, survived, other);
+    assert_int_equal(other, 0);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && atol(argv[1]) > 0) step = atol(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_comes_back),
         cmocka_unit_test(half_an_allocator_is_none),
         cmocka_unit_test(the_end_of_memory_is_an_error),
+        cmocka_unit_test(no_other_result),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

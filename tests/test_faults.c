@@ -2,8 +2,9 @@
 // an undisturbed one or with a non-zero status and one line; no signal, no hang, nothing half-written, no temporary
 // file; and what a failed run leaves does not spoil the next.
 //
-//     test_faults [POINTS [PROCESSES [JOB]]]   about that many points, spread over all commands (default: a sample);
-//                                              of these only a job's
+//     test_faults [POINTS [PROCESSES [JOB]]]        about that many points, spread over all commands (default: a
+//                                                   sample); of these only a job's
+//     test_faults 0 PROCESSES JOB KIND FROM TO      every call of a kind from the FROM-th to the TO-th
 #define _GNU_SOURCE // pipe2
 #include "clip.h"
 #include "faults.h"
@@ -356,25 +357,43 @@ static bool try_point(server *s, int kind, long at, bool go_on) {
     return !wrong;
 }
 
-// Every part-th point of a job, from the first-th on; returns how many were wrong, the number tried in *tried.
-static int try_job(const job *j, int points, int part, int parts, int *tried) {
-    server s;
-    long count[FAULT_KINDS];
-    char tag[20];
-    snprintf(tag, sizeof tag, "-%d", part);
-    start(&s, j, tag);
-    undisturbed(&s, count);
-    int kinds = 0, wrong = 0, k = 0;
-    long want[FAULT_KINDS] = {0}, left = points;
-    for (int i = 0; i < FAULT_KINDS; i++) kinds += count[i] > 0;
-    for (int round = 0; round < 8 && left > 0;
-         round++) // equal shares; what a kind has too few calls for goes to the others
+static int only_kind = -1; // of these only the calls of one kind, in this range
+static long only_from, only_to;
+
+// Every part-th call of a range.
+static int try_range(server *s, int part, int parts, int *tried) {
+    int wrong = 0;
+    for (long at = only_from + part; at <= only_to; at += parts) {
+        wrong += !try_point(s, only_kind, at, false);
+        ++*tried;
+    }
+    return wrong;
+}
+
+// How many points of each kind: equal shares; what a kind has too few calls for goes to the others.
+static void share_points(long want[FAULT_KINDS], const long count[FAULT_KINDS], int points) {
+    int kinds = 0;
+    long left = points;
+    for (int i = 0; i < FAULT_KINDS; i++) want[i] = 0, kinds += count[i] > 0;
+    for (int round = 0; round < 8 && left > 0; round++)
         for (int i = 0; i < FAULT_KINDS; i++) {
             long more = (points + kinds * 8 - 1) / (kinds * 8) * (i < FAULT_LIBRARY ? 2 : 1);
             if (more > count[i] - want[i]) more = count[i] - want[i];
             if (more > left) more = left;
             want[i] += more, left -= more;
         }
+}
+
+// Every part-th point of a job, from the first-th on; returns how many were wrong, the number tried in *tried.
+static int try_job(const job *j, int points, int part, int parts, int *tried) {
+    server s;
+    long count[FAULT_KINDS], want[FAULT_KINDS];
+    char tag[20];
+    snprintf(tag, sizeof tag, "-%d", part);
+    start(&s, j, tag);
+    undisturbed(&s, count);
+    int wrong = only_kind >= 0 ? try_range(&s, part, parts, tried) : 0, k = 0;
+    share_points(want, count, only_kind >= 0 ? 0 : points);
     for (int i = 0; i < FAULT_KINDS; i++)
         for (long n = 0; n < want[i]; n++, k++) {
             if (k % parts != part) continue;
@@ -457,6 +476,8 @@ int main(int argc, char **argv) {
     if (argc > 1) asked_points = atoi(argv[1]);
     if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= 64) processes = atoi(argv[2]);
     if (argc > 3) only = argv[3];
+    for (int i = 0; i < FAULT_KINDS && argc > 6; i++)
+        if (!strcmp(fault_names[i], argv[4])) only_kind = i, only_from = atol(argv[5]), only_to = atol(argv[6]);
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {cmocka_unit_test(whatever_fails)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

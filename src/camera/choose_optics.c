@@ -18,7 +18,9 @@ gv_status gv_optics_choose(gv_optics *o, const gv_optics_request *request, const
     double sd;
     gv_status s = gv_optics_pinhole(o, gv_focal_default(width, height), width, height, GV_FOCAL_DIAGONAL,
                                     GV_FOCAL_DEFAULT_SD, err);
-    if (s == GV_OK && gv_lens_from_metadata(&lens, &sd, video, width, height, jail))
-        *o->lens = lens, o->origin = GV_FOCAL_METADATA, o->sd = sd;
+    bool found = false;
+    if (s == GV_OK) s = gv_lens_from_metadata(&found, &lens, &sd, video, width, height, jail, err);
+    if (s != GV_OK) gv_optics_free(o);
+    if (found) *o->lens = lens, o->origin = GV_FOCAL_METADATA, o->sd = sd;
     return s;
 }

@@ -39,16 +39,18 @@ static bool lens_of_gopro(gv_lens *lens, const gv_video_tags *t, int width, int 
     return true;
 }
 
-bool gv_lens_from_metadata(gv_lens *lens, double *sd, const char *video, int width, int height, struct gv_jail *jail) {
+gv_status gv_lens_from_metadata(bool *found, gv_lens *lens, double *sd, const char *video, int width, int height,
+                                struct gv_jail *jail, gv_error *err) {
     gv_video_tags t;
-    if (gv_video_tags_read(&t, video, jail, NULL) != GV_OK) return false;
-    bool found = false;
+    *found = false;
+    gv_status status = gv_video_tags_read(&t, video, jail, err);
+    if (status != GV_OK) return status;
     if (t.settings && lens_of_gopro(lens, &t, width, height)) {
-        found = true, *sd = 0.06;
+        *found = true, *sd = 0.06;
     } else if (t.focal_35mm > 0) {
         *lens = gv_lens_pinhole(focal_of_still(t.focal_35mm, width, height), width, height);
-        found = true, *sd = 0.1;
+        *found = true, *sd = 0.1;
     }
     gv_video_tags_free(&t);
-    return found;
+    return GV_OK;
 }

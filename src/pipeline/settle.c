@@ -220,16 +220,18 @@ done:
 }
 
 // Small in the picture, and trembling more than people do.
-static bool trembles(const gv_motion *m) {
+static gv_status find_trembling(bool *trembles, const gv_motion *m, gv_error *err) {
     double sum = 0, coarse = 0;
     int n = m->frames - 3;
-    if (n < 1 || !(m->fps > 0)) return false;
+    *trembles = false;
+    if (n < 1 || !(m->fps > 0)) return GV_OK;
     float *jitter = gv_calloc2((size_t)m->frames, sizeof *jitter);
-    if (!jitter) return false;
+    if (!jitter) return gv_fail(err, GV_ERR_MEMORY, "no memory to settle %d frames", m->frames);
     gv_jitter(jitter, m->joints_world, m->frames, J, m->fps);
     for (int t = 0; t < n; t++) sum += (double)jitter[t], coarse += gv_settle_coarseness(m, t);
     free(jitter);
-    return coarse > 0 && sum / n > largest_jitter;
+    *trembles = coarse > 0 && sum / n > largest_jitter;
+    return GV_OK;
 }
 
 gv_status gv_settle(gv_motion *m, const gv_body *body, bool common_gravity, const gv_listener *listener,
@@ -239,9 +241,10 @@ gv_status gv_settle(gv_motion *m, const gv_body *body, bool common_gravity, cons
     gv_status status = gv_settle_height(m, body, common_gravity, err);
     if (status != GV_OK || m->frames < 3) return status;
     gv_sole_heights(sole, body, m->betas);
-    for (double calm = 1; status == GV_OK && calm < 4; calm *= 1.5) {
+    bool again = true;
+    for (double calm = 1; status == GV_OK && again && calm < 4; calm *= 1.5) {
         status = gv_settle_solve(m, body, sole, calm, listener, err);
-        if (!trembles(m)) break;
+        if (status == GV_OK) status = find_trembling(&again, m, err);
     }
     return status;
 }

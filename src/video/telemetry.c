@@ -238,8 +238,8 @@ gv_status gv_video_tags_read(gv_video_tags *t, const char *path, gv_jail *jail, 
     gv_status status = GV_OK;
     if (fstat(fd, &st) == 0 && find_box(fd, (box){0, st.st_size}, "moov", &moov)) {
         status = read_settings(t, fd, moov, path, err);
-        if (status == GV_OK) // a file that is none says nothing
-            jail ? ask_tags(t, fd, path, jail, NULL) : read_tags(t, fd, path, NULL);
+        if (status == GV_OK) status = jail ? ask_tags(t, fd, path, jail, err) : read_tags(t, fd, path, err);
+        if (status != GV_ERR_MEMORY) status = GV_OK; // a file that is none says nothing
     }
     close(fd);
     if (status != GV_OK) gv_video_tags_free(t);
