@@ -244,7 +244,7 @@ static gv_status bench(const settings *s, const char *folder, gv_error *err) {
     size_t bytes = 3 * (size_t)s->height * s->width;
     double start = gv_now();
     for (int i = 0; i < nets && status == GV_OK; i++) {
-        status = gv_yolo_net_open(&net[i], weights, i ? GV_PRECISION_BF16 : GV_PRECISION_F32, err);
+        status = gv_yolo_net_open(&net[i], weights, i ? GV_PRECISION_BF16 : GV_PRECISION_F32, NULL, err);
         if (status == GV_OK) status = gv_yolo_net_resize(net[i], s->height, s->width, err);
         if (status == GV_OK && i == 0)
             printf("YOLOv8%c, %.1f M parameters, %d threads, input %d x %d, ready after %.2f s\n", s->scale,

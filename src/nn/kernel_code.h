@@ -42,6 +42,7 @@ enum { GV_EMULATED_THREADS = 256 };
 #include "nn/hash.h"
 #include "nn/heatmap_peak.h"
 #include "nn/kernels.h"
+#include "nn/yolo_cell.h"
 
 typedef struct gv_place { // of a block
     int64_t block;
@@ -639,4 +640,5 @@ GV_CODE(average_mirrored) {
     }
 }
 
+#include "nn/kernel_convolutions.h"
 #include "nn/kernel_training.h"

@@ -28,6 +28,12 @@
     KERNEL(crop)                                                                                                       \
     KERNEL(normalise_crops)                                                                                            \
     KERNEL(decode_heatmaps)                                                                                            \
+    KERNEL(bytes_to_pixels)                                                                                            \
+    KERNEL(windows)                                                                                                    \
+    KERNEL(place_rows)                                                                                                 \
+    KERNEL(upsample2)                                                                                                  \
+    KERNEL(max5)                                                                                                       \
+    KERNEL(yolo_cells)                                                                                                 \
     KERNEL(add)                                                                                                        \
     KERNEL(column_sums)                                                                                                \
     KERNEL(norm_backward)                                                                                              \
@@ -189,6 +195,54 @@ typedef struct gv_decode_heatmaps_args {
     const float *maps, *boxes; // [n, joints, 64, 48], [n, 3]
     int n, joints;
 } gv_decode_heatmaps_args;
+
+// ---- around convolutions (kernel_convolutions.h). Pictures are [height, width, channels], pixels `stride` numbers
+// apart, float32 or with bf16 bfloat16.
+
+// Planes of bytes to numbers from 0 to 1: y [pixels, 3].
+typedef struct gv_bytes_to_pixels_args {
+    float *y;
+    const uint8_t *planes; // [3, pixels]
+    int64_t pixels;
+} gv_bytes_to_pixels_args;
+
+// The window of every output pixel (r, c), whose middle is at (r step, c step): y [rows columns, side, side, channels],
+// zero beyond the picture.
+typedef struct gv_windows_args {
+    void *y;
+    const void *x;
+    int height, width, channels, stride, side, step, rows, columns;
+    bool bf16;
+} gv_windows_args;
+
+// y = act(x) + addend.
+typedef struct gv_place_rows_args {
+    void *y;            // [rows, width], rows y_stride apart
+    const float *x;     // [rows, width]
+    const void *addend; // rows addend_stride apart, or NULL
+    int64_t rows;
+    int width, y_stride, addend_stride;
+    gv_device_activation activation;
+    bool bf16; // y and addend
+} gv_place_rows_args;
+
+// Each pixel four times; the largest of the 5x5 pixels around each, as far as they are in the picture.
+typedef struct gv_upsample2_args {
+    void *y;
+    const void *x;
+    int height, width, channels, y_stride, x_stride; // of x
+    bool bf16;
+} gv_upsample2_args;
+typedef gv_upsample2_args gv_max5_args;
+
+// y [cells, 5]: score of a person and, where it is above `least`, the distances of the four sides (nn/yolo_cell.h).
+typedef struct gv_yolo_cells_args {
+    float *y;
+    const float *sides, *scores; // rows side_stride and score_stride numbers apart
+    int64_t cells;
+    int classes, side_stride, score_stride;
+    float least;
+} gv_yolo_cells_args;
 
 // ---- training (kernel_training.h); all numbers are float32
 

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PERSON = 0, LARGEST_SIDE = 1 << 16 };
-static const float MIN_SCORE = 0.5f;
+enum { LARGEST_SIDE = 1 << 16 };
 static const double MAX_OVERLAP = 0.7;
 
 typedef struct candidate {
@@ -26,11 +25,11 @@ struct gv_yolo {
     int cells;
 };
 
-gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_error *err) {
+gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_device *device, gv_error *err) {
     *out = NULL;
     gv_yolo *y = gv_calloc2(1, sizeof *y);
     if (!y) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
-    gv_status status = gv_yolo_net_open(&y->net, path, precision, err);
+    gv_status status = gv_yolo_net_open(&y->net, path, precision, device, err);
     if (status == GV_OK)
         *out = y;
     else
@@ -64,44 +63,18 @@ static gv_status prepare(gv_yolo *y, gv_letterbox l, gv_error *err) {
     return y->cells ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for %d detections", cells);
 }
 
-static inline float logit(const float *list, int i, size_t cell, size_t cells) {
-    return list[((size_t)(i / 16) * cells + cell) * 16 + i % 16];
-}
-
-// Score of the person where no class is better (the first of equal ones wins, and it is the first), else 0.
-static float person_score(const gv_yolo_level *l, size_t cell, size_t cells, int classes) {
-    float best = logit(l->scores, PERSON, cell, cells);
-    for (int c = 0; c < classes; c++)
-        if (logit(l->scores, c, cell, cells) > best) return 0;
-    return 1 / (1 + expf(-best));
-}
-
-// Expected bin of one side's 16 logits.
-static float distance(const gv_yolo_level *l, int side, size_t cell, size_t cells) {
-    const float *v = l->sides + ((size_t)side * cells + cell) * GV_YOLO_BINS;
-    float most = v[0], sum = 0, mean = 0;
-    for (int i = 1; i < GV_YOLO_BINS; i++) most = fmaxf(most, v[i]);
-    for (int i = 0; i < GV_YOLO_BINS; i++) {
-        float e = expf(v[i] - most);
-        sum += e;
-        mean += e * (float)i;
-    }
-    return mean / sum;
-}
-
 // Candidates of all levels, boxes in px of the input.
 static int find_candidates(gv_yolo *y) {
-    int n = 0, first = 0, classes = gv_yolo_net_classes(y->net);
+    int n = 0, first = 0;
     for (int i = 0; i < GV_YOLO_LEVELS; i++) {
         gv_yolo_level l = gv_yolo_net_level(y->net, i);
         size_t cells = (size_t)l.height * l.width;
         for (size_t k = 0; k < cells; k++) {
-            float score = person_score(&l, k, cells, classes);
-            if (!(score > MIN_SCORE)) continue;
-            float d[4], cx = (float)(k % l.width) + 0.5f, cy = (float)(k / l.width) + 0.5f, s = (float)l.stride;
-            for (int c = 0; c < 4; c++) d[c] = distance(&l, c, k, cells);
-            y->candidates[n++] = (candidate){
-                {(cx - d[0]) * s, (cy - d[1]) * s, (cx + d[2]) * s, (cy + d[3]) * s}, score, first + (int)k};
+            float d[5], cx = (float)(k % l.width) + 0.5f, cy = (float)(k / l.width) + 0.5f, s = (float)l.stride;
+            gv_yolo_net_cell(y->net, i, k, d);
+            if (!(d[0] > GV_YOLO_LEAST)) continue;
+            y->candidates[n++] =
+                (candidate){{(cx - d[1]) * s, (cy - d[2]) * s, (cx + d[3]) * s, (cy + d[4]) * s}, d[0], first + (int)k};
         }
         first += (int)cells;
     }

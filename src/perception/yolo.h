@@ -1,7 +1,7 @@
 // yolo.h - YOLOv8, n to x: the people in a picture, with the reference's settings (SPEC-perception.md 6).
 //
 //     gv_yolo *y = NULL;
-//     gv_yolo_open(&y, "yolov8x.pt", GV_PRECISION_F32, &err);
+//     gv_yolo_open(&y, "yolov8x.pt", GV_PRECISION_F32, NULL, &err);
 //     float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
 //     gv_yolo_detect(y, &image, box, score, GV_YOLO_MAX, &n, &err);
 //
@@ -15,7 +15,8 @@
 enum { GV_YOLO_MAX = 300 }; // people at most in a picture
 
 typedef struct gv_yolo gv_yolo;
-gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_error *err);
+// device NULL: the processor; else the network is there, and shrinking the picture and suppression are here.
+gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_device *device, gv_error *err);
 void gv_yolo_close(gv_yolo *y); // accepts NULL
 
 // The people in a picture: score above 0.5, person the best of all classes, boxes of one another overlapping by at

@@ -4,6 +4,7 @@
 #include "formats/elements.h"
 #include "nn/blocked.h"
 #include "nn/conv.h"
+#include "nn/kernels.h"
 #include "perception/checkpoint.h"
 #include <math.h>
 #include <stdio.h>
@@ -38,9 +39,11 @@ typedef enum operation { CONVOLVE, UPSAMPLE, POOL } operation;
 typedef struct step {
     operation op;
     place in, out, addend;
-    int channels; // UPSAMPLE, POOL
+    int channels; // UPSAMPLE, POOL; of the output of CONVOLVE
     gv_conv *conv;
-    bool add;
+    gv_linear *linear;            // on a device instead of it
+    int channels_in, side, pitch; // CONVOLVE: pixels of the window and between windows
+    bool add, silu;
     double work; // multiply-adds per output pixel
 } step;
 
@@ -49,6 +52,8 @@ struct gv_yolo_net {
     bool bf16, keep_all;
     int classes, height, width;
     gv_conv_engine *engine;
+    gv_nn *nn;    // on a device; else NULL, and nothing of it is used
+    float *cells; // [all cells, 5] of the last run, from the device
     buffer buffers[MAX_BUFFERS];
     step steps[MAX_STEPS];
     int nbuffers, nsteps;
@@ -56,8 +61,8 @@ struct gv_yolo_net {
     int layer_channels[LAYERS];
     int input, sides[GV_YOLO_LEVELS], scores[GV_YOLO_LEVELS]; // buffers
     uint8_t *planes;                                          // [3, height, width]
-    unsigned char *memory;
-    size_t scratch; // offset in memory
+    unsigned char *memory;                                    // the device's
+    size_t scratch; // offset in memory; on a device: bytes of the largest layer's windows and product
 };
 
 typedef struct builder {
@@ -202,7 +207,11 @@ static int convolve(builder *b, const char *prefix, kernel k, place in, int ic, 
         s->add = k.addend;
         if (k.addend) s->addend = *k.addend;
         s->work = (double)oc * ic * k.size * k.size;
-        b->status = gv_conv_create(&s->conv, n->engine, &spec, b->err);
+        s->channels_in = ic, s->channels = oc, s->side = k.size, s->pitch = k.stride, s->silu = k.norm;
+        const gv_linear_spec product = {
+            .in = ic * k.size * k.size, .out = oc, .bf16_in = n->bf16 && in.buffer != n->input};
+        b->status = n->nn ? gv_linear_create(&s->linear, n->nn, &product, packed, shift, b->err)
+                          : gv_conv_create(&s->conv, n->engine, &spec, b->err);
     }
     free(w);
     free(scale);
@@ -317,6 +326,7 @@ static void build(builder *b) {
     int cat11 = new_buffer(b, c[9] + c[6], 4), cat14 = new_buffer(b, c[12] + c[4], 3);
     int cat17 = new_buffer(b, c[16] + c[12], 4), cat20 = new_buffer(b, c[19] + c[9], 5);
     n->input = new_buffer(b, 3, 0);
+    n->buffers[n->input].f32 = n->nn;
     place p = downsample(b, 0, (place){n->input, 0}, 3, (place){new_buffer(b, c[0], 1), 0});
     p = downsample(b, 1, p, c[0], (place){new_buffer(b, c[1], 2), 0});
     p = split_and_join(b, 2, p, c[1], true, (place){new_buffer(b, c[2], 2), 0});
@@ -367,9 +377,10 @@ static void check_kind(builder *b) {
     if (found) refuse(b, found);
 }
 
-gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_error *err) {
+gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_device *device,
+                           gv_error *err) {
     *out = NULL;
-    if (precision == GV_PRECISION_BF16 && !gv_nn_has_bf16(NULL))
+    if (precision == GV_PRECISION_BF16 && !device && !gv_nn_has_bf16(NULL))
         return gv_fail(err, GV_ERR_ARGUMENT, "this processor does not multiply bfloat16 (no AVX512_BF16): use float32");
     gv_error own = {0};
     builder b = {.err = err ? err : &own};
@@ -378,11 +389,13 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
     gv_checkpoint_allow_types(b.file); // float16 as released, anything else as well
     gv_yolo_net *n = b.net = gv_calloc2(1, sizeof *n);
     if (n) n->path = strdup(path);
-    if (n && n->path) n->engine = gv_conv_engine_create(1);
-    if (n && n->engine) {
+    if (n && n->path && device) b.status = gv_nn_create(&n->nn, 1, device, b.err);
+    if (n && n->path && !device) n->engine = gv_conv_engine_create(1);
+    if (n && (n->engine || n->nn)) {
         n->bf16 = precision == GV_PRECISION_BF16;
         check_kind(&b);
         if (b.status == GV_OK) build(&b);
+        if (device) b.status = gv_device_settle(device, b.status, b.err);
     } else {
         b.status = gv_checkpoint_fail(b.file, GV_ERR_MEMORY, "no memory");
     }
@@ -394,11 +407,23 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
     return b.status;
 }
 
+static void free_memory(gv_yolo_net *n) {
+    if (n->nn)
+        gv_device_drop(gv_nn_device(n->nn), n->memory);
+    else
+        free(n->memory);
+}
+
 void gv_yolo_net_close(gv_yolo_net *n) {
     if (!n) return;
-    for (int i = 0; i < n->nsteps; i++) gv_conv_destroy(n->steps[i].conv);
+    for (int i = 0; i < n->nsteps; i++) {
+        gv_conv_destroy(n->steps[i].conv);
+        gv_linear_destroy(n->steps[i].linear);
+    }
     gv_conv_engine_destroy(n->engine);
-    free(n->memory);
+    free_memory(n);
+    gv_nn_destroy(n->nn);
+    free(n->cells);
     free(n->planes);
     free(n->path);
     free(n);
@@ -424,6 +449,11 @@ static int columns(const gv_yolo_net *n, const buffer *b) {
 
 static size_t element(const gv_yolo_net *n, const buffer *b) {
     return n->bf16 && !b->f32 ? 2 : 4;
+}
+
+// Channels of a buffer in memory: whole blocks. On a device, numbers from one pixel to the next.
+static int stride_of(const gv_yolo_net *n, int k) {
+    return k == n->input ? 3 : (n->buffers[k].channels + BLOCK - 1) / BLOCK * BLOCK;
 }
 
 static void touch(buffer *b, int when) {
@@ -471,12 +501,18 @@ static size_t place_buffers(gv_yolo_net *n) {
     find_lifetimes(n);
     for (int i = 0; i < n->nbuffers; i++) {
         buffer *b = &n->buffers[i];
-        size_t blocks = (size_t)(b->channels + BLOCK - 1) / BLOCK, channels = i == n->input ? 3 : blocks * BLOCK;
-        b->bytes = (channels * rows(n, b) * columns(n, b) * element(n, b) + 63) / 64 * 64;
+        size_t grain = n->nn ? 256 : 64;
+        b->bytes = ((size_t)stride_of(n, i) * rows(n, b) * columns(n, b) * element(n, b) + grain - 1) / grain * grain;
         size_t end = place_buffer(n, i);
         if (end > total) total = end;
     }
     return total;
+}
+
+static size_t count_cells(const gv_yolo_net *n) {
+    size_t cells = 0;
+    for (int i = 0; i < GV_YOLO_LEVELS; i++) cells += (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
+    return cells;
 }
 
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err) {
@@ -486,21 +522,25 @@ gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *er
                        width, height);
     n->height = height;
     n->width = width;
-    size_t scratch = 0, bytes = place_buffers(n);
+    size_t scratch = 0, bytes = place_buffers(n), cells = count_cells(n);
     gv_status status = GV_OK;
     for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
         step *s = &n->steps[i];
         const buffer *in = &n->buffers[s->in.buffer];
-        if (s->op != CONVOLVE) continue;
+        if (s->op != CONVOLVE || n->nn) continue;
         status = gv_conv_resize(s->conv, rows(n, in), columns(n, in), err);
         if (status == GV_OK && gv_conv_scratch(s->conv) > scratch) scratch = gv_conv_scratch(s->conv);
     }
-    free(n->memory);
+    free_memory(n);
     free(n->planes);
+    free(n->cells);
     n->scratch = bytes;
-    n->memory = gv_calloc2(1, bytes + scratch);
+    gv_device *d = n->nn ? gv_nn_device(n->nn) : NULL;
+    n->memory = d ? gv_device_keep(d, NULL, 1, bytes) : gv_calloc2(1, bytes + scratch);
     n->planes = gv_calloc2((size_t)height * width, 3);
-    if (status == GV_OK && (!n->memory || !n->planes))
+    n->cells = d ? gv_calloc2(cells, 5 * sizeof *n->cells) : NULL;
+    if (d && status == GV_OK) status = gv_device_finish(d, err);
+    if (status == GV_OK && (!n->memory || !n->planes || (d && !n->cells)))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for an input of %d x %d", n->path, width, height);
     if (status != GV_OK) n->height = n->width = 0;
     return status;
@@ -510,7 +550,8 @@ gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *er
 
 static void *address(const gv_yolo_net *n, place p) {
     const buffer *b = &n->buffers[p.buffer];
-    return n->memory + b->offset + (size_t)p.channel * rows(n, b) * columns(n, b) * element(n, b);
+    size_t apart = n->nn ? 1 : (size_t)rows(n, b) * columns(n, b); // numbers from one channel to the next
+    return n->memory + b->offset + p.channel * apart * element(n, b);
 }
 
 uint8_t *gv_yolo_net_input(gv_yolo_net *n) {
@@ -532,7 +573,7 @@ static void convert_input(gv_yolo_net *n) {
         for (int64_t i = 0; i < count; i++) f32[i] = value[n->planes[i]];
 }
 
-gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err) {
+static gv_status run_on_processor(gv_yolo_net *n, gv_error *err) {
     gv_status status = GV_OK;
     convert_input(n);
     for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
@@ -550,6 +591,97 @@ gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err) {
             gv_blocked_max5(out, in, blocks, rows(n, b), columns(n, b), n->bf16);
     }
     return status;
+}
+
+// ---- On a device: windows written out, products, and what lies between
+
+// Scratch of the largest convolution: windows [pixels, side side channels] and product [pixels, channels].
+static void find_scratch(const gv_yolo_net *n, size_t *windows, size_t *product) {
+    *windows = *product = 1;
+    for (int i = 0; i < n->nsteps; i++) {
+        const step *s = &n->steps[i];
+        const buffer *out = &n->buffers[s->out.buffer];
+        if (s->op != CONVOLVE) continue;
+        size_t pixels = (size_t)rows(n, out) * columns(n, out), area = (size_t)s->side * s->side;
+        size_t one = pixels * area * s->channels_in * element(n, &n->buffers[s->in.buffer]);
+        if (one > *windows) *windows = one;
+        if (pixels * s->channels > *product) *product = pixels * s->channels;
+    }
+}
+
+static void queue_convolution(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+    gv_device *d = gv_nn_device(n->nn);
+    const buffer *in = &n->buffers[s->in.buffer], *out = &n->buffers[s->out.buffer];
+    int64_t pixels = (int64_t)rows(n, out) * columns(n, out);
+    const void *x = address(n, s->in);
+    if (s->side > 1 || s->channels_in != stride_of(n, s->in.buffer)) {
+        gv_kernel(d, windows, .y = windows, .x = x, .height = rows(n, in), .width = columns(n, in),
+                  .channels = s->channels_in, .stride = stride_of(n, s->in.buffer), .side = s->side, .step = s->pitch,
+                  .rows = rows(n, out), .columns = columns(n, out), .bf16 = element(n, in) == 2);
+        x = windows;
+    }
+    gv_linear_queue(s->linear, x, product, pixels);
+    gv_kernel(d, place_rows, .y = address(n, s->out), .x = product, .addend = s->add ? address(n, s->addend) : NULL,
+              .rows = pixels, .width = s->channels, .y_stride = stride_of(n, s->out.buffer),
+              .addend_stride = s->add ? stride_of(n, s->addend.buffer) : 0,
+              .activation = s->silu ? GV_ACTIVATE_SILU : GV_ACTIVATE_NONE, .bf16 = element(n, out) == 2);
+}
+
+static void queue_step(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+    gv_device *d = gv_nn_device(n->nn);
+    const buffer *b = &n->buffers[s->in.buffer];
+    const gv_upsample2_args a = {.y = address(n, s->out),
+                                 .x = address(n, s->in),
+                                 .height = rows(n, b),
+                                 .width = columns(n, b),
+                                 .channels = s->channels,
+                                 .y_stride = stride_of(n, s->out.buffer),
+                                 .x_stride = stride_of(n, s->in.buffer),
+                                 .bf16 = n->bf16};
+    if (s->op == CONVOLVE)
+        queue_convolution(n, s, windows, product);
+    else
+        gv_device_launch(d, s->op == UPSAMPLE ? GV_KERNEL_upsample2 : GV_KERNEL_max5, &a);
+}
+
+static gv_status run_on_device(gv_yolo_net *n, gv_error *err) {
+    gv_device *d = gv_nn_device(n->nn);
+    size_t pixels = (size_t)n->height * n->width, cells = count_cells(n), windows, product, first = 0;
+    find_scratch(n, &windows, &product);
+    uint8_t *planes = gv_device_alloc(d, pixels, 3);
+    void *scratch = gv_device_alloc(d, windows, 1);
+    float *sums = gv_device_alloc(d, product, sizeof *sums), *found = gv_device_alloc(d, cells, 5 * sizeof *found);
+    gv_device_upload(d, planes, n->planes, 3 * pixels);
+    gv_kernel(d, bytes_to_pixels, .y = address(n, (place){n->input, 0}), .planes = planes, .pixels = (int64_t)pixels);
+    for (int i = 0; i < n->nsteps; i++) queue_step(n, &n->steps[i], scratch, sums);
+    for (int i = 0; i < GV_YOLO_LEVELS; i++) {
+        size_t here = (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
+        gv_kernel(d, yolo_cells, .y = found + 5 * first, .sides = address(n, (place){n->sides[i], 0}),
+                  .scores = address(n, (place){n->scores[i], 0}), .cells = (int64_t)here, .classes = n->classes,
+                  .side_stride = stride_of(n, n->sides[i]), .score_stride = stride_of(n, n->scores[i]),
+                  .least = GV_YOLO_LEAST);
+        first += here;
+    }
+    gv_device_download(d, n->cells, found, cells * 5 * sizeof *found);
+    return gv_device_finish(d, err);
+}
+
+gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err) {
+    return (n->nn ? run_on_device : run_on_processor)(n, err);
+}
+
+void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_and_sides[5]) {
+    if (n->nn) {
+        for (int i = 0; i < level; i++) cell += (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
+        memcpy(score_and_sides, n->cells + 5 * cell, 5 * sizeof *score_and_sides);
+        return;
+    }
+    const gv_yolo_level l = gv_yolo_net_level(n, level);
+    int64_t block = (int64_t)l.height * l.width * BLOCK;
+    score_and_sides[0] = gv_yolo_person_score(l.scores + cell * BLOCK, block, n->classes);
+    for (int i = 0; i < 4; i++)
+        score_and_sides[1 + i] =
+            score_and_sides[0] > GV_YOLO_LEAST ? gv_yolo_distance(l.sides + cell * BLOCK, block, i) : 0;
 }
 
 gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level) {
@@ -571,13 +703,19 @@ float *gv_yolo_net_output_of(const gv_yolo_net *n, int layer, int *channels, int
     size_t pixels = (size_t)rows(n, b) * columns(n, b);
     *channels = n->layer_channels[layer], *height = rows(n, b), *width = columns(n, b);
     float *out = *channels ? gv_calloc2((size_t)*channels, pixels * sizeof *out) : NULL;
-    const unsigned char *data = address(n, p);
+    const unsigned char *data = n->memory + b->offset;
+    unsigned char *copy = n->nn ? gv_calloc2(b->bytes, 1) : NULL;
+    if (copy) gv_device_download(gv_nn_device(n->nn), copy, data, b->bytes);
+    if (n->nn) data = copy;
     gv_dtype type = n->bf16 ? GV_BF16 : GV_F32;
-    for (int c = 0; out && c < *channels; c++)
+    for (int c = 0; out && data && c < *channels; c++)
         for (size_t i = 0; i < pixels; i++) {
-            size_t from = ((size_t)(c / BLOCK) * pixels + i) * BLOCK + c % BLOCK;
+            int k = p.channel + c;
+            size_t from =
+                n->nn ? i * stride_of(n, p.buffer) + k : ((size_t)(k / BLOCK) * pixels + i) * BLOCK + k % BLOCK;
             gv_elements_to_f32(out + c * pixels + i, data + from * element(n, b), type, 1);
         }
+    free(copy);
     return out;
 }
 

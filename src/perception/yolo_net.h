@@ -2,22 +2,27 @@
 //
 // All sizes are read off the tensors' shapes; batch norm is folded into the convolutions. Images between layers are
 // blocked (nn/conv.h) and every concatenation is a place that its parts write to. The network is planned for one
-// input size at a time; weights stay packed when the size changes.
+// input size at a time; weights stay packed when the size changes. On a device images are [height, width, channels], a
+// convolution is its windows written out and a matrix product, and of the head only every cell's score and sides come
+// back.
 //
 //     gv_yolo_net *net = NULL;
-//     gv_yolo_net_open(&net, "yolov8x.pt", GV_PRECISION_F32, &err);
+//     gv_yolo_net_open(&net, "yolov8x.pt", GV_PRECISION_F32, NULL, &err);
 //     gv_yolo_net_resize(net, 384, 640, &err);
 //     ... fill gv_yolo_net_input(net) ...
 //     gv_yolo_net_run(net, &err);
 //     gv_yolo_level level = gv_yolo_net_level(net, 0);
 #pragma once
 #include "nn/linear.h"
+#include "nn/yolo_cell.h"
 #include <stdint.h>
 
 typedef struct gv_yolo_net gv_yolo_net;
 // Anything but the weights of a YOLOv8 detector (another task, another version, numbers that are not finite) is an
 // error that says what was found. The element type in the file does not matter.
-gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_error *err);
+// device NULL: the processor; else it outlives the network.
+gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision precision, gv_device *device,
+                           gv_error *err);
 void gv_yolo_net_close(gv_yolo_net *n); // accepts NULL
 int gv_yolo_net_classes(const gv_yolo_net *n);
 const char *gv_yolo_net_path(const gv_yolo_net *n);
@@ -30,7 +35,7 @@ gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err);
 
 // What the detection head says at one of the three scales, for cell (y, x):
 // logit i of a list is at [i / 16, y, x, i % 16].
-enum { GV_YOLO_LEVELS = 3, GV_YOLO_BINS = 16 };
+enum { GV_YOLO_LEVELS = 3 };
 typedef struct gv_yolo_level {
     int stride;          // 8, 16, 32 px of the input
     int height, width;   // cells
@@ -38,6 +43,11 @@ typedef struct gv_yolo_level {
     const float *scores; // one logit per class
 } gv_yolo_level;
 gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level); // valid until the next run or resize
+                                                                  // (lists: on the processor alone)
+// Score of a person and the distances of left, top, right and bottom in cells, of cell `cell` (rows, columns) at one
+// of the scales; the distances only where the score is above GV_YOLO_LEAST.
+void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_and_sides[5]);
+#define GV_YOLO_LEAST 0.5f
 
 // A tensor inside, for tests: the output of model.N as [channels, height, width] of float32, to be freed. Only what no
 // later layer has overwritten makes sense: all of them with keep_all set before resizing.

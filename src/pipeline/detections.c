@@ -41,7 +41,7 @@ gv_status gv_detections_create(gv_detections **out, const gv_finder_options *opt
     d->height = height;
     d->step = opt->fast ? gv_sparing_step(opt->fps, false) : 1;
     // a wrong file is told of now, not after hours of work
-    gv_status status = gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, err);
+    gv_status status = gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, opt->device, err);
     if (status == GV_OK) status = gv_detected_create(&d->tracks, NULL, width, height, err);
     if (status == GV_OK) status = gv_background_create(&d->background, width, height, err);
     if (status == GV_OK) {

@@ -17,6 +17,7 @@
 typedef struct gv_finder_options {
     const gv_models *models;
     gv_precision precision; // of YOLOv8
+    gv_device *device;      // of YOLOv8; NULL: the processor
     bool fast;
     double fps; // of the video, 0 = not known: see gv_people_look_every
     gv_cache *cache;

@@ -117,6 +117,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
                                             {"landmarks", landmarks},
                                             {"precision", !own && o->precision ? "bf16" : "f32"},
                                             {"fast", !own && o->fast ? "spare 3" : "no"},
+                                            {!own && o->device ? "device" : NULL, gv_device_name(o->device)},
                                             {0}});
     return GV_OK;
 }
@@ -176,6 +177,7 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
         .video = j->video, .fps = o->fps, .jail = o->jail, .quiet = o->quiet, .listener = o->listener};
     gv_finder_options finder = {.models = o->models,
                                 .precision = o->precision,
+                                .device = o->device,
                                 .fast = o->fast,
                                 .fps = s->fps,
                                 .cache = j->cache,
@@ -280,6 +282,17 @@ static void tell_choice(const gv_observe_options *o) {
     o->note(o->note_user, line.text);
 }
 
+static void tell_device(const gv_observe_options *o) {
+    const gv_model_choice *c = o->models->role;
+    bool blaze =
+        c[GV_ROLE_DETECTOR].method == GV_METHOD_BLAZEPOSE || c[GV_ROLE_KEYPOINTS].method == GV_METHOD_BLAZEPOSE;
+    gv_error line;
+    if (!o->note || !o->device || !blaze) return;
+    snprintf(line.text, sizeof line.text, "BlazePose stays on the processor; the other networks are on %s",
+             gv_device_name(o->device));
+    o->note(o->note_user, line.text);
+}
+
 gv_status gv_observe_device(gv_device **out, const gv_observe_options *o, gv_error *err) {
     gv_error why = {0};
     gv_status status = gv_device_open(out, o->where, &why);
@@ -299,6 +312,7 @@ gv_status gv_observe(gv_scene_observations *s, const char *video, const gv_obser
     if (!opt->models) complete.models = &own;
     if (status == GV_OK) status = gv_models_check(complete.models, err);
     if (status == GV_OK) tell_choice(&complete);
+    if (status == GV_OK) tell_device(&complete);
     job j = {.s = s, .video = video, .opt = &complete};
     j.cache = gv_cache_create(opt->cache, opt->note, opt->note_user);
     if (status == GV_OK && !j.cache) status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory", video);
