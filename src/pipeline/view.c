@@ -6,6 +6,7 @@
 #include "pipeline/copy.h"
 #include "pipeline/feed.h"
 #include "pipeline/judge.h"
+#include "pipeline/motion_lens.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -112,6 +113,29 @@ static gv_status add_surface(gv_npz_writer *z, int person, const gv_motion *m, c
     return status;
 }
 
+// None where all rows are a pinhole's.
+static gv_status add_lens(gv_npz_writer *z, int person, const gv_motion *m, gv_error *err) {
+    enum { COLUMNS = 2 + GV_LENS_COEFFICIENTS };
+    gv_lens l;
+    bool bent = false;
+    for (int t = 0; t < m->frames && !bent; t++) bent = gv_motion_lens(&l, m, t);
+    if (!bent) return GV_OK;
+    float *x = gv_calloc2((size_t)m->frames, COLUMNS * sizeof *x);
+    if (!x) return gv_fail(err, GV_ERR_MEMORY, "no memory for the lens of %d frames", m->frames);
+    for (int t = 0; t < m->frames; t++) {
+        float *row = x + COLUMNS * (size_t)t;
+        if (!gv_motion_lens(&l, m, t)) continue;
+        row[0] = (float)l.model;
+        for (int i = 0; i < GV_LENS_COEFFICIENTS; i++) row[1 + i] = (float)l.k[i];
+        row[COLUMNS - 1] = (float)gv_lens_reach(&l, m->width, m->height);
+    }
+    char name[48];
+    snprintf(name, sizeof name, "%d/lens", person);
+    gv_npz_add_f32(z, name, x, 2, m->frames, COLUMNS);
+    free(x);
+    return GV_OK;
+}
+
 static gv_status add_motion(gv_npz_writer *z, int person, const gv_motion *m, const gv_body *b, gv_error *err) {
     const int L = m->frames;
     const struct {
@@ -151,6 +175,8 @@ static gv_status add_motion(gv_npz_writer *z, int person, const gv_motion *m, co
     snprintf(name, sizeof name, "%d/height", person);
     gv_npz_add_i32_scalar(z, name, m->height);
     gv_npz_borrow(z, false);
+    gv_status lens = add_lens(z, person, m, err);
+    if (lens != GV_OK) return lens;
     float *px = gv_calloc2((size_t)L, sizeof *px);
     if (!px) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames", L);
     gv_status status = gv_reprojection_px(px, m, b, err);

@@ -12,6 +12,8 @@
 //   k/unit       float64       metres
 //   k/rest       [22, 3]       rest joints, m
 //   k/reprojection_px [L]      mean distance of the body's keypoints from the observed ones; NAN unknown
+//   k/lens       [L, 10]       where the lens is not a pinhole: its model and coefficients (motion_lens.h), and the
+//                              farthest direction that the picture shows
 //   k/...                      the motion file's keys (motion_file.h) except joints_world, joints_incam, joint_names
 //
 // Pose correctives of a body model that has them are left out of the surface.

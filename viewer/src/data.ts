@@ -67,7 +67,7 @@ function motionOf(pack: Map<string, NpArray>, id: number, frames: number, qualit
     id, frames: frameIndex.length, frameIndex, quality,
     rest: get('rest'), surface: get('surface'), unit: get('unit')[0], betas: get('betas'), bodyPose: get('body_pose'),
     orient: get('global_orient'), transl: get('transl'), orientIncam: get('global_orient_incam'),
-    translIncam: get('transl_incam'), staticProb: get('static_prob'), K: get('K_fullimg'), R: get('R_w2c'),
+    translIncam: get('transl_incam'), staticProb: get('static_prob'), K: get('K_fullimg'), lens: pack.get(`${id}/lens`)?.data ?? null, R: get('R_w2c'),
     box: get('bbx_xys'), kp2d: get('kp2d'), reprojection: get('reprojection_px'), time: get('time_sec'),
     fps: get('fps')[0], width: get('width')[0], height: get('height')[0], rowOf: new Int32Array(frames).fill(-1),
   } as Motion;

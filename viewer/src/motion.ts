@@ -45,6 +45,7 @@ export interface Motion {
   translIncam: Float32Array; // [L, 3]
   staticProb: Float32Array; // [L, 6]
   K: Float32Array; // [L, 3, 3]
+  lens: Float32Array | null; // [L, 10], see lens.ts; null: a pinhole
   R: Float32Array; // [L, 3, 3]
   box: Float32Array; // [L, 3]
   kp2d: Float32Array; // [L, 17, 3]

@@ -3,6 +3,7 @@
 // Own shaders and not three's materials: the same picture on every machine, and little work for those that draw in
 // software. Colours are linear in bodies (encoded at the end) and as seen (sRGB) on the ground.
 import { Color, CustomBlending, DoubleSide, MaxEquation, OneFactor, ShaderMaterial, Vector2, Vector3, Vector4, type IUniform, type Texture } from 'three';
+import { bendCode, lens } from './lens';
 
 export const light = {
   sun: { value: new Vector3(-0.3, 0.85, 0.4).normalize() }, // towards it
@@ -13,8 +14,8 @@ export const light = {
 
 export function bodyMaterial(colour: Color): ShaderMaterial {
   return new ShaderMaterial({
-    uniforms: { ...light, colour: { value: colour } },
-    vertexShader: `
+    uniforms: { ...light, lens, colour: { value: colour } },
+    vertexShader: `${bendCode}
       varying vec3 n, p;
       void main() {
         mat4 m = modelMatrix;
@@ -24,7 +25,7 @@ export function bodyMaterial(colour: Color): ShaderMaterial {
         vec4 world = m * vec4(position, 1.0);
         p = world.xyz;
         n = mat3(m) * normal;
-        gl_Position = projectionMatrix * viewMatrix * world;
+        gl_Position = projectionMatrix * throughLens(viewMatrix * world);
       }`,
     fragmentShader: `
       varying vec3 n, p;

@@ -6,6 +6,7 @@ import {
 import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js';
 import type { Data } from './data';
 import { Figure } from './figure';
+import { bend, LENS, lens, pinhole } from './lens';
 import { JOINTS } from './motion';
 import { blurMaterial, flattenMaterial, floorMaterial, groundUniforms, light, shadowMaterial } from './shaders';
 
@@ -305,8 +306,8 @@ export class Stage {
     this.shadowsDue = false;
   }
 
-  // The filming camera: OpenCV axes, K in px of the video, pixel centres at integers.
-  private filmCamera(): void {
+  // The filming camera: OpenCV axes, K in px of the video, pixel centres at integers. Returns its lens.
+  private filmCamera(): Float32Array {
     const R = this.data.camera!.R(this.frame), t = this.data.camera!.t(this.frame);
     const m = this.data.people.find((p) => p.rowOf[this.frame] >= 0) ?? this.data.people[0];
     const at = 9 * Math.max(m.rowOf[this.frame], 0);
@@ -320,6 +321,8 @@ export class Stage {
     this.camera.matrix.set(R[0], R[1], R[2], t[0], -R[3], -R[4], -R[5], -t[1], -R[6], -R[7], -R[8], -t[2], 0, 0, 0, 1).invert();
     this.camera.matrix.decompose(this.camera.position, this.camera.quaternion, this.camera.scale);
     this.camera.matrixWorldNeedsUpdate = true;
+    if (!m.lens) return pinhole;
+    return m.lens.subarray((LENS * at) / 9, (LENS * at) / 9 + LENS);
   }
 
   // Draws if anything has changed. True if it did.
@@ -340,8 +343,8 @@ export class Stage {
   paint(fine: boolean): void {
     const inCamera = this.view === 'camera' && !!this.data.camera;
     this.dirty = false;
-    if (inCamera) this.filmCamera();
-    else if (fine || (this.shadowsDue && !(this.software && this.turn++ % 2))) this.drawShadows(fine); // every other one
+    lens.value = inCamera ? this.filmCamera() : pinhole;
+    if (!inCamera && (fine || (this.shadowsDue && !(this.software && this.turn++ % 2)))) this.drawShadows(fine); // every other one
     const coarse = this.software && !fine;
     this.figures.forEach((f) => f.setCoarse(coarse));
     this.renderer.setClearColor(this.sky, inCamera ? 0 : 1);
@@ -389,11 +392,13 @@ export class Stage {
 
   // Displayed joints of a person in the video's pixels [22, 2], as the filming camera of this frame shows them.
   projected(person: number): number[] {
-    this.filmCamera();
+    const through = this.filmCamera();
     this.camera.updateMatrixWorld(true);
     const out: number[] = [], scale = this.rect.width / this.data.width;
     for (let j = 0; j < JOINTS; j++) {
-      v.fromArray(this.figures[person].joints, 3 * j).project(this.camera);
+      v.fromArray(this.figures[person].joints, 3 * j).applyMatrix4(this.camera.matrixWorldInverse);
+      const [x, y] = bend(through, v.x / -v.z, -v.y / -v.z);
+      v.set(x * -v.z, y * v.z, v.z).applyMatrix4(this.camera.projectionMatrix);
       out.push((((v.x + 1) / 2) * this.width - this.rect.x) / scale - 0.5, (((1 - v.y) / 2) * this.height - this.rect.y) / scale - 0.5);
     }
     return out;
