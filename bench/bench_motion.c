@@ -109,7 +109,7 @@ static void speeds(list *out, const gv_motion *m) {
 
 static void soles(list *out, const gv_motion *m, const gv_body *body) {
     double sole[GV_FEET];
-    gv_sole_heights(sole, body, m->betas);
+    if (gv_sole_heights(sole, body, m->betas, NULL) != GV_OK) exit(1);
     for (int t = 0; t < m->frames; t++)
         for (int f = 0; f < GV_FEET; f++)
             if ((double)m->static_prob[GV_STATIC_JOINTS * (ptrdiff_t)t + f] > gv_contact_probability)

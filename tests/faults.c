@@ -312,12 +312,12 @@ static void map_counts(void) {
 static int first_main(int argc, char **argv, char **envp) {
     dl_iterate_phdr(note_ranges, NULL);
     map_counts();
+    show = getenv("FAULTS_SHOW") != NULL;
     if (!getenv("FAULTS_SERVE")) {
         const char *name = getenv("FAULTS_KIND"), *n = getenv("FAULTS_AT");
         for (int k = 0; name && k < FAULT_KINDS; k++)
             if (!strcmp(name, fault_names[k])) kind = k;
         at = n ? atol(n) : 0;
-        show = getenv("FAULTS_SHOW") != NULL;
         return watched_main(argc, argv, envp);
     }
     faults_point point;

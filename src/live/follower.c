@@ -137,7 +137,8 @@ static gv_status predict(gv_follower *f, const gv_observations *o, gv_error *err
                                  .kp3d = o->kp3d};
     const gv_network_output out = {.pred_x = f->pred_x, .pred_cam = f->pred_cam, .static_conf_logits = f->logits};
     if (gv_network_is_chained(f->set.network))
-        return gv_fail(err, GV_ERR_ARGUMENT, "a network without Gravity-View orientations is for predict and eval alone");
+        return gv_fail(err, GV_ERR_ARGUMENT,
+                       "a network without Gravity-View orientations is for predict and eval alone");
     gv_status status = gv_network_run(f->set.network, &in, &out, err);
     for (int i = 0; status == GV_OK && i < o->frames * GV_PRED_X; i++)
         if (!isfinite(f->pred_x[i])) status = gv_fail(err, GV_ERR_FORMAT, "the network's output is not finite");
@@ -198,7 +199,8 @@ static void smooth_correction(float d[GV_CORRECTION], const gv_follower *f, doub
     for (int u = 0; u < GV_CORRECTION; u++) d[u] = (float)(sum[u] / fmax(total[u], 0.1)); // fades where nobody was seen
 }
 
-static void step(gv_follower *f, gv_world_view *world, const gv_observations *o, double time_sec, gv_step_output *out) {
+static gv_status step(gv_follower *f, gv_world_view *world, const gv_observations *o, double time_sec,
+                      gv_step_output *out, gv_error *err) {
     place p = locate(o, time_sec);
     float row[GV_PRED_X], cam[3], logits[6], box[3];
     int nearest = p.after > 0.5f && p.at + 1 < o->frames ? p.at + 1 : p.at, n = visible(o->kp2d + 51 * (size_t)nearest);
@@ -229,9 +231,11 @@ static void step(gv_follower *f, gv_world_view *world, const gv_observations *o,
     if (f->stepper.frames % SOLES_EVERY == 0) {
         float betas[GV_BETAS] = {0};
         if (f->stepper.frames) memcpy(betas, out->betas, sizeof betas);
-        gv_sole_heights(f->sole, f->set.body, betas);
+        gv_status status = gv_sole_heights(f->sole, f->set.body, betas, err);
+        if (status != GV_OK) return status;
     }
     gv_step(out, &f->stepper, world, &in);
+    return GV_OK;
 }
 
 gv_status gv_follower_solve(gv_follower *f, gv_world_view *world, const double *times, int n, gv_step_output *out,
@@ -251,8 +255,8 @@ gv_status gv_follower_solve(gv_follower *f, gv_world_view *world, const double *
     status = predict(f, &o, err);
     for (int i = first; i < n && status == GV_OK; i++) {
         memcpy(out[i].betas, i > first ? out[i - 1].betas : out[first].betas, sizeof out->betas);
-        step(f, world, &o, times[i], &out[i]);
-        ++*got;
+        status = step(f, world, &o, times[i], &out[i], err);
+        *got += status == GV_OK;
     }
 done:
     gv_person_free(&person);

@@ -20,19 +20,19 @@ static const double least_slope[2] = {0.4, 0.25};
 static const double largest_jitter = 14; // 10 m/s^3; walking has 3 to 8, and what is above 15 is seen
 enum { STAIRS = 5 };
 
-void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]) {
+gv_status gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS], gv_error *err) {
     float S[3 * J], *v = gv_calloc2((size_t)body->vertices, 12);
     double ground = INFINITY;
+    if (!v) return gv_fail(err, GV_ERR_MEMORY, "no memory for the %d vertices of a body", body->vertices);
     gv_body_rest_joints(S, body, betas, J);
-    if (v) {
-        gv_body_rest_surface(body, betas, v, NULL);
-        for (int i = 0; i < body->vertices; i++) ground = fmin(ground, (double)v[3 * i + 1]);
-    }
+    gv_body_rest_surface(body, betas, v, NULL);
+    for (int i = 0; i < body->vertices; i++) ground = fmin(ground, (double)v[3 * i + 1]);
     for (int f = 0; f < GV_FEET; f++) {
         out[f] = isfinite(ground) ? (double)S[3 * gv_foot_joints[f] + 1] - ground : 0.02;
         if (!(out[f] > 0 && out[f] < 0.3)) out[f] = 0.02; // no foot under this joint: not a body to go by
     }
     free(v);
+    return GV_OK;
 }
 
 // The seen point that goes with a foot's joint: heel and toes where they were seen, else the ankle.
@@ -194,7 +194,7 @@ gv_status gv_settle_height(gv_motion *m, const gv_body *body, bool common_gravit
         status = gv_fail(err, GV_ERR_MEMORY, "no memory for the ground under %d frames", m->frames);
         goto done;
     }
-    gv_sole_heights(sole, body, m->betas);
+    if ((status = gv_sole_heights(sole, body, m->betas, err)) != GV_OK) goto done;
     if (ground_seen(ground, m, sole) == 0) {
         ground_guessed(ground, m, sole, keep, scratch);
         for (size_t t = 0; t < L; t++) keep[t] = 0;
@@ -240,7 +240,7 @@ gv_status gv_settle(gv_motion *m, const gv_body *body, bool common_gravity, cons
     doubt_contacts(m);
     gv_status status = gv_settle_height(m, body, common_gravity, err);
     if (status != GV_OK || m->frames < 3) return status;
-    gv_sole_heights(sole, body, m->betas);
+    status = gv_sole_heights(sole, body, m->betas, err);
     bool again = true;
     for (double calm = 1; status == GV_OK && again && calm < 4; calm *= 1.5) {
         status = gv_settle_solve(m, body, sole, calm, listener, err);

@@ -7,7 +7,7 @@ extern const int gv_foot_joints[GV_FEET];   // as the first columns of static_pr
 extern const double gv_contact_probability; // from where on a foot is taken to stand
 
 // Heights of the feet's joints over the sole, in the rest pose of this person.
-void gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS]);
+gv_status gv_sole_heights(double out[GV_FEET], const gv_body *body, const float betas[GV_BETAS], gv_error *err);
 
 // The sequence's Gauss-Newton. m: heights settled. calm: 1, or more to have paths smoothed over so much longer.
 gv_status gv_settle_solve(gv_motion *m, const gv_body *body, const double sole[GV_FEET], double calm,
