@@ -2,7 +2,7 @@
 # `make demo` and `make test` run by themselves.
 BUILD ?= build
 
-.PHONY: all setup install deb demo test sanitize tsan format clean
+.PHONY: all setup install deb demo test sanitize tsan gpu-check format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -44,8 +44,18 @@ tsan: setup
 	ninja -C $(BUILD)-tsan
 	meson test -C $(BUILD)-tsan --no-rebuild --print-errorlogs --timeout-multiplier 15 $(TSAN_TESTS)
 
+# The processor's parity tests on a GPU, then the same under compute-sanitizer: wrong addresses, races, unwritten memory.
+GPU_TESTS = vit yolo network reference training training_device
+gpu-check: setup
+	test -f $(BUILD)-cuda/build.ninja || meson setup $(BUILD)-cuda --buildtype=release -Dcuda=enabled
+	ninja -C $(BUILD)-cuda
+	meson test -C $(BUILD)-cuda --print-errorlogs --timeout-multiplier 3 $(GPU_TESTS:=-cuda)
+	for tool in memcheck racecheck initcheck; do for t in $(GPU_TESTS); do \
+	  GVHMR_TEST_DEVICE=cuda GVHMR_DATA=models/node_modules/@mediapipe/pose \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 $(BUILD)-cuda/tests/test_$$t || exit 1; done; done
+
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-cuda
 
 # Formats every source as .clang-format says.
 format:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""peer_network.py [--binary build/bench/bench_network] [--lengths 120,300,1430,5000] [--runs 3] [--check]
+"""peer_network.py [--binary build/bench/bench_network] [--lengths 120,300,1430,5000] [--runs 3] [--check] [--device cpu|cuda]
 
 The motion network and solver in plain PyTorch, written from SPEC.md sections 5 to 10 in the manner of the
 reference: L x L masked attention, one linear after the other, tensors over all frames, Python loops over
@@ -8,6 +8,8 @@ same number of threads and the released network's size; prints the ratio of the 
 
 --check compares this implementation with the recorded cases (tiny network) before it is timed, so that the comparison
 is with something that does the same work, and `gvhmr predict` with it at the released size (random weights).
+
+--device cuda times the network alone, both on the GPU: PyTorch compiled, in float32 and with autocast to bfloat16.
 """
 import argparse
 import json
@@ -93,7 +95,7 @@ def window_mask(L, length, M=120):
     return mask
 
 
-def network(w, heads, obs, cliff, angvel, images, length):
+def network(w, heads, obs, cliff, angvel, images, length, seen=None):
     lin = lambda x, n: F.linear(x, w[n + ".weight"], w[n + ".bias"])
     D, L = w["embed_noisyobs.fc2.bias"].numel(), obs.shape[0]
     e = torch.where((obs[..., 2:] > 0.5), lin(obs[..., :2], "learned_pos_linear"), w["learned_pos_params"])
@@ -102,14 +104,18 @@ def network(w, heads, obs, cliff, angvel, images, length):
     mean, std = (torch.tensor(CONSTANTS["cam_angvel_" + k]) for k in ("mean", "std"))
     x = x + lin(F.silu(lin((angvel - mean) / std, "cam_angvel_embedder.0")), "cam_angvel_embedder.3")
     x = x + lin(F.layer_norm(images, (1024,), w["imgseq_embedder.0.weight"], w["imgseq_embedder.0.bias"], 1e-5), "imgseq_embedder.1")
-    mask, d = window_mask(L, length), D // heads
+    mask, d = window_mask(L, length) if seen is None else None, D // heads
     for i in range(sum(k.endswith("gate_msa") for k in w)):
         p = "blocks.%d." % i
         n = F.layer_norm(x, (D,), w[p + "norm1.weight"], w[p + "norm1.bias"], 1e-6)
         q, k, v = (lin(n, p + "attn." + s).reshape(L, heads, d).transpose(0, 1) for s in ("query", "key", "value"))
-        s = torch.einsum("hid,hjd->hij", rope(q), rope(k)) / math.sqrt(d)
-        s = s.masked_fill(mask, float("-inf")).softmax(-1)
-        a = torch.einsum("hij,hjd->hid", s, v).transpose(0, 1).reshape(L, D)
+        if seen is None:
+            s = torch.einsum("hid,hjd->hij", rope(q), rope(k)) / math.sqrt(d)
+            s = s.masked_fill(mask, float("-inf")).softmax(-1)
+            a = torch.einsum("hij,hjd->hid", s, v)
+        else:  # on a GPU, with PyTorch's own attention
+            a = F.scaled_dot_product_attention(rope(q), rope(k), v, attn_mask=seen)
+        a = a.transpose(0, 1).reshape(L, D)
         x = x + w[p + "gate_msa"].reshape(D) * lin(a, p + "attn.proj")
         n = F.layer_norm(x, (D,), w[p + "norm2.weight"], w[p + "norm2.bias"], 1e-6)
         x = x + w[p + "gate_mlp"].reshape(D) * lin(F.gelu(lin(n, p + "mlp.fc1"), approximate="tanh"), p + "mlp.fc2")
@@ -395,6 +401,38 @@ def seconds(f):
     return time.perf_counter() - t, r
 
 
+def synced():
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def on_gpu(a, w):
+    torch.set_default_device("cuda")
+    w = {k: v.cuda() for k, v in w.items()}
+    compiled = torch.compile(network)
+    print("PyTorch %s against %s, %s, network alone, medians of %d alternating runs, seconds" %
+          (torch.__version__, a.binary, torch.cuda.get_device_name(), a.runs))
+    print("%7s %9s | %9s %9s %7s" % ("frames", "", "PyTorch", "ours", "ratio"))
+    for L in map(int, a.lengths.split(",")):
+        inputs = torch.rand(L, 17, 3), torch.rand(L, 3), torch.rand(L, 6), torch.randn(L, 1024)
+        seen = ~window_mask(L, L)
+        for bf16 in (False, True):
+            theirs, ours = [], []
+            for run in range(-2, a.runs):  # the first two warm up
+                start = synced()
+                with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+                    compiled(w, 8, *inputs, L, seen)
+                if run < 0:
+                    synced()
+                    continue
+                theirs.append(synced() - start)
+                out = subprocess.run([a.binary, "--json", "--runs", "5", "--frames", str(L), "--device", "cuda"] +
+                                     ["--bf16"] * bf16, capture_output=True, text=True, check=True).stdout
+                ours.append(json.loads(out)["network_median"])
+            x, y = float(np.median(theirs)), float(np.median(ours))
+            print("%7d %9s | %9.5f %9.5f %6.2fx" % (L, "bfloat16" if bf16 else "float32", x, y, x / y), flush=True)
+
+
 def main():
     global CONSTANTS
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -405,12 +443,15 @@ def main():
     ap.add_argument("--runs", type=int, default=3)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--check", action="store_true")
+    ap.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.set_grad_enabled(False)
     CONSTANTS = json.loads((a.shared / "gvhmr_constants.json").read_text())
     motion = a.shared / "reference/motion"
     w = random_weights(json.loads((motion / "full_tensors.json").read_text()))
+    if a.device == "cuda":
+        return on_gpu(a, w)
     body = np.load(motion / "exp_body_model.npz")
     J, J_dirs = (torch.tensor(body[k]) for k in ("J_template", "J_shapedirs"))
     if a.check:
