@@ -70,6 +70,7 @@ static const option_row rows[] = {
     {"bend", REAL, AT(sample.bend), 0, 1, "share bent at hips, knees and waist: squatting, sitting, kneeling, bowing"},
     {"lay", REAL, AT(sample.lay), 0, 1, "share laid on the ground"},
     {"perturb", REAL, AT(sample.perturb), 0, 1, "share of sequences with joint angles shifted"},
+    {"slow", REAL, AT(sample.slow), 0, 1, "share played slower than others, down to a third"},
     {"surveillance", REAL, AT(sample.surveillance), 0, 1, "share seen by a high, far, static camera"},
     {"askew", REAL, AT(sample.askew), 0, 1, "share seen by a camera held askew, by 20 degrees or so"},
     {"wrong-focal", REAL, AT(sample.wrong_focal), 0, 1, "share whose focal length the network is told wrongly"},

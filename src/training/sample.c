@@ -156,7 +156,12 @@ typedef struct excerpt { // frames start, start + speed, ... of a clip
 static excerpt draw_excerpt(const gv_sampler *s, gv_rng *r, int L) {
     excerpt e = {.clip = draw_clip(s, r), .mirror = gv_chance(r, 0.5)};
     double span = e.clip->frames - 1;
-    e.speed = s->options.plain ? 1 : exp(gv_uniform(r, log(0.67), log(1.5)));
+    if (s->options.plain)
+        e.speed = 1;
+    else if (gv_chance(r, s->options.slow)) // films are often made with twice the frames and more
+        e.speed = exp(gv_uniform(r, log(0.33), log(0.67)));
+    else
+        e.speed = exp(gv_uniform(r, log(0.67), log(1.5)));
     if (!s->options.plain && span < (L - 1) * e.speed) e.speed = fmax(span / (L - 1), 0.6);
     e.frames = (int)fmin(L, floor(span / e.speed + 1e-6) + 1);
     e.start = gv_uniform01(r) * (span - (e.frames - 1) * e.speed);

@@ -18,6 +18,7 @@ typedef struct gv_sample_options {
     double bend, lay;      // shares bent at hips, knees and waist (squatting, sitting, ...); laid on the ground
     double perturb;        // share with joint angles shifted
     enum { GV_SAMPLE_ANY, GV_SAMPLE_STATIC, GV_SAMPLE_MOVING } camera;
+    double slow;         // share played slower than others, down to a third
     double surveillance; // share seen by a high, far camera
     double askew;        // share seen by a camera that is held askew, by 20 degrees or so
     double wrong_focal;  // share whose focal length is told wrongly
@@ -29,8 +30,8 @@ typedef struct gv_sample_options {
 } gv_sample_options;
 #define GV_SAMPLE_DEFAULTS                                                                                             \
     {                                                                                                                  \
-        .recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .surveillance = 0.25, .askew = 0.2,              \
-        .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1                                                    \
+        .recombine = 0.55, .bend = 0.15, .lay = 0.02, .perturb = 0.5, .slow = 0.15, .surveillance = 0.25,              \
+        .askew = 0.2, .wrong_focal = 0.4, .noise = 1, .points = 0.85, .drop = 0.1                                      \
     }
 extern const gv_sample_options gv_sample_defaults;
 
