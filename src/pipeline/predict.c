@@ -88,8 +88,7 @@ static void store_parameters(gv_motion *m, const stages *s) {
         m->static_prob[i] = (float)(1 / (1 + exp(-(double)s->net.static_conf_logits[i])));
 }
 
-static gv_status run_network(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
-                             gv_error *err) {
+static void prepare_inputs(stages *s, const gv_observations *o) {
     gv_obs_from_keypoints(s->obs, o->kp2d, o->bbx_xys, o->frames);
     gv_cliff_from_boxes(s->cliff, o->bbx_xys, o->K, o->frames);
     if (o->frames > 1 && o->cam_angvel)
@@ -98,6 +97,11 @@ static gv_status run_network(stages *s, gv_network *net, const gv_observations *
         gv_angvel_from_rotations(s->angvel, o->R_w2c, o->frames);
     else
         gv_angvel_from_rotations(s->angvel, NULL, 1);
+}
+
+// On prepared inputs; of the observations only the image features and the points in space are read.
+static gv_status run_prepared(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
+                              gv_error *err) {
     const gv_network_input in = {.frames = o->frames,
                                  .length = o->length,
                                  .obs = s->obs,
@@ -112,6 +116,12 @@ static gv_status run_network(stages *s, gv_network *net, const gv_observations *
     gv_arena_destroy(s->inputs);
     s->inputs = NULL;
     return status ? status : check_finite(s, err);
+}
+
+static gv_status run_network(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
+                             gv_error *err) {
+    prepare_inputs(s, o);
+    return run_prepared(s, net, o, listener, err);
 }
 
 // The flip test (SPEC.md 15.1): pose and shape become the means of both runs', the root keeps the first one's;
@@ -133,14 +143,17 @@ static gv_status both_ways(stages *s, gv_network *net, const gv_observations *o,
     stages other = {0};
     gv_status status = gv_mirror_observations(&seen, o, err);
     if (!status) status = allocate(&other, net, s->frames, false, err);
-    if (!status) status = run_network(&other, net, &seen, listener, err);
+    if (!status) prepare_inputs(&other, &seen);
+    float **done[] = {&seen.bbx_xys, &seen.kp2d, &seen.K, &seen.R_w2c}; // two hours of them are 60 MB
+    for (int i = 0; i < 4; i++) free(*done[i]), *done[i] = NULL;
+    if (!status) status = run_prepared(&other, net, &seen, listener, err);
     if (!status) gv_mirror_merge(&s->net, &other.net, s->frames);
     free_stages(&other);
     gv_observations_free(&seen);
     return status;
 }
 
-// The motion's parameters, in `out` [L frames].
+// The motion's parameters, in `out`, which is made here.
 static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
                             const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
     double start = gv_now();
@@ -157,6 +170,7 @@ static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv
     if (!status && opt->refine) status = gv_steady_gravity(s->net.pred_x, o, err);
     if (!status) status = gv_go_on(opt->listener, err);
     double middle = gv_now();
+    if (!status) status = gv_motion_alloc_parameters(out, o->frames, err); // not before: the network needs the memory
     const gv_solver_input solve = {.frames = o->frames,
                                    .length = o->length,
                                    .pred_x = s->net.pred_x,
@@ -308,7 +322,6 @@ gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const
     gv_status status = as_is ? GV_OK : gv_timebase_resample(&resampled, obs, err);
     const gv_observations *at30 = as_is ? obs : &resampled;
     if (!status) status = allocate(&s, net, at30->frames, opt->verbose, err);
-    if (!status) status = gv_motion_alloc_parameters(&solved, at30->frames, err);
     if (!status) status = run_stages(&solved, &s, net, body, at30, opt, times, err);
     if (!opt->verbose) free_stages(&s);
     if (!status) status = at_own_times(out, &solved, obs, &resampled, err);
