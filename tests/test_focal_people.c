@@ -29,6 +29,7 @@ static gv_motion walk(float radius, float wrong) {
             m.joints_world[3 * GV_MOTION_JOINTS * t + i] = w[i] + error;
             m.joints_incam[3 * GV_MOTION_JOINTS * t + i] = c[i];
         }
+        m.bbx_xys[3 * t + 2] = 300;
         m.time_sec[t] = t / 30.0;
     }
     return m;
@@ -68,8 +69,26 @@ static void standing_tells_nothing(void **state) {
     gv_motion_free(&m[0]);
 }
 
+// What the network makes of everybody's steps alike no number of people averages out, and of small ones it makes less.
+static void a_crowd_is_no_surer_than_all_are_wrong(void **state) {
+    (void)state;
+    enum { PEOPLE = 8 };
+    gv_motion m[PEOPLE];
+    gv_people_focal one, all, small;
+    for (int i = 0; i < PEOPLE; i++) m[i] = walk(1.2f, 1.5f);
+    gv_focal_from_people(&one, m, 1, 0.35);
+    gv_focal_from_people(&all, m, PEOPLE, 0.35);
+    assert_true(all.sd < one.sd && all.sd > 0.07);
+    for (int i = 0; i < PEOPLE; i++)
+        for (int t = 0; t < FRAMES; t++) m[i].bbx_xys[3 * t + 2] = 100;
+    gv_focal_from_people(&small, m, PEOPLE, 0.35);
+    assert_false(small.found);
+    for (int i = 0; i < PEOPLE; i++) gv_motion_free(&m[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(walking_to_and_fro_tells),
-                                       cmocka_unit_test(standing_tells_nothing)};
+                                       cmocka_unit_test(standing_tells_nothing),
+                                       cmocka_unit_test(a_crowd_is_no_surer_than_all_are_wrong)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,11 +10,13 @@
 #include <string.h>
 
 enum { ROUNDS = 8 };
-static const double LAG = 1.5;         // s, over which ways are compared
-static const double ERROR = 0.12;      // m, of a way over that time
-static const double STRIDE = 0.08;     // relative error of all of a person's ways, prior
-static const double FLOOR = 0.08;      // what people's ways are wrong by towards the camera as a whole, relative
-static const double HONEST = 1.3;      // errors over standard deviations, as measured (bench_focal_people)
+static const double LAG = 1.5;     // s, over which ways are compared
+static const double ERROR = 0.12;  // m, of a way over that time
+static const double STRIDE = 0.08; // relative error of all of a person's ways, prior
+static const double FLOOR = 0.08;  // what everybody's ways are wrong by towards the camera alike, relative
+static const double LEAST_SIZE =
+    160;                          // px, of a box: of smaller people too little of a step is seen to tell how long it is
+static const double HONEST = 1.3; // errors over standard deviations, as measured (bench_focal_people)
 static const double SURE = 0.22;
 
 typedef struct sums { // normal equations of (a, b): way = a sideways + b towards, in the world
@@ -79,15 +81,23 @@ static bool one_person(const gv_motion *m, double *ratio, double *variance) {
     return x[0] > 0.5 && x[0] < 2 && *ratio > 0.1;
 }
 
+static double mean_size(const gv_motion *m) {
+    double sum = 0;
+    for (int t = 0; t < m->frames; t++) sum += m->bbx_xys[3 * (size_t)t + 2];
+    return sum / m->frames;
+}
+
 void gv_focal_from_people(gv_people_focal *out, const gv_motion *motions, int people, double prior_sd) {
     double top = 0, bottom = 0;
     for (int k = 0; k < people; k++) {
         double ratio, variance;
-        if (!one_person(motions + k, &ratio, &variance)) continue;
-        double weight = 1 / (HONEST * HONEST * variance / (ratio * ratio) + FLOOR * FLOOR); // of the logarithm
+        if (mean_size(motions + k) < LEAST_SIZE || !one_person(motions + k, &ratio, &variance)) continue;
+        double weight = ratio * ratio / (HONEST * HONEST * variance); // of the logarithm
         top += weight * log(ratio), bottom += weight;
     }
-    *out = (gv_people_focal){.found = bottom * SURE * SURE > 1};
-    bottom += 1 / (prior_sd * prior_sd); // and what was believed before
-    out->ratio = exp(top / bottom), out->sd = 1 / sqrt(bottom);
+    *out = (gv_people_focal){.ratio = 1, .sd = prior_sd};
+    if (!(bottom > 0)) return;
+    double said = top / bottom, sure = 1 / (1 / bottom + FLOOR * FLOOR), before = 1 / (prior_sd * prior_sd);
+    out->found = sure * SURE * SURE > 1;
+    out->ratio = exp(said * sure / (sure + before)), out->sd = 1 / sqrt(sure + before);
 }
