@@ -215,7 +215,6 @@ static void test_steps(void **state) {
         print_message("step %d: loss %.6g, on the device %.6g\n", i + 1, loss[0][i], loss[1][i]);
         assert_true(fabs(loss[1][i] / loss[0][i] - 1) < 1e-3);
     }
-    assert_true(loss[1][5] < loss[1][0]);
     runs_end(&r);
 }
 
