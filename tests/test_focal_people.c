@@ -31,6 +31,7 @@ static gv_motion walk(float radius, float wrong) {
         }
         m.bbx_xys[3 * t + 2] = 300;
         m.time_sec[t] = t / 30.0;
+        for (int i = 0; i < 9; i += 4) m.R_w2c[9 * t + i] = 1;
     }
     return m;
 }

@@ -36,21 +36,6 @@ typedef struct sums {  // information on the slope
     double H[3], r[2]; // H11, H12, H22
 } sums;
 
-// Mean rotation from m's own world to the odometry's.
-static void mean_world(double M[9], const gv_motion *m) {
-    double sum[9] = {0};
-    for (size_t t = 0; t < (size_t)m->frames; t++) {
-        float Rw[9], Rc[9], C[9], Q[9];
-        gv_rot_from_aa(Rw, m->global_orient + 3 * t);
-        gv_rot_from_aa(Rc, m->global_orient_incam + 3 * t);
-        gv_mat3_mul_nt(C, Rc, Rw);
-        gv_mat3_mul_tn(Q, m->R_w2c + 9 * t, C);
-        for (int i = 0; i < 9; i++) sum[i] += Q[i];
-    }
-    for (int i = 0; i < 9; i++) M[i] = sum[i] / m->frames;
-    for (int i = 0; i < 30; i++) gv_so3_orthonormalise(M);
-}
-
 // How surely the network's direction is known of one person.
 static double trust(const gv_motion *m) {
     double points = 0, side = 0;
@@ -85,7 +70,7 @@ static void find_stands(witness *w, const gv_motion *m) {
 }
 
 static gv_status listen(witness *w, const gv_motion *m, bool static_camera, gv_error *err) {
-    mean_world(w->world, m);
+    gv_motion_to_odometry(w->world, m);
     for (int i = 0; i < 3; i++) w->down[i] = (float)-w->world[3 * i + 1];
     w->weight = trust(m);
     if (!static_camera) return GV_OK;

@@ -1,49 +1,31 @@
 #include "pipeline/focal_people.h"
 
-#include "base/memory.h"
 #include "geometry/linalg.h"
-#include "geometry/rotation.h"
 #include "geometry/so3.h"
+#include "pipeline/scene.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { ROUNDS = 8 };
 static const double LAG = 1.5;     // s, over which ways are compared
 static const double ERROR = 0.12;  // m, of a way over that time
 static const double STRIDE = 0.08; // relative error of all of a person's ways, prior
 static const double FLOOR = 0.08;  // what everybody's ways are wrong by towards the camera alike, relative
-static const double LEAST_SIZE =
-    160;                          // px, of a box: of smaller people too little of a step is seen to tell how long it is
-static const double HONEST = 1.3; // errors over standard deviations, as measured (bench_focal_people)
+static const double LEAST_SIZE = 160; // px, of a box: too little is seen of smaller people's steps
+static const double HONEST = 1.3;     // errors over standard deviations, as measured (bench_focal_people)
 static const double SURE = 0.22;
 
 typedef struct sums { // normal equations of (a, b): way = a sideways + b towards, in the world
     double H[4], g[2], energy, weight;
 } sums;
 
-// Mean rotation from the camera to the person's world.
-static void world_of(double W[9], const gv_motion *m) {
-    double sum[9] = {0};
-    for (int t = 0; t < m->frames; t++) {
-        float Rw[9], Rc[9], Q[9];
-        gv_rot_from_aa(Rw, m->global_orient + 3 * (size_t)t);
-        gv_rot_from_aa(Rc, m->global_orient_incam + 3 * (size_t)t);
-        gv_mat3_mul_nt(Q, Rw, Rc);
-        for (int i = 0; i < 9; i++) sum[i] += Q[i];
-    }
-    for (int i = 0; i < 9; i++) W[i] = sum[i] / m->frames;
-    for (int i = 0; i < 30; i++) gv_so3_orthonormalise(W);
-}
-
-// Frames t and u of one person.
-static void add_way(sums *s, const gv_motion *m, const double W[9], int t, int u, const double x[2]) {
+// Frames t and u of one person. M: from the person's world to the camera, which is the odometry's where it stands still.
+static void add_way(sums *s, const gv_motion *m, const double M[9], int t, int u, const double x[2]) {
     size_t stride = 3 * GV_MOTION_JOINTS;
     const float *wt = m->joints_world + stride * (size_t)t, *wu = m->joints_world + stride * (size_t)u,
                 *ct = m->joints_incam + stride * (size_t)t, *cu = m->joints_incam + stride * (size_t)u;
     double side[3] = {cu[0] - ct[0], cu[1] - ct[1], 0}, near[3] = {0, 0, cu[2] - ct[2]}, S[3], N[3], e[3], r2 = 0;
-    gv_so3_apply(S, W, side), gv_so3_apply(N, W, near);
+    gv_so3_apply_t(S, M, side), gv_so3_apply_t(N, M, near);
     for (int i = 0; i < 3; i++) e[i] = (double)(wu[i] - wt[i]) - x[0] * S[i] - x[1] * N[i];
     e[1] = 0, S[1] = 0, N[1] = 0; // heights are the ground's
     for (int i = 0; i < 3; i++) r2 += e[i] * e[i];
@@ -61,14 +43,14 @@ static int later(const gv_motion *m, int t) { // the frame LAG later, -1 beyond 
 
 // What one person says: ratio and its variance.
 static bool one_person(const gv_motion *m, double *ratio, double *variance) {
-    double W[9], x[2] = {1, 1}, H[4] = {0};
+    double M[9], x[2] = {1, 1}, H[4] = {0};
     int lag = later(m, 0);
     sums s;
     if (lag < 2) return false;
-    world_of(W, m);
+    gv_motion_to_odometry(M, m);
     for (int round = 0; round < ROUNDS; round++) {
         s = (sums){0};
-        for (int t = 0, u; t < m->frames && (u = later(m, t)) >= 0; t++) add_way(&s, m, W, t, u, x);
+        for (int t = 0, u; t < m->frames && (u = later(m, t)) >= 0; t++) add_way(&s, m, M, t, u, x);
         double sigma2 = fmax(ERROR * ERROR, s.energy / fmax(1, s.weight)) * lag; // ways that overlap are one
         H[0] = s.H[0] / sigma2 + 1 / (STRIDE * STRIDE), H[2] = s.H[1] / sigma2, H[3] = s.H[3] / sigma2 + 1e-6;
         x[0] = s.g[0] / sigma2 + 1 / (STRIDE * STRIDE), x[1] = s.g[1] / sigma2;

@@ -11,6 +11,7 @@
 #include "pipeline/scene.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 #include "pipeline/camera_way.h"
 
 #include <math.h>
@@ -21,21 +22,24 @@ static const float *joint0(const float *joints, int t) {
     return joints + (size_t)t * GV_MOTION_JOINTS * 3;
 }
 
-// Camera -> person's own world.
-static void camera_to_world(float W[9], const gv_motion *m, int t) {
-    float Rw[9], Rc[9];
+// The rotation from m's own world to the one in which the camera of m's frame t has the rotation V.
+static void from_own_world(float M[9], const gv_motion *m, int t, const float V[9]) {
+    float Rw[9], Rc[9], C[9];
     gv_rot_from_aa(Rw, m->global_orient + 3 * (size_t)t);
     gv_rot_from_aa(Rc, m->global_orient_incam + 3 * (size_t)t);
-    gv_mat3_mul_nt(W, Rw, Rc);
+    gv_mat3_mul_nt(C, Rc, Rw);
+    gv_mat3_mul_tn(M, V, C);
 }
 
-static const float *odometry(const gv_scene_observations *s, const gv_motion *m, int t) {
-    return s->camera.R_w2c + 9 * (size_t)m->frame_index[t];
-}
-
-static void normalise(double v[3]) {
-    double n = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-    for (int i = 0; i < 3; i++) v[i] /= n > 1e-12 ? n : 1;
+void gv_motion_to_odometry(double M[9], const gv_motion *m) {
+    double sum[9] = {0};
+    for (int t = 0; t < m->frames; t++) {
+        float Q[9];
+        from_own_world(Q, m, t, m->R_w2c + 9 * (size_t)t);
+        for (int i = 0; i < 9; i++) sum[i] += Q[i];
+    }
+    for (int i = 0; i < 9; i++) M[i] = sum[i] / m->frames;
+    for (int i = 0; i < 30; i++) gv_so3_orthonormalise(M);
 }
 
 // A [9]: common world -> odometry world. Columns: x, y = up, z.
@@ -43,24 +47,19 @@ static void world_axes(float A[9], const gv_motion *motions, int people, const g
     double up[3] = {0}, heading[3] = {0};
     for (int p = 0; p < people; p++) {
         for (int t = 0; t < motions[p].frames; t++) {
-            float W[9], M[9]; // M = V^T W^T: person's world -> odometry world
-            camera_to_world(W, motions + p, t);
-            for (int i = 0; i < 3; i++)
-                for (int j = 0; j < 3; j++) {
-                    const float *V = odometry(s, motions + p, t);
-                    M[3 * i + j] = V[i] * W[3 * j] + V[3 + i] * W[3 * j + 1] + V[6 + i] * W[3 * j + 2];
-                }
+            float M[9];
+            from_own_world(M, motions + p, t, s->camera.R_w2c + 9 * (size_t)motions[p].frame_index[t]);
             for (int i = 0; i < 3; i++) up[i] += M[3 * i + 1];
             if (p == 0)
                 for (int i = 0; i < 3; i++) heading[i] += M[3 * i + 2];
         }
     }
-    normalise(up);
-    double along = up[0] * heading[0] + up[1] * heading[1] + up[2] * heading[2];
+    gv_normalise3(up);
+    const double along = gv_dot3(up, heading);
     for (int i = 0; i < 3; i++) heading[i] -= along * up[i];
-    normalise(heading);
-    double x[3] = {up[1] * heading[2] - up[2] * heading[1], up[2] * heading[0] - up[0] * heading[2],
-                   up[0] * heading[1] - up[1] * heading[0]};
+    gv_normalise3(heading);
+    double x[3];
+    gv_cross3(x, up, heading);
     for (int i = 0; i < 3; i++) {
         A[3 * i] = (float)x[i];
         A[3 * i + 1] = (float)up[i];
@@ -72,11 +71,8 @@ static void world_axes(float A[9], const gv_motion *motions, int people, const g
 static double heading_of(const gv_motion *m, const gv_scene *scene) {
     double c = 0, s = 0;
     for (int t = 0; t < m->frames; t++) {
-        float W[9], M[9]; // M = S^T W^T: own world -> common world
-        camera_to_world(W, m, t);
-        const float *S = scene->R_w2c + 9 * (size_t)m->frame_index[t];
-        float Wt[9] = {W[0], W[3], W[6], W[1], W[4], W[7], W[2], W[5], W[8]};
-        gv_mat3_mul_tn(M, S, Wt);
+        float M[9];
+        from_own_world(M, m, t, scene->R_w2c + 9 * (size_t)m->frame_index[t]);
         c += M[0] + M[8]; // the turn about y nearest to M maximises c cos + s sin
         s += M[2] - M[6];
     }

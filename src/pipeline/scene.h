@@ -28,3 +28,6 @@ void gv_scene_free(gv_scene *scene); // not the motions
 // moved by d, m.
 void gv_motion_turn(gv_motion *m, const float Q[9]);
 void gv_motion_move(gv_motion *m, const float d[3]);
+
+// Rotation from m's own world to the odometry's, the mean of what all frames say: R_w2c^T R_incam R_world^T of the body.
+void gv_motion_to_odometry(double M[9], const gv_motion *m);
