@@ -3,6 +3,7 @@
 #include "formats/tensors.h"
 #include "formats/torch_write.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 #include "folder.h"
 
 #include <string.h>
@@ -120,14 +121,14 @@ static const char *evaluate(const bvh *b, const char *p, double at[64][3], doubl
         axis_rotation(Z, 2, v[3]);
         axis_rotation(X, 0, v[4]);
         axis_rotation(Y, 1, v[5]);
-        gv_mat3d_mul(ZX, Z, X);
-        gv_mat3d_mul(local, ZX, Y);
+        gv_so3_mul(ZX, Z, X);
+        gv_so3_mul(local, ZX, Y);
         if (j == 0) {
             memcpy(at[0], v, 3 * sizeof *v);
             memcpy(G[0], local, sizeof local);
         } else {
-            gv_mat3d_mul(G[j], G[b->parent[j]], local);
-            gv_mat3d_apply(turned, G[b->parent[j]], b->offset[j]);
+            gv_so3_mul(G[j], G[b->parent[j]], local);
+            gv_so3_apply(turned, G[b->parent[j]], b->offset[j]);
             for (int k = 0; k < 3; k++) at[j][k] = at[b->parent[j]][k] + turned[k];
         }
     }

@@ -3,6 +3,7 @@
 #include "formats/npz.h"
 #include "body/body.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 #include "motion/kinematics.h"
 #include "motion/smoothing.h"
 #include "motion/stepwise.h"
@@ -56,7 +57,7 @@ static double angle_between(const double a[3], const double b[3]) {
     double A[9], B[9], D[9];
     gv_rotd_from_aa(A, a);
     gv_rotd_from_aa(B, b);
-    gv_mat3d_mul_nt(D, A, B);
+    gv_so3_mul_nt(D, A, B);
     double v[3] = {D[7] - D[5], D[2] - D[6], D[3] - D[1]};
     return atan2(sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), D[0] + D[4] + D[8] - 1);
 }
@@ -84,7 +85,7 @@ static void make_scene(scene *s, double pan, double wobble) {
         float A[9];
         gv_rotd_from_aa(C, turn);
         gv_rotd_from_aa(P, person);
-        gv_mat3d_mul(R, C, P);
+        gv_so3_mul(R, C, P);
         gv_rotd_to_aa(s->orient_c + 3 * t, R);
         memcpy(s->orient_gv + 3 * t, s->orient_c + 3 * t, 3 * sizeof(double)); // a level camera's axes are gv's
         gv_rot_from_aa(A, (float[3]){0, (float)pan, 0});
@@ -108,7 +109,7 @@ static void static_cameras_do_not_drift(void **state) {
     for (int t = 0; t < LONG; t++) {
         double R[9], up[9], flipped[3]; // world = gv of frame 0 turned half about z
         gv_rotd_from_aa(R, s.orient_gv + 3 * t);
-        gv_mat3d_mul(up, (double[9]){-1, 0, 0, 0, -1, 0, 0, 0, 1}, R);
+        gv_so3_mul(up, (double[9]){-1, 0, 0, 0, -1, 0, 0, 0, 1}, R);
         gv_rotd_to_aa(flipped, up);
         assert_true(angle_between(flipped, s.orient_w + 3 * t) < 1e-9);
     }
@@ -125,7 +126,7 @@ static void pans_add_up_exactly(void **state) {
     for (int t = 1; t < LONG; t++) { // one centimetre a frame, to where the body faces
         double u[3], R[9];
         gv_rotd_from_aa(R, s.orient_w + 3 * (t - 1));
-        gv_mat3d_apply(u, R, s.velocity + 3 * (t - 1));
+        gv_so3_apply(u, R, s.velocity + 3 * (t - 1));
         for (int i = 0; i < 3; i++)
             assert_true(fabs(s.transl_w[3 * t + i] - s.transl_w[3 * (t - 1) + i] - u[i]) < 1e-9);
     }

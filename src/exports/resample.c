@@ -1,6 +1,7 @@
 #include "exports/resample.h"
 #include "formats/motion_export.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 
 #include <math.h>
 #include <string.h>
@@ -54,7 +55,7 @@ static void pose_joints(float *joints, const gv_motion *m, int k, const float *o
     for (int j = 0; j < J; j++)
         for (int i = 0; i < 3; i++) {
             int p = gv_motion_parents[j];
-            if (p >= 0 && i == 0) gv_mat3d_apply(turned, global[p], bones[j]);
+            if (p >= 0 && i == 0) gv_so3_apply(turned, global[p], bones[j]);
             at[j][i] = p < 0 ? root[i] : at[p][i] + turned[i];
             joints[3 * j + i] = (float)at[j][i];
         }

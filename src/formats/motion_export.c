@@ -4,6 +4,7 @@
 #include "formats/npz.h"
 #include "formats/torch_write.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 
 #include <errno.h>
 #include <math.h>
@@ -96,7 +97,7 @@ void gv_motion_rotations(const gv_motion *m, int t, double local[J][9], double g
         const float *aa = j ? m->body_pose + (size_t)t * 63 + 3 * (size_t)(j - 1) : m->global_orient + (size_t)t * 3;
         gv_rotd_from_aa(local[j], (double[]){(double)aa[0], (double)aa[1], (double)aa[2]});
         if (j)
-            gv_mat3d_mul(global[j], global[gv_motion_parents[j]], local[j]);
+            gv_so3_mul(global[j], global[gv_motion_parents[j]], local[j]);
         else
             memcpy(global[0], local[0], sizeof local[0]);
     }
@@ -254,7 +255,7 @@ static void root_z_up(float orient[3], float trans[3], const gv_motion *m, int t
                 *transl = m->transl + 3 * (size_t)t;
     double R[9], XR[9], out[3];
     gv_rotd_from_aa(R, (double[]){(double)aa[0], (double)aa[1], (double)aa[2]});
-    gv_mat3d_mul(XR, X, R);
+    gv_so3_mul(XR, X, R);
     gv_rotd_to_aa(out, XR);
     const double at[3] = {(double)pelvis[0], -(double)pelvis[2], (double)pelvis[1]};
     for (int i = 0; i < 3; i++) {

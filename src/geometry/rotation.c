@@ -1,4 +1,5 @@
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,19 +12,9 @@ static void narrow(float *out, const double *in, int n) {
     for (int i = 0; i < n; i++) out[i] = (float)in[i];
 }
 
-static double dot3(const double a[3], const double b[3]) {
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-}
-
-static void cross3(double c[3], const double a[3], const double b[3]) {
-    c[0] = a[1] * b[2] - a[2] * b[1];
-    c[1] = a[2] * b[0] - a[0] * b[2];
-    c[2] = a[0] * b[1] - a[1] * b[0];
-}
-
 // v / max(|v|, 1e-12)
 static void normalise3(double v[3]) {
-    double n = sqrt(dot3(v, v));
+    double n = sqrt(gv_dot3(v, v));
     if (n < 1e-12) n = 1e-12;
     for (int i = 0; i < 3; i++) v[i] /= n;
 }
@@ -31,10 +22,10 @@ static void normalise3(double v[3]) {
 void gv_rotd_from_6d(double R[9], const double d6[6]) {
     memcpy(R, d6, 6 * sizeof *R);
     normalise3(R);
-    double along = dot3(d6 + 3, R);
+    double along = gv_dot3(d6 + 3, R);
     for (int i = 0; i < 3; i++) R[3 + i] = d6[3 + i] - along * R[i];
     normalise3(R + 3);
-    cross3(R + 6, R, R + 3);
+    gv_cross3(R + 6, R, R + 3);
 }
 
 // sin(h)/th with h = th/2; the series 1/2 - th^2/48 near zero
@@ -43,13 +34,13 @@ static double half_sinc(double th) {
 }
 
 void gv_quatd_from_aa(double q[4], const double aa[3]) {
-    double th = sqrt(dot3(aa, aa)), k = half_sinc(th);
+    double th = sqrt(gv_dot3(aa, aa)), k = half_sinc(th);
     q[0] = cos(th / 2);
     for (int i = 0; i < 3; i++) q[1 + i] = k * aa[i];
 }
 
 void gv_quatd_to_aa(double aa[3], const double q[4]) {
-    double n = sqrt(dot3(q + 1, q + 1)), k = half_sinc(2 * atan2(n, q[0]));
+    double n = sqrt(gv_dot3(q + 1, q + 1)), k = half_sinc(2 * atan2(n, q[0]));
     for (int i = 0; i < 3; i++) aa[i] = q[1 + i] / k;
 }
 
@@ -88,7 +79,7 @@ void gv_rotd_to_aa(double aa[3], const double R[9]) {
 }
 
 void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t) {
-    double c = a[0] * b[0] + dot3(a + 1, b + 1), sign = c < 0 ? -1 : 1;
+    double c = a[0] * b[0] + gv_dot3(a + 1, b + 1), sign = c < 0 ? -1 : 1;
     // |a - b| and |a + b| give the angle between the quaternions without acos's loss near 0
     double minus = 0, plus = 0;
     for (int i = 0; i < 4; i++) {
@@ -104,20 +95,6 @@ void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t)
     }
     n = sqrt(n);
     for (int i = 0; i < 4; i++) q[i] = out[i] / (n > 1e-12 ? n : 1e-12);
-}
-
-void gv_mat3d_mul(double C[9], const double A[9], const double B[9]) {
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) C[3 * i + j] = A[3 * i] * B[j] + A[3 * i + 1] * B[3 + j] + A[3 * i + 2] * B[6 + j];
-}
-
-void gv_mat3d_mul_nt(double C[9], const double A[9], const double B[9]) {
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) C[3 * i + j] = dot3(A + 3 * i, B + 3 * j);
-}
-
-void gv_mat3d_apply(double y[3], const double A[9], const double x[3]) {
-    for (int i = 0; i < 3; i++) y[i] = dot3(A + 3 * i, x);
 }
 
 void gv_rot_from_6d(float R[9], const float d6[6]) {
@@ -209,9 +186,9 @@ float gv_rot_angle(const float A[9], const float B[9]) {
     double a[9], b[9], D[9];
     widen(a, A, 9);
     widen(b, B, 9);
-    gv_mat3d_mul_nt(D, a, b); // A B^T turns by the same angle as A^T B
+    gv_so3_mul_nt(D, a, b); // A B^T turns by the same angle as A^T B
     double v[3] = {D[7] - D[5], D[2] - D[6], D[3] - D[1]};
-    return (float)atan2(sqrt(dot3(v, v)), D[0] + D[4] + D[8] - 1);
+    return (float)atan2(sqrt(gv_dot3(v, v)), D[0] + D[4] + D[8] - 1);
 }
 
 // One Jacobi rotation that zeroes S[p][q]; V collects the eigenvectors in its columns.

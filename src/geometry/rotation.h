@@ -5,7 +5,7 @@
 // its behaviour for matrices that are not orthonormal (SPEC.md 1.1). Nothing allocates or keeps state.
 //
 // The float functions compute in double and round once. The gv_rotd_ family is the same in double, for
-// chains of conversions (decoding, trajectory roll-out) whose rounding would otherwise add up.
+// chains of conversions (decoding, trajectory roll-out) whose rounding would otherwise add up; so3.h multiplies them.
 #pragma once
 
 void gv_rot_from_6d(float R[9], const float d6[6]); // zero or parallel rows: as the formula, no NaN
@@ -34,6 +34,3 @@ void gv_rotd_to_quat(double q[4], const double R[9]);
 void gv_quatd_from_aa(double q[4], const double aa[3]);
 void gv_quatd_to_aa(double aa[3], const double q[4]);
 void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t);
-void gv_mat3d_mul(double C[9], const double A[9], const double B[9]);
-void gv_mat3d_mul_nt(double C[9], const double A[9], const double B[9]);
-void gv_mat3d_apply(double y[3], const double A[9], const double x[3]);

@@ -1,6 +1,7 @@
 #include "motion/postprocess.h"
 
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 #include "motion/smoothing.h"
 
 #include <math.h>
@@ -77,12 +78,12 @@ static void roots_seen_by_camera(double *roots, const gv_solution *s, double *sc
     gv_gaussian_smooth(smooth, L, 3, 0, 3, 5, scratch + 3 * (size_t)L);
     gv_rotd_from_aa(R_w, s->orient_w);
     gv_rotd_from_aa(R_c, s->orient_c);
-    gv_mat3d_mul_nt(R, R_w, R_c);
+    gv_so3_mul_nt(R, R_w, R_c);
     for (int t = 0; t < L; t++) {
         double p[3];
         for (int i = 0; i < 3; i++)
             p[i] = s->root_c[3 * (size_t)t + i] - s->transl_c[3 * (size_t)t + i] + smooth[3 * (size_t)t + i];
-        gv_mat3d_apply(roots + 3 * (size_t)t, R, p);
+        gv_so3_apply(roots + 3 * (size_t)t, R, p);
     }
     double shift[3];
     for (int i = 0; i < 3; i++) shift[i] = s->root_w[i] - roots[i];

@@ -1,6 +1,6 @@
 #include "motion/solver.h"
 
-#include "geometry/rotation.h"
+#include "motion/decode.h"
 #include "motion/kinematics.h"
 #include "motion/postprocess.h"
 #include "motion/smoothing.h"
@@ -49,58 +49,27 @@ static gv_status allocate(gv_solution *s, piece *p, double **scratch, gv_arena *
     return gv_fail(err, GV_ERR_MEMORY, "out of memory for the motion of %d frames", in->frames);
 }
 
-static void aa_from_6d(double aa[3], const double d6[6]) {
-    double R[9];
-    gv_rotd_from_6d(R, d6);
-    gv_rotd_to_aa(aa, R);
-}
-
-static void block(double *y, const float *pred_x, int t, int first, int count) { // denormalised
-    for (int i = first; i < first + count; i++)
-        y[i - first] = (double)pred_x[(size_t)t * GV_PRED_X + i] * gv_pred_x_std[i] + gv_pred_x_mean[i];
-}
-
-// SPEC.md 6: the root
-static void decode(gv_solution *s, const float *pred_x) {
+// The root, and the body's shape, which is the same in every frame.
+static void decode(gv_solution *s, const gv_solver_input *in) {
 #pragma omp parallel for schedule(static) if (s->frames >= GV_PARALLEL_FROM)
     for (int t = 0; t < s->frames; t++) {
-        double y[6];
-        block(y, pred_x, t, GV_X_ORIENT_C, 6);
-        aa_from_6d(s->orient_c + 3 * (size_t)t, y);
-        block(y, pred_x, t, GV_X_ORIENT_GV, 6);
-        aa_from_6d(s->orient_gv + 3 * (size_t)t, y);
-        block(s->velocity + 3 * (size_t)t, pred_x, t, GV_X_VELOCITY, 3);
+        const float *x = in->pred_x + (size_t)t * GV_PRED_X;
+        gv_decode_aa(s->orient_c + 3 * (size_t)t, x, GV_X_ORIENT_C);
+        gv_decode_aa(s->orient_gv + 3 * (size_t)t, x, GV_X_ORIENT_GV);
+        gv_decode_block(s->velocity + 3 * (size_t)t, x, GV_X_VELOCITY, 3);
+        gv_decode_place(s->transl_c + 3 * (size_t)t, in->pred_cam + 3 * (size_t)t, in->bbx_xys + 3 * (size_t)t,
+                        in->K + 9 * (size_t)t);
     }
-    block(s->betas, pred_x, 0, GV_X_BETAS, 10); // the same in every frame
+    gv_decode_block(s->betas, in->pred_x, GV_X_BETAS, 10);
+    gv_decode_rest(s->rest, in->body, s->betas);
 }
 
-// SPEC.md 6: the body
 static void decode_pose(piece *p, const float *pred_x) {
 #pragma omp parallel for schedule(static) if (p->last - p->first >= GV_PARALLEL_FROM)
     for (int t = p->first; t < p->last; t++)
-        for (int j = 0; j < 21; j++) {
-            double y[6];
-            block(y, pred_x, t, GV_X_POSE + 6 * j, 6);
-            aa_from_6d(p->pose + 63 * (size_t)(t - p->first) + 3 * j, y);
-        }
-}
-
-static void rest_joints(gv_solution *s, const gv_body *body) {
-    for (int i = 0; i < 66; i++) {
-        s->rest[i] = body->J_template[i];
-        for (int k = 0; k < 10; k++) s->rest[i] += (double)body->J_shapedirs[10 * i + k] * s->betas[k];
-    }
-}
-
-// SPEC.md 7
-static void camera_translation(gv_solution *s, const gv_solver_input *in) {
-    for (int t = 0; t < s->frames; t++) {
-        const float *cam = in->pred_cam + 3 * (size_t)t, *box = in->bbx_xys + 3 * (size_t)t, *K = in->K + 9 * (size_t)t;
-        double *out = s->transl_c + 3 * (size_t)t, sb = (double)box[2] * cam[0] + 1e-9;
-        out[0] = cam[1] + 2 * ((double)box[0] - K[2]) / sb;
-        out[1] = cam[2] + 2 * ((double)box[1] - K[5]) / sb;
-        out[2] = 2 * (double)K[0] / sb;
-    }
+        for (int j = 0; j < 21; j++)
+            gv_decode_aa(p->pose + 63 * (size_t)(t - p->first) + 3 * j, pred_x + (size_t)t * GV_PRED_X,
+                         GV_X_POSE + 6 * j);
 }
 
 static bool next_piece(piece *p, int frames) {
@@ -158,9 +127,7 @@ gv_status gv_solve(gv_solution *s, gv_arena *arena, const gv_solver_input *in, g
     double *scratch;
     gv_status status = allocate(s, &p, &scratch, arena, in, err);
     if (status) return status;
-    decode(s, in->pred_x);
-    rest_joints(s, in->body);
-    camera_translation(s, in);
+    decode(s, in);
     gv_compose_world(s->orient_w, s->transl_w, s->orient_gv, s->orient_c, s->velocity, in->cam_angvel, in->frames,
                      scratch);
     pose_pieces(s, &p, in->pred_x);

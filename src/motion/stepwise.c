@@ -1,6 +1,8 @@
 #include "motion/stepwise.h"
 
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
+#include "motion/decode.h"
 #include "motion/kinematics.h"
 #include "network/statistics.h"
 
@@ -19,45 +21,24 @@ static const double on_ground = 0.5;                 // probability from where o
 static const double ground_share = 0.1, ground_speed = 0.004, fall_speed = 0.0015,
                     fall_share = 0.015; // of the error; m per 1/30 s
 
-static void normalise(double v[3]) {
-    double n = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-    for (int i = 0; i < 3; i++) v[i] /= n > 1e-12 ? n : 1;
-}
-
-// The gravity-view frame of the first camera (SPEC.md 14.1), y up: rows x, -y, z with z reversed by half a turn about
-// z.
+// The Gravity-View frame of the first camera, made y up by half a turn about z.
 static void turn_from_down(double R[9], const double down[3]) {
-    double n = hypot(down[0], down[1]), x[3] = {1, 0, 0};
-    if (n > 1e-5) x[0] = down[1] / n, x[1] = -down[0] / n;
-    const double z[3] = {x[1] * down[2] - x[2] * down[1], x[2] * down[0] - x[0] * down[2],
-                         x[0] * down[1] - x[1] * down[0]};
-    for (int i = 0; i < 3; i++) R[i] = -x[i], R[3 + i] = -down[i], R[6 + i] = z[i];
+    gv_gravity_view(R, down);
+    for (int i = 0; i < 6; i++) R[i] = -R[i];
 }
 
 void gv_world_look(gv_world_view *w, const double down[3], double weight) {
     double mean[3] = {w->down[0], w->down[1], w->down[2]};
     if (w->weight > 0) {
-        normalise(mean);
-        double dot = mean[0] * down[0] + mean[1] * down[1] + mean[2] * down[2];
-        weight /= 1 + 2 * (1 - dot) / (trusted * trusted); // 2 (1 - cos a) is about a^2
+        gv_normalise3(mean);
+        weight /= 1 + 2 * (1 - gv_dot3(mean, down)) / (trusted * trusted); // 2 (1 - cos a) is about a^2
     }
     double keep = w->weight > longest_memory ? longest_memory / w->weight : 1;
     for (int i = 0; i < 3; i++) w->down[i] = keep * w->down[i] + weight * down[i];
     w->weight = keep * w->weight + weight;
     memcpy(mean, w->down, sizeof mean);
-    normalise(mean);
+    gv_normalise3(mean);
     if (w->weight > 0) turn_from_down(w->turn, mean);
-}
-
-static void decode_block(double *y, const float *pred_x, int first, int count) {
-    for (int i = 0; i < count; i++)
-        y[i] = (double)pred_x[first + i] * gv_pred_x_std[first + i] + gv_pred_x_mean[first + i];
-}
-
-static void decode_rotation(double R[9], const float *pred_x, int first) {
-    double d6[6];
-    decode_block(d6, pred_x, first, 6);
-    gv_rotd_from_6d(R, d6);
 }
 
 static void narrow(float *out, const double *in, int n) {
@@ -66,9 +47,9 @@ static void narrow(float *out, const double *in, int n) {
 
 void gv_step_down(double down[3], const float *pred_x, const float R_w2c[9]) {
     double C[9], V[9], M[9];
-    decode_rotation(C, pred_x, GV_X_ORIENT_C);
-    decode_rotation(V, pred_x, GV_X_ORIENT_GV);
-    gv_mat3d_mul_nt(M, C, V); // gravity-view to camera
+    gv_decode_rotation(C, pred_x, GV_X_ORIENT_C);
+    gv_decode_rotation(V, pred_x, GV_X_ORIENT_GV);
+    gv_so3_mul_nt(M, C, V); // gravity-view to camera
     const double g[3] = {M[1], M[4], M[7]};
     for (int i = 0; i < 3; i++) down[i] = R_w2c[i] * g[0] + R_w2c[3 + i] * g[1] + R_w2c[6 + i] * g[2];
 }
@@ -84,38 +65,29 @@ typedef struct figure {
 
 static void mean_shape(figure *f, gv_stepper *s, const gv_step_input *in, float betas[10]) {
     double now[10];
-    decode_block(now, in->pred_x, GV_X_BETAS, 10);
+    gv_decode_block(now, in->pred_x, GV_X_BETAS, 10);
     for (int i = 0; i < 10; i++) {
         s->betas[i] += now[i];
-        betas[i] = (float)(s->betas[i] / (double)(s->frames + 1));
+        now[i] = betas[i] = (float)(s->betas[i] / (double)(s->frames + 1));
     }
-    for (int i = 0; i < 3 * J; i++) {
-        f->rest[i] = in->body->J_template[i];
-        for (int k = 0; k < 10; k++) f->rest[i] += (double)in->body->J_shapedirs[10 * i + k] * (double)betas[k];
-    }
+    gv_decode_rest(f->rest, in->body, now);
 }
 
 static void decode(figure *f, const gv_world_view *world, const gv_step_input *in) {
-    double from_camera[9], R[9], v[3];
-    for (int j = 0; j < 21; j++) {
-        decode_rotation(R, in->pred_x, GV_X_POSE + 6 * j);
-        gv_rotd_to_aa(f->pose + 3 * j, R);
-    }
-    decode_rotation(f->R_c, in->pred_x, GV_X_ORIENT_C);
+    double from_camera[9], v[3];
+    for (int j = 0; j < 21; j++) gv_decode_aa(f->pose + 3 * j, in->pred_x, GV_X_POSE + 6 * j);
+    gv_decode_rotation(f->R_c, in->pred_x, GV_X_ORIENT_C);
     for (int i = 0; i < 3; i++) // turn R_w2c^T
         for (int k = 0; k < 3; k++)
             from_camera[3 * i + k] = world->turn[3 * i] * in->R_w2c[3 * k] +
                                      world->turn[3 * i + 1] * in->R_w2c[3 * k + 1] +
                                      world->turn[3 * i + 2] * in->R_w2c[3 * k + 2];
-    gv_mat3d_mul(f->R_w, from_camera, f->R_c);
+    gv_so3_mul(f->R_w, from_camera, f->R_c);
     gv_rotd_to_aa(f->orient_w, f->R_w);
     gv_rotd_to_aa(f->orient_c, f->R_c);
-    decode_block(v, in->pred_x, GV_X_VELOCITY, 3);
-    gv_mat3d_apply(f->velocity, f->R_w, v);
-    double sb = (double)in->box[2] * in->pred_cam[0] + 1e-9; // SPEC.md 7
-    f->transl_c[0] = in->pred_cam[1] + 2 * ((double)in->box[0] - in->K[2]) / sb;
-    f->transl_c[1] = in->pred_cam[2] + 2 * ((double)in->box[1] - in->K[5]) / sb;
-    f->transl_c[2] = 2 * (double)in->K[0] / sb;
+    gv_decode_block(v, in->pred_x, GV_X_VELOCITY, 3);
+    gv_so3_apply(f->velocity, f->R_w, v);
+    gv_decode_place(f->transl_c, in->pred_cam, in->box, in->K);
     for (int i = 0; i < 3; i++) f->root_c[i] = f->rest[i] + f->transl_c[i];
 }
 
@@ -124,7 +96,7 @@ static void place_seen(double seen[3], gv_world_view *world, const figure *f, co
     double odometry[3];
     for (int i = 0; i < 3; i++)
         odometry[i] = in->R_w2c[i] * f->root_c[0] + in->R_w2c[3 + i] * f->root_c[1] + in->R_w2c[6 + i] * f->root_c[2];
-    gv_mat3d_apply(seen, world->turn, odometry);
+    gv_so3_apply(seen, world->turn, odometry);
     if (!world->placed)
         for (int i = 0; i < 3; i++) world->origin[i] = -seen[i];
     world->placed = true;

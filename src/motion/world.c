@@ -1,6 +1,7 @@
 #include "motion/world.h"
 
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
 #include "motion/smoothing.h"
 
 #include <math.h>
@@ -20,8 +21,8 @@ static double view_yaw(const double orient_gv[3], const double orient_c[3], cons
         memcpy(A, (double[9]){1, 0, 0, 0, 1, 0, 0, 0, 1}, sizeof A);
     gv_rotd_from_aa(R_gv, orient_gv);
     gv_rotd_from_aa(R_c, orient_c);
-    gv_mat3d_mul_nt(C, R_gv, R_c);
-    gv_mat3d_apply(b, C, A + 6); // third column of C A^T = C times the third row of A
+    gv_so3_mul_nt(C, R_gv, R_c);
+    gv_so3_apply(b, C, A + 6); // third column of C A^T = C times the third row of A
     double ax = C[2], az = C[8];
     return atan2(b[2] * ax - b[0] * az, ax * b[0] + az * b[2]);
 }
@@ -30,7 +31,7 @@ static double view_yaw(const double orient_gv[3], const double orient_c[3], cons
 static void turn_about_y(double out[3], double yaw, const double aa[3]) {
     double R[9], Y[9] = {cos(yaw), 0, sin(yaw), 0, 1, 0, -sin(yaw), 0, cos(yaw)}, product[9];
     gv_rotd_from_aa(R, aa);
-    gv_mat3d_mul(product, Y, R);
+    gv_so3_mul(product, Y, R);
     gv_rotd_to_aa(out, product);
 }
 
@@ -41,9 +42,9 @@ static void place_frame(double orient_w[3], double step[3], double yaw, const do
     double in_gv0[3], R[9], u[3], product[9];
     turn_about_y(in_gv0, yaw, orient_gv);
     gv_rotd_from_aa(R, in_gv0);
-    gv_mat3d_apply(u, R, velocity);
-    gv_mat3d_apply(step, Z, u);
-    gv_mat3d_mul(product, Z, R);
+    gv_so3_apply(u, R, velocity);
+    gv_so3_apply(step, Z, u);
+    gv_so3_mul(product, Z, R);
     gv_rotd_to_aa(orient_w, product);
 }
 
