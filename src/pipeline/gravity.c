@@ -1,6 +1,8 @@
 #include "pipeline/gravity.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "geometry/so3.h"
+#include "motion/decode.h"
 #include "network/network.h"
 #include "network/statistics.h"
 #include "pipeline/timebase.h"
@@ -16,17 +18,6 @@ static double seen(const float *kp2d) {
     int n = 0;
     for (int k = 0; k < 17; k++) n += kp2d[3 * k + 2] > 0.5f;
     return n >= ENOUGH ? n : 0;
-}
-
-// Rows x, y, z of the gravity-view frame in the camera, y along gravity g (SPEC.md 14.1).
-static void gravity_view(float G[9], const float g[3]) {
-    double n = hypot(g[0], g[1]);
-    float x[3] = {1, 0, 0};
-    if (n > 1e-5) x[0] = (float)(g[1] / n), x[1] = (float)(-g[0] / n);
-    const float z[3] = {x[1] * g[2] - x[2] * g[1], x[2] * g[0] - x[0] * g[2], x[0] * g[1] - x[1] * g[0]};
-    memcpy(G, x, sizeof x);
-    memcpy(G + 3, g, sizeof x);
-    memcpy(G + 6, z, sizeof z);
 }
 
 bool gv_mean_direction(double mean[3], const float *down, const double *w, int frames) {
@@ -65,10 +56,12 @@ gv_status gv_steady_gravity(float *pred_x, const gv_observations *o, gv_error *e
     }
     if (!gv_mean_direction(mean, down, weight, o->frames)) goto done;
     for (size_t t = 0; t < L; t++) {
-        const float g[3] = {(float)mean[0], (float)mean[1], (float)mean[2]};
-        float C[9], G[9], R[9], here[3];
-        gv_mat3_apply(here, camera + 9 * t, g);
-        gravity_view(G, here);
+        double view[9], V[9], here[3];
+        float C[9], G[9], R[9];
+        for (int i = 0; i < 9; i++) V[i] = camera[9 * t + i];
+        gv_so3_apply(here, V, mean);
+        gv_gravity_view(view, here);
+        for (int i = 0; i < 9; i++) G[i] = (float)view[i];
         gv_pred_rotation(C, pred_x + GV_PRED_X * t, GV_X_ORIENT_C);
         gv_mat3_mul(R, G, C);
         gv_pred_set_rotation(pred_x + GV_PRED_X * t, GV_X_ORIENT_GV, R);
