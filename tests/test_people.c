@@ -1,6 +1,7 @@
 // People followed through a real clip against marks made by hand, and through pictures that show nobody.
 #include "../tools/people_truth.h"
 #include "base/memory.h"
+#include "perception/cutout.h"
 #include "test.h"
 #include "video/video.h"
 #include <omp.h>
@@ -164,6 +165,38 @@ static void nobody_is_not_an_error(void **state) {
     expect_nobody(3, 2000, 1, 255);
 }
 
+// A standing body, arms hanging, hips at x, y; visibility as given.
+static gv_figure standing(float x, float y, float size, float visibility) {
+    static const float UP[33][2] = {
+        [0] = {0, 0.42f},        [7] = {0.03f, 0.43f},   [8] = {-0.03f, 0.43f},   [11] = {0.09f, 0.3f},
+        [12] = {-0.09f, 0.3f},   [13] = {0.12f, 0.15f},  [14] = {-0.12f, 0.15f},  [15] = {0.13f, 0.02f},
+        [16] = {-0.13f, 0.02f},  [23] = {0.05f, 0},      [24] = {-0.05f, 0},      [25] = {0.05f, -0.23f},
+        [26] = {-0.05f, -0.23f}, [27] = {0.05f, -0.45f}, [28] = {-0.05f, -0.45f}, [31] = {0.07f, -0.48f},
+        [32] = {-0.07f, -0.48f}};
+    gv_figure f = {.size = size};
+    for (int i = 0; i < 33; i++) {
+        f.marks.point[i][0] = x + size * UP[i][0];
+        f.marks.point[i][1] = y - size * UP[i][1];
+        f.marks.point[i][3] = visibility;
+    }
+    return f;
+}
+
+static void a_part_is_told_from_a_neighbour(void **state) {
+    (void)state;
+    gv_figure body = standing(300, 400, 500, 1), beside = standing(460, 400, 500, 1);
+    gv_figure legs = standing(300, 515, 200, 1), unseen = standing(300, 515, 200, 0.2f);
+    assert_true(gv_cutout_share(&body, &body) == 1);
+    assert_true(gv_cutout_share(&beside, &body) == 0);
+    assert_true(gv_cutout_share(&legs, &body) > 0.6f);
+    assert_true(gv_cutout_share(&unseen, &body) == gv_cutout_share(&legs, &body)); // then all points count
+    gv_figure behind = standing(360, 400, 500, 1);
+    float whole = gv_cutout_share(&behind, &body);
+    for (int i = 0; i < 33; i++) // what is seen of it lies beside the body
+        if (behind.marks.point[i][0] < 380) behind.marks.point[i][3] = 0.1f;
+    assert_true(gv_cutout_share(&behind, &body) < whole);
+}
+
 static void bad_arguments_are_refused(void **state) {
     (void)state;
     gv_error err = {0};
@@ -180,9 +213,8 @@ static void bad_arguments_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pedestrians_keep_their_identity),
-        cmocka_unit_test(threads_do_not_change_the_result),
-        cmocka_unit_test(nobody_is_not_an_error),
+        cmocka_unit_test(pedestrians_keep_their_identity), cmocka_unit_test(threads_do_not_change_the_result),
+        cmocka_unit_test(nobody_is_not_an_error),          cmocka_unit_test(a_part_is_told_from_a_neighbour),
         cmocka_unit_test(bad_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

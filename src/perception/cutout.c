@@ -89,6 +89,21 @@ static bool covers(const capsule *c, int n, float x, float y) {
     return false;
 }
 
+float gv_cutout_share(const gv_figure *f, const gv_figure *other) {
+    capsule c[CAPSULES];
+    body(c, &(gv_moved_figure){other, 0, 0});
+    int seen = 0, seen_on = 0, on = 0;
+    for (int i = 0; i < GV_BODY_POINTS; i++) {
+        const float *p = f->marks.point[GV_BODY_POINT[i]];
+        bool covered = covers(c, CAPSULES, p[0], p[1]);
+        on += covered;
+        if (p[3] <= 0.5f) continue;
+        seen++;
+        seen_on += covered;
+    }
+    return seen >= 4 ? (float)seen_on / (float)seen : (float)on / GV_BODY_POINTS;
+}
+
 // Those of the capsules that row y meets; returns their number.
 static int in_row(capsule *out, const capsule *c, float y) {
     int n = 0;

@@ -21,3 +21,7 @@ typedef struct gv_moved_figure {
     float dx, dy;
 } gv_moved_figure;
 void gv_cutout_paint_over(gv_cutout *c, const gv_image *frame, gv_moved_figure body, const gv_moved_figure *keep);
+
+// Share of f's 13 body points that lie where `body` would be painted over, 0..1: those it says it sees (visibility over
+// one half), or all where these are fewer than four.
+float gv_cutout_share(const gv_figure *f, const gv_figure *body);

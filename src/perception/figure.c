@@ -22,8 +22,8 @@ enum {
     AUX_TOP
 };
 static const int MAIN_POINTS[8] = {SHOULDER_L, SHOULDER_R, HIP_L, HIP_R, KNEE_L, KNEE_R, ANKLE_L, ANKLE_R};
-static const int BODY_POINTS[13] = {NOSE,  SHOULDER_L, SHOULDER_R, 13,     14,      15,     16,
-                                    HIP_L, HIP_R,      KNEE_L,     KNEE_R, ANKLE_L, ANKLE_R};
+const int GV_BODY_POINT[GV_BODY_POINTS] = {NOSE,  SHOULDER_L, SHOULDER_R, 13,     14,      15,     16,
+                                           HIP_L, HIP_R,      KNEE_L,     KNEE_R, ANKLE_L, ANKLE_R};
 static const float OKS_SPREAD = 0.08f;
 
 static float distance(const float *a, const float *b) {
@@ -147,7 +147,7 @@ bool gv_figure_from(gv_figure *f, const gv_landmarks *l, const gv_image *image, 
 float gv_figure_oks_moved(const gv_figure *a, const gv_figure *b, float dx, float dy) {
     float s = OKS_SPREAD * sqrtf(a->size * b->size), sum = 0;
     for (int i = 0; i < 13; i++) {
-        const float *p = a->marks.point[BODY_POINTS[i]], *q = b->marks.point[BODY_POINTS[i]];
+        const float *p = a->marks.point[GV_BODY_POINT[i]], *q = b->marks.point[GV_BODY_POINT[i]];
         float x = p[0] - q[0] - dx, y = p[1] - q[1] - dy;
         sum += expf(-(x * x + y * y) / (2 * s * s)) / 13;
     }

@@ -27,6 +27,10 @@ typedef struct gv_figure {
 // `min_presence`, coordinates not finite, a body outside the picture, or limbs out of proportion.
 bool gv_figure_from(gv_figure *f, const gv_landmarks *l, const gv_image *image, float min_presence);
 
+// Nose, shoulders, elbows, wrists, hips, knees and ankles among BlazePose's points.
+enum { GV_BODY_POINTS = 13 };
+extern const int GV_BODY_POINT[GV_BODY_POINTS];
+
 // Likeness of two poses in place, 0..1: mean over 13 body points of exp(-d^2 / (2 (0.08 size)^2)). Two readings of
 // one person lie above 0.7, people walking side by side below 0.3.
 float gv_figure_oks(const gv_figure *a, const gv_figure *b);

@@ -15,10 +15,11 @@
 
 // Limits of a frame; what does not fit waits for the next one.
 enum { MAX_TRACKS = 128, MAX_TILES = 80, MAX_FOUND = 256, MAX_CANDIDATES = 32, MAX_SETS = MAX_TRACKS + MAX_CANDIDATES };
-enum { CONFIRM_FRAMES = 3, MAX_FOCUS = 2, MAX_ROUNDS = 4, PER_TILE = 16 };
+enum { CONFIRM_FRAMES = 3, PROOFS = 15, MAX_FOCUS = 2, MAX_ROUNDS = 4, PER_TILE = 16 };
 static const float MIN_PRESENCE = 0.5f, MIN_SCORE = 0.5f;
 static const float DETECTOR_OVERLAP = 0.7f; // of faces; neighbours stay apart, `merge` joins readings of one body
 static const float SAME_POSE = 0.6f;        // OKS of two readings of one person
+static const float PART_SHARE = 0.6f;       // of a body's points on another body
 static const float WILD_POSE = 0.2f;        // OKS of one person in two frames: below, and unclear, it is a scribble
 static const float CLEAR = 0.6f, UNCLEAR = 0.4f; // quality that needs no support by the last pose; that starts no track
 // Distance of looks: on vtest.avi 90 % of pairs of one person within 5 s lie below 0.38, of two persons 10 % below 0.22
@@ -43,6 +44,7 @@ typedef struct track {
     phase phase;
     int id;     // given when first followed
     int streak; // frames seen in a row
+    int proofs; // sightings that can't be of anybody else
     gv_history history;
     gv_kalman kalman; // hip x, y, size, size
     gv_kalman clean;  // the same when last nobody else was near
@@ -214,6 +216,12 @@ static gv_moved_figure expected_figure(const track *t) {
                              (float)t->kalman.x[1] - t->figure.hip[1]};
 }
 
+// What lies on somebody's body and is read with half a heart may be that body's legs or chest taken for a person. It is
+// another person once it was seen apart, or clearly, in so many frames.
+static bool is_proven(const track *t) {
+    return t->proofs >= PROOFS;
+}
+
 // Another track that is followed right beside this one, so that landmarks could be drawn to it.
 static bool beside(const gv_people *p, const track *t, const track *o) {
     if (o == t || o->seen_frame != p->frame - 1 || o->phase != FOLLOWED) return false;
@@ -227,6 +235,15 @@ typedef struct follow_context {
     int source[MAX_TRACKS];
 } follow_context;
 
+// Whether o is to be painted out of the picture in which t is read, and whether wholly. Who isn't proven is read
+// without whom he may be part of, and is painted out for nobody who is proven.
+static bool is_painted(const gv_people *p, const track *t, const track *o, bool *whole) {
+    if (!beside(p, t, o) || is_proven(t) > is_proven(o)) return false;
+    *whole = is_proven(o) > is_proven(t);
+    // a much smaller body hides little, and is often a wrong reading of this one
+    return *whole || expected_size(o) >= 0.75f * expected_size(t);
+}
+
 // The frame, or where a track has neighbours a canvas on which they are painted out. Somebody nearer to the camera
 // (feet lower in the picture) hides this body and is painted whole; one behind it only where this body is not.
 static gv_image without_neighbours(void *context, int job, int worker) {
@@ -239,15 +256,15 @@ static gv_image without_neighbours(void *context, int job, int worker) {
     gv_moved_figure own = expected_figure(t);
     for (int i = 0; i < p->count; i++) {
         const track *o = p->tracks[i];
-        // a much smaller body hides little, and is often a wrong reading of this one
-        if (!beside(p, t, o) || expected_size(o) < 0.75f * expected_size(t)) continue;
+        bool whole;
+        if (!is_painted(p, t, o, &whole)) continue;
         if (!any)
             gv_cutout_copy(canvas, c->image, t->region.cx - half, t->region.cy - half, t->region.cx + half,
                            t->region.cy + half);
         any = true;
         gv_moved_figure other = expected_figure(o);
-        bool in_front = o->figure.box[3] + other.dy > t->figure.box[3] + own.dy;
-        gv_cutout_paint_over(canvas, c->image, other, in_front ? NULL : &own);
+        whole |= o->figure.box[3] + other.dy > t->figure.box[3] + own.dy;
+        gv_cutout_paint_over(canvas, c->image, other, whole ? NULL : &own);
     }
     return any ? gv_cutout_image(canvas) : *c->image;
 }
@@ -329,18 +346,36 @@ static bool one_person(const gv_figure *a, const gv_figure *b) {
            fmaxf(a->size, b->size) < 1.4f * smaller && gv_box_iou(a->box, b->box) > 0.5f;
 }
 
-// Two readings of one person: the better one stays, with some favour for the one that a track led to.
+static bool is_sure(const gv_people *p, const sighting *s) {
+    return s->source >= 0 && is_proven(p->tracks[s->source]);
+}
+
+// How much a reading is worth beside another of the same person: some favour for the one that a track led to.
+static float worth(const gv_people *p, const sighting *s) {
+    return s->figure.quality * (is_sure(p, s) ? 1.5f : s->source >= 0 ? 1.25f : 1);
+}
+
+// Two readings of one person: the better one stays.
 static void drop_duplicates(gv_people *p) {
     for (int i = 0; i < p->set_count; i++)
         for (int j = i + 1; j < p->set_count; j++) {
             sighting *a = &p->sets[i], *b = &p->sets[j];
             if (!one_person(&a->figure, &b->figure)) continue;
-            float worth_a = a->figure.quality * (a->source >= 0 ? 1.25f : 1);
-            float worth_b = b->figure.quality * (b->source >= 0 ? 1.25f : 1);
-            if (worth_b > worth_a) *a = *b;
+            if (worth(p, b) > worth(p, a)) *a = *b;
             *b = p->sets[--p->set_count];
             j = i; // the new a, and the one that moved up, are to be compared with all
         }
+}
+
+// Drops what somebody who isn't proven consists of for the greater part of one who is: chest or legs taken for a
+// person, or the paint over him.
+static void drop_parts(gv_people *p) {
+    for (int i = 0; i < p->set_count; i++) {
+        bool part = false;
+        for (int j = 0; j < p->set_count && !is_sure(p, &p->sets[i]) && !part; j++)
+            part = is_sure(p, &p->sets[j]) && gv_cutout_share(&p->sets[i].figure, &p->sets[j].figure) > PART_SHARE;
+        if (part) p->sets[i--] = p->sets[--p->set_count];
+    }
 }
 
 // Looks at tiles in which everybody already read is painted out, and reads the landmarks of those found.
@@ -384,6 +419,7 @@ static gv_status search(gv_people *p, const gv_image *image, gv_error *err) {
         gv_status status = search_tiles(p, image, tiles, n, err);
         if (status != GV_OK) return status;
         drop_duplicates(p);
+        drop_parts(p);
         n = 0;
         for (int i = before; i < p->set_count && n < MAX_TILES; i++) {
             const gv_figure *f = &p->sets[i].figure;
@@ -486,6 +522,7 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
         t->looks++;
         gv_look_blend(&t->look, &f->look, fmaxf(1.0f / (float)t->looks, 0.05f));
     }
+    t->proofs += !s->crowded || f->quality > CLEAR;
     if (!s->crowded) {
         t->clean = t->kalman;
         t->clean_frame = p->frame;
@@ -575,6 +612,7 @@ gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, 
     if (status == GV_OK) status = search(p, image, err);
     if (status != GV_OK) return status;
     drop_duplicates(p);
+    drop_parts(p);
     mark_crowded(p);
     status = assign(p, err);
     return status == GV_OK ? update(p, err) : status;
