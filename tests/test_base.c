@@ -3,10 +3,13 @@
 #include "base/memory.h"
 #include "base/queue.h"
 #include "base/sha256.h"
+#include "base/spool.h"
 #include "test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static void errors_are_one_line(void **state) {
@@ -49,6 +52,72 @@ static void arena_reuses_memory(void **state) {
     assert_true(gv_arena_high_water(a) >= 199 * 200 / 2 * 3);
     gv_arena_destroy(a);
     gv_arena_destroy(NULL);
+}
+
+// Two lists in turns, each many blocks long, one with gaps of zeros; the items do not divide a block.
+static void fill_lists(gv_long_list *a, gv_long_list *b, int n) {
+    for (int i = 0; i < n; i++) {
+        int x[5] = {i, i + 1, -i, 7, 3 * i}, y[2] = {-i, i};
+        assert_true(gv_long_list_add(a, x, 1));
+        if (i % 7 == 0) assert_true(gv_long_list_add(a, NULL, 3));
+        assert_true(gv_long_list_add(b, y, 1));
+    }
+}
+
+static void check_lists(gv_long_list *a, gv_long_list *b, int n) {
+    int(*x)[5] = NULL, (*y)[2] = NULL;
+    long at = 0;
+    assert_int_equal(gv_long_list_gather(a, (void **)&x, NULL), GV_OK);
+    assert_int_equal(gv_long_list_gather(b, (void **)&y, NULL), GV_OK);
+    for (int i = 0; i < n; i++, at++) {
+        assert_memory_equal(x[at], ((int[]){i, i + 1, -i, 7, 3 * i}), sizeof *x);
+        for (int k = 0; i % 7 == 0 && k < 3; k++) assert_memory_equal(x[++at], ((int[5]){0}), sizeof *x);
+        assert_memory_equal(y[i], ((int[]){-i, i}), sizeof *y);
+    }
+    assert_int_equal(a->count, 0);
+    free(x);
+    free(y);
+}
+
+static void long_lists_come_back_from_the_file_in_order(void **state) {
+    (void)state;
+    enum { N = 50000 };
+    for (int with = 0; with < 2; with++) {
+        gv_spool *s = with ? gv_spool_create() : NULL;
+        gv_long_list a = {.spool = s, .item = 20}, b = {.spool = s, .item = 8};
+        for (int round = 0; round < 2; round++) {
+            fill_lists(&a, &b, N);
+            assert_int_equal(a.count, N + 3 * ((N + 6) / 7));
+            if (with) assert_true(a.count - a.stored <= GV_SPOOL_BLOCK / 20 && b.stored > 0);
+            check_lists(&a, &b, N);
+        }
+        fill_lists(&a, &b, 20);
+        gv_long_list_clear(&a);
+        gv_long_list_clear(&b);
+        fill_lists(&a, &b, 9);
+        check_lists(&a, &b, 9);
+        gv_spool_destroy(s);
+    }
+}
+
+// A disk that is full from the start, and one that becomes full: files may not grow beyond that here.
+static void lists_stay_in_memory_where_the_disk_is_full(void **state) {
+    (void)state;
+    struct rlimit before, less;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (int blocks = 0; blocks < 8; blocks += 3) {
+        gv_spool *s = gv_spool_create();
+        gv_long_list a = {.spool = s, .item = 20}, b = {.spool = s, .item = 8};
+        less = (struct rlimit){(rlim_t)blocks * GV_SPOOL_BLOCK + 1000, before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+        fill_lists(&a, &b, 50000);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(a.stored / (GV_SPOOL_BLOCK / 20) + b.stored / (GV_SPOOL_BLOCK / 8), blocks);
+        check_lists(&a, &b, 50000);
+        gv_spool_destroy(s);
+    }
+    signal(SIGXFSZ, handler);
 }
 
 static void files_appear_whole_or_not_at_all(void **state) {
@@ -150,7 +219,9 @@ static void fingerprints_tell_files_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_one_line),           cmocka_unit_test(sizes_cannot_wrap),
-        cmocka_unit_test(arena_reuses_memory),           cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(arena_reuses_memory),           cmocka_unit_test(long_lists_come_back_from_the_file_in_order),
+        cmocka_unit_test(lists_stay_in_memory_where_the_disk_is_full),
+        cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(queue_keeps_order_and_ends),    cmocka_unit_test(sums_are_those_of_the_standard),
         cmocka_unit_test(fingerprints_tell_files_apart),
     };

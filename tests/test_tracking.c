@@ -371,6 +371,7 @@ static void histories_fill_gaps_and_distrust_glitches(void **state) {
     gv_history h = {0};
     for (int f = 7; f < 40; f++)
         if (f < 20 || f >= 25) sight(&h, f, (float)f * 2);
+    assert_int_equal(gv_history_gather(&h, NULL), GV_OK);
     h.item[3].kp2d[9][0] += 60; // a wrist that jumps and comes back
     gv_person p = {0};
     gv_error err = {0};
@@ -434,6 +435,8 @@ static void exchanged_sides_are_mended(void **state) {
     gv_history truth = {0}, h = {0};
     walk(&truth, N);
     walk(&h, N);
+    assert_int_equal(gv_history_gather(&h, NULL), GV_OK);
+    assert_int_equal(gv_history_gather(&truth, NULL), GV_OK);
     assert_int_equal(gv_history_mend_sides(&h), 0); // crossing arms and legs and a turn are left alone
     assert_memory_equal(h.item, truth.item, N * sizeof *h.item);
     for (int f = 0; f < N; f++) {

@@ -1,6 +1,7 @@
 #include "camera/odometry.h"
 
 #include "base/memory.h"
+#include "base/spool.h"
 #include "camera/calibrate.h"
 #include "camera/path_smooth.h"
 #include "camera/picture.h"
@@ -31,6 +32,7 @@ enum {
     LARGEST_SIDE = 32768,
     CHUNK = 8,  // keyframes whose windows know each other
     BATCH = 64, // keyframes that are solved side by side at most
+    RECENT = DEFER + 1024, // frames whose results are in memory; more than ever wait for their windows
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
 static const double NOISE_PX = 0.05;               // least error of a track, reduced px
@@ -106,11 +108,12 @@ struct gv_odometry {
     solution *solved; // [BATCH]
     solution last;    // of the window before
     keyframe *keyframes;
-    frame_result *results;
-    gv_graph_edge *edges;
-    gv_travel_edge *ways;
-    long nkeyframes, nedges, nways, done; // done: keyframes whose window is solved
-    size_t cap_keyframes, cap_results, cap_edges, cap_ways;
+    frame_result *results;       // of frames away.count, away.count + 1 ...
+    gv_spool *spool;             // of the lists:
+    gv_long_list away;           // results of the frames before those: nothing changes them any more
+    gv_long_list edges, ways;    // gv_graph_edge, gv_travel_edge
+    long nkeyframes, done;       // done: keyframes whose window is solved
+    size_t cap_keyframes, cap_results;
 };
 
 // --- life ----------------------------------------------------------------------------------------------
@@ -152,7 +155,11 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
     o->rolling.rows = optics->lens[0].fy / height;
     o->held = &o->slot[0], o->fresh = &o->slot[1], o->spare = &o->slot[2];
     o->solved = gv_calloc2(BATCH, sizeof *o->solved);
-    if (s == GV_OK && !o->solved) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    o->spool = gv_spool_create();
+    o->away = (gv_long_list){.spool = o->spool, .item = sizeof(frame_result)};
+    o->edges = (gv_long_list){.spool = o->spool, .item = sizeof(gv_graph_edge)};
+    o->ways = (gv_long_list){.spool = o->spool, .item = sizeof(gv_travel_edge)};
+    if (s == GV_OK && (!o->solved || !o->spool)) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
     if (s != GV_OK) {
         gv_odometry_destroy(o);
         return s;
@@ -167,7 +174,9 @@ void gv_odometry_destroy(gv_odometry *o) {
     gv_reducer_free(&o->reducer);
     gv_stillness_free(&o->stillness);
     gv_tracks_store_free(&o->tracks);
-    free(o->solved), free(o->keyframes), free(o->results), free(o->edges), free(o->ways);
+    gv_long_list_free(&o->away), gv_long_list_free(&o->edges), gv_long_list_free(&o->ways);
+    gv_spool_destroy(o->spool);
+    free(o->solved), free(o->keyframes), free(o->results);
     free(o);
 }
 
@@ -195,12 +204,44 @@ bool gv_camera_unsure(const gv_camera_path *c, int from, int *first, int *last) 
 static bool grow(void **items, size_t *capacity, size_t count, size_t size) {
     if (count < *capacity) return true;
     size_t want = *capacity ? *capacity * 2 : 256;
-    void *p = gv_calloc2(want, size);
+    void *p = want > GV_ALLOC_LIMIT / size ? NULL : realloc(*items, want * size);
     if (!p) return false;
-    if (*items) memcpy(p, *items, count * size);
-    free(*items);
     *items = p, *capacity = want;
     return true;
+}
+
+static frame_result *result_of(const gv_odometry *o, long frame) {
+    return &o->results[frame - o->away.count];
+}
+
+// Results that no window will change go into the list: those before the first keyframe that is not solved.
+static bool put_away(gv_odometry *o) {
+    long kept = o->frames - o->away.count;
+    long final = (o->done < o->nkeyframes ? o->keyframes[o->done].frame : o->frames - HOLD) - o->away.count;
+    if (final <= 0) return true;
+    if (!gv_long_list_add(&o->away, o->results, final)) return false;
+    memmove(o->results, o->results + final, (size_t)(kept - final) * sizeof *o->results);
+    return true;
+}
+
+static bool begin_result(gv_odometry *o) {
+    if (o->frames - o->away.count >= RECENT && !put_away(o)) return false;
+    if (!grow((void **)&o->results, &o->cap_results, (size_t)(o->frames - o->away.count), sizeof *o->results))
+        return false;
+    *result_of(o, o->frames) = (frame_result){0};
+    return true;
+}
+
+// All results are in memory again.
+static gv_status gather_results(gv_odometry *o, gv_error *err) {
+    frame_result *all = NULL;
+    if (!gv_long_list_add(&o->away, o->results, o->frames - o->away.count))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for the rotations of %ld frames", o->frames);
+    gv_status s = gv_long_list_gather(&o->away, (void **)&all, err);
+    if (s != GV_OK) return s;
+    free(o->results);
+    o->results = all, o->cap_results = (size_t)o->frames;
+    return GV_OK;
 }
 
 // --- one keyframe's window -----------------------------------------------------------------------------
@@ -338,7 +379,7 @@ static void keep_frames(gv_odometry *o, long k, const solution *s) {
     gv_so3_identity(at);
     for (int j = 0; j < s->poses; j++) {
         double confidence = pose_confidence(s, j), R[9];
-        frame_result *r = &o->results[plan->frame[j]];
+        frame_result *r = result_of(o, plan->frame[j]);
         gv_so3_mul_nt(R, s->pose[j].R, at);
         if (confidence >= (double)r->confidence) r->noise = (float)s->sigma;
         if (plan->key[j]) {
@@ -388,15 +429,14 @@ static gv_status keep_ways(gv_odometry *o, long k, const solution *s, gv_error *
     for (int j = 0; s->moved && j < s->poses; j++) {
         if (!s->plan.key[j] || pose_confidence(s, j) < SURE_WAY || s->pose[j].inliers < WAY_SHARE * s->pose[j].seen)
             continue;
-        if (!grow((void **)&o->ways, &o->cap_ways, o->nways, sizeof *o->ways))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld places of the camera", o->nways);
-        gv_travel_edge *e = &o->ways[o->nways++];
-        *e = (gv_travel_edge){.from = (int)k, .to = (int)s->plan.span[j]};
-        place_of(s, j, e->way);
-        e->sd = place_error(s, e->way);
-        longest = fmax(longest, gv_dot3(e->way, e->way));
+        gv_travel_edge e = {.from = (int)k, .to = (int)s->plan.span[j]};
+        place_of(s, j, e.way);
+        e.sd = place_error(s, e.way);
+        longest = fmax(longest, gv_dot3(e.way, e.way));
+        if (!gv_long_list_add(&o->ways, &e, 1))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld places of the camera", o->ways.count);
     }
-    frame_result *r = &o->results[o->keyframes[k].frame];
+    frame_result *r = result_of(o, o->keyframes[k].frame);
     r->place_confidence = longest > 0 ? (float)(longest / (longest + 100 * s->place_sd * s->place_sd)) : 0;
     return GV_OK;
 }
@@ -407,12 +447,11 @@ static gv_status keep_window(gv_odometry *o, long k, const solution *s, gv_error
     if (status != GV_OK) return status;
     for (int j = 0; j < s->poses; j++) {
         if (!s->plan.key[j] || pose_confidence(s, j) <= 0) continue;
-        if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->nedges);
-        gv_graph_edge *e = &o->edges[o->nedges++];
-        *e = (gv_graph_edge){.from = (int)k, .to = (int)s->plan.span[j]};
-        memcpy(e->R, s->pose[j].R, sizeof e->R);
-        temper(e->info, s->pose[j].info);
+        gv_graph_edge e = {.from = (int)k, .to = (int)s->plan.span[j]};
+        memcpy(e.R, s->pose[j].R, sizeof e.R);
+        temper(e.info, s->pose[j].info);
+        if (!gv_long_list_add(&o->edges, &e, 1))
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
     }
     return GV_OK;
 }
@@ -583,9 +622,7 @@ gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, cons
     nboxes = nboxes < MAX_BOXES ? nboxes : MAX_BOXES;
     grow_boxes(o, boxes, nboxes, grown);
     boxes = (const float(*)[4])grown;
-    if (!grow((void **)&o->results, &o->cap_results, o->frames, sizeof *o->results))
-        return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld frames", o->frames);
-    memset(&o->results[o->frames], 0, sizeof *o->results);
+    if (!begin_result(o)) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld frames", o->frames);
     gv_status s = solve_due(o, false, err);
     if (s != GV_OK) return s;
     if (o->optics->count > 1 && o->frames >= o->optics->count)
@@ -631,11 +668,15 @@ static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
             across_cut(o, k, e.R);
         gv_so3_mul(node[k], e.R, node[k - 1]);
         if (before->has_next) continue; // its window gave the edge
-        if (!grow((void **)&o->edges, &o->cap_edges, o->nedges, sizeof *o->edges))
-            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->nedges);
-        o->edges[o->nedges++] = e; // weak: 1 rad
+        if (!gv_long_list_add(&o->edges, &e, 1)) // weak: 1 rad
+            return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
     }
-    return gv_rotation_graph_solve(node, (int)n, o->edges, o->nedges, err);
+    gv_graph_edge *edges = NULL;
+    const long nedges = o->edges.count;
+    gv_status s = gv_long_list_gather(&o->edges, (void **)&edges, err);
+    if (s == GV_OK) s = gv_rotation_graph_solve(node, (int)n, edges, nedges, err);
+    free(edges);
+    return s;
 }
 
 // Frames of keyframe k's span; what the average changed at the next keyframe is spread over them evenly.
@@ -681,15 +722,15 @@ static void fill_gaps(double (*R)[9], const bool *known, long n) {
 }
 
 // Places of the frames of keyframe k's span, in its stretch's unit and origin; what the average changed at the next
-// keyframe is spread over them.
-static void place_ways(const gv_odometry *o, long k, const gv_travel_node *node, double (*R)[9], gv_camera_path *out) {
+// keyframe is spread over them. Of the ways, those of k's window begin at `ways`.
+static void place_ways(const gv_odometry *o, long k, const gv_travel_edge *ways, const gv_travel_edge *end_of_ways,
+                       const gv_travel_node *node, double (*R)[9], gv_camera_path *out) {
     const keyframe *a = &o->keyframes[k];
     bool joined = k + 1 < o->nkeyframes && node[k + 1].stretch == node[k].stretch;
     long end = k + 1 < o->nkeyframes ? o->keyframes[k + 1].frame : o->frames;
     double change[3] = {0};
-    for (long i = 0; joined && node[k].unit > 0 && i < o->nways; i++) {
-        const gv_travel_edge *e = &o->ways[i];
-        if (e->from != k || e->to != k + 1) continue;
+    for (const gv_travel_edge *e = ways; joined && node[k].unit > 0 && e < end_of_ways && e->from == k; e++) {
+        if (e->to != k + 1) continue;
         for (int c = 0; c < 3; c++) change[c] = node[k + 1].place[c] - node[k].place[c] - node[k].unit * e->way[c];
     }
     for (long f = a->frame; f < end; f++) {
@@ -726,32 +767,38 @@ static void fill_ways(gv_camera_path *out, long n) {
 
 // Positions in the axes of frame 0 where windows tell of a way.
 static gv_status travel(gv_odometry *o, double (*R)[9], gv_camera_path *out, gv_error *err) {
-    if (out->is_static || !o->nways) return GV_OK;
+    const long nways = o->ways.count;
+    if (out->is_static || !nways) return GV_OK;
     gv_travel_node *node = gv_calloc2((size_t)o->nkeyframes, sizeof *node);
     out->position = gv_calloc2((size_t)o->frames, 3 * sizeof(float));
     out->position_confidence = gv_calloc2((size_t)o->frames, sizeof(float));
     out->stretch = gv_calloc2((size_t)o->frames, sizeof *out->stretch);
-    gv_status s = GV_OK;
+    gv_travel_edge *ways = NULL;
+    gv_status s = gv_long_list_gather(&o->ways, (void **)&ways, err);
+    if (s != GV_OK) goto done;
     if (!node || !out->position || !out->position_confidence || !out->stretch) {
         s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way over %ld keyframes", o->nkeyframes);
         goto done;
     }
     for (long f = 0; f < o->frames; f++) out->stretch[f] = -1;
-    for (long i = 0; i < o->nways; i++) {
+    for (long i = 0; i < nways; i++) {
         double turned[3], there[3];
-        gv_travel_edge *e = &o->ways[i];
+        gv_travel_edge *e = &ways[i];
         gv_so3_apply_t(there, R[o->keyframes[e->from].frame], e->way);
         gv_so3_apply(turned, R[0], there);
         memcpy(e->way, turned, sizeof turned);
     }
-    s = gv_travel_solve(node, (int)o->nkeyframes, o->ways, o->nways, err);
+    s = gv_travel_solve(node, (int)o->nkeyframes, ways, nways, err);
     if (s != GV_OK) goto done;
     bool any = false;
-    for (long k = 0; k < o->nkeyframes; k++)
-        if (node[k].stretch >= 0) place_ways(o, k, node, R, out), any = true;
+    for (long k = 0, at = 0; k < o->nkeyframes; k++) {
+        while (at < nways && ways[at].from < k) at++;
+        if (node[k].stretch >= 0) place_ways(o, k, ways + at, ways + nways, node, R, out), any = true;
+    }
     fill_ways(out, o->frames);
     if (!any) forget_way(out);
 done:
+    free(ways);
     free(node);
     return s;
 }
@@ -806,6 +853,7 @@ gv_status gv_odometry_finish(gv_odometry *o, gv_camera_path *out, gv_error *err)
     o->finishing = true;
     out->is_static = gv_stillness_verdict(&o->stillness);
     if (!out->is_static && (s = solve_due(o, true, err)) != GV_OK) goto done;
+    if ((s = gather_results(o, err)) != GV_OK) goto done;
     if (o->nkeyframes && (s = solve_graph(o, node, err)) != GV_OK) goto done;
     for (long k = 0; k < o->nkeyframes; k++) place_span(o, k, node, R, known);
     fill_gaps(R, known, n);

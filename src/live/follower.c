@@ -88,7 +88,7 @@ static int gather(gv_follower *f) {
 // What was observed at the network's rate. `p` owns arrays of `seen`, which borrows; `resampled` owns its own.
 static gv_status observe(gv_follower *f, int n, gv_person *p, gv_observations *seen, gv_observations *resampled,
                          gv_error *err) {
-    gv_history h = {.count = n, .room = n, .seen = n, .item = f->item};
+    gv_history h = {.count = n, .seen = n, .item = f->item};
     gv_status status = gv_history_finish(&h, f->set.width, f->set.height, p, err);
     if (status != GV_OK) return status;
     if (f->set.lens.model != GV_LENS_PINHOLE)

@@ -28,6 +28,7 @@ struct gv_detected {
     float (*points)[17][3]; // NULL: boxes only
     int *ids;               // NULL: the tracker decides
     size_t nboxes, box_room;
+    gv_spool *spool;    // of the histories
     gv_history *people; // [npeople] by id - 1; not all became active
     int npeople;
 };
@@ -37,7 +38,11 @@ gv_status gv_detected_create(gv_detected **out, const gv_detected_options *opt, 
     if (width < 1 || height < 1 || width > LARGEST_SIDE || height > LARGEST_SIDE)
         return gv_fail(err, GV_ERR_ARGUMENT, "a picture of %d x %d cannot be searched for people", width, height);
     gv_detected *d = gv_calloc2(1, sizeof *d);
-    if (!d) return gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
+    if (d) d->spool = gv_spool_create();
+    if (!d || !d->spool) {
+        free(d);
+        return gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
+    }
     if (opt) d->opt = *opt;
     if (!(d->opt.min_seconds > 0)) d->opt.min_seconds = 1;
     d->width = width;
@@ -49,6 +54,7 @@ gv_status gv_detected_create(gv_detected **out, const gv_detected_options *opt, 
 void gv_detected_destroy(gv_detected *d) {
     if (!d) return;
     for (int i = 0; i < d->npeople; i++) gv_history_free(&d->people[i]);
+    gv_spool_destroy(d->spool);
     free(d->people);
     free(d->frames);
     free(d->boxes);
@@ -150,6 +156,7 @@ static gv_status remember(gv_detected *d, int person, size_t t, size_t i, const 
         d->npeople = (int)room;
     }
     gv_seen_points seen = {d->points ? (const float(*)[3])d->points[i] : NULL, NULL, NULL};
+    d->people[person].list.spool = d->spool;
     return gv_history_add(&d->people[person], (int)t, d->frames[t].time_sec, &seen, box ? box : d->boxes[i], err);
 }
 

@@ -11,24 +11,9 @@
 static const float DISTRUST = 0.3f;
 
 void gv_history_free(gv_history *h) {
+    gv_long_list_free(&h->list);
     free(h->item);
     *h = (gv_history){0};
-}
-
-static bool reserve(gv_history *h, int count) {
-    if (count <= h->room) return true;
-    int room = h->room ? h->room : 64;
-    while (room < count) {
-        if (room > INT32_MAX / 2) return false;
-        room *= 2;
-    }
-    gv_sighting *item = gv_calloc2((size_t)room, sizeof *item);
-    if (!item) return false;
-    if (h->count) memcpy(item, h->item, (size_t)h->count * sizeof *item);
-    free(h->item);
-    h->item = item;
-    h->room = room;
-    return true;
 }
 
 gv_status gv_history_add(gv_history *h, int frame, double time_sec, const gv_seen_points *points, const float box[4],
@@ -36,30 +21,38 @@ gv_status gv_history_add(gv_history *h, int frame, double time_sec, const gv_see
     if (h->count == 0) {
         h->first = frame;
         h->first_sec = time_sec;
+        h->list.item = sizeof(gv_sighting);
+        gv_long_list_clear(&h->list);
     }
-    assert(frame >= h->first + h->count);
-    if (!reserve(h, frame - h->first + 1))
-        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames of a person", frame - h->first + 1);
-    h->count = frame - h->first + 1; // what lies between is zero: a gap
+    const int gap = frame - h->first - h->count;
+    assert(gap >= 0 && !h->item);
+    gv_sighting s = {.observed = 1};
+    if (points->kp2d) memcpy(s.kp2d, points->kp2d, sizeof s.kp2d);
+    if (points->kp3d) memcpy(s.kp3d, points->kp3d, sizeof s.kp3d);
+    if (points->feet) memcpy(s.feet, points->feet, sizeof s.feet);
+    memcpy(s.box, box, sizeof s.box);
+    if (!gv_long_list_add(&h->list, NULL, gap) || !gv_long_list_add(&h->list, &s, 1))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames of a person", h->count + gap + 1);
+    h->count += gap + 1;
     h->last_sec = time_sec;
     h->seen++;
-    gv_sighting *s = &h->item[h->count - 1];
-    if (points->kp2d) memcpy(s->kp2d, points->kp2d, sizeof s->kp2d);
-    if (points->kp3d) memcpy(s->kp3d, points->kp3d, sizeof s->kp3d);
-    if (points->feet) memcpy(s->feet, points->feet, sizeof s->feet);
-    memcpy(s->box, box, sizeof s->box);
-    s->observed = 1;
     return GV_OK;
+}
+
+gv_status gv_history_gather(gv_history *h, gv_error *err) {
+    return h->item ? GV_OK : gv_long_list_gather(&h->list, (void **)&h->item, err);
 }
 
 gv_status gv_history_extend(gv_history *h, int frames, gv_error *err) {
     assert(frames >= h->first + h->count);
+    gv_status status = gv_history_gather(h, err);
+    if (status != GV_OK) return status;
     gv_sighting *item = gv_calloc2((size_t)frames, sizeof *item);
     if (!item) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames of a person", frames);
     if (h->count) memcpy(item + h->first, h->item, (size_t)h->count * sizeof *item);
     free(h->item);
     h->item = item;
-    h->room = h->count = frames;
+    h->count = frames;
     h->first = 0;
     return GV_OK;
 }
@@ -114,6 +107,8 @@ static void fill_points(gv_history *h) {
 gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out, gv_error *err) {
     size_t n = (size_t)h->count;
     *out = (gv_person){.first = h->first, .frames = h->count};
+    gv_status status = gv_history_gather(h, err);
+    if (status != GV_OK) return status;
     out->kp2d = gv_calloc2(n, 17 * 3 * sizeof(float));
     out->kp3d = gv_calloc2(n, 17 * 3 * sizeof(float));
     out->feet2d = gv_calloc2(n, GV_FEET_POINTS * 3 * sizeof(float));
@@ -137,7 +132,7 @@ gv_status gv_history_finish(gv_history *h, int width, int height, gv_person *out
         if (s->observed) out->prominence += (double)(s->box[2] - s->box[0]) * (s->box[3] - s->box[1]) / picture;
     }
     gv_box_fill_gaps(out->bbx_xyxy, out->observed, h->count);
-    gv_status status = gv_box_smooth(out->bbx_xyxy, h->count, err);
+    status = gv_box_smooth(out->bbx_xyxy, h->count, err);
     for (size_t i = 0; i < n; i++) gv_box_square(out->bbx_xys + 3 * i, out->bbx_xyxy + 4 * i);
     return status;
 }

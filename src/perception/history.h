@@ -1,8 +1,9 @@
 // history.h - what was seen of one identity, frame by frame, and its final form.
 //
 // Frames without a sighting between two sightings are kept as gaps, so a history is consecutive frames from
-// the first sighting to the last. About 480 bytes per frame.
+// the first sighting to the last, 472 bytes each: in a file, where one is given, until all have been seen (spool.h).
 #pragma once
+#include "base/spool.h"
 #include "perception/people.h"
 
 typedef struct gv_sighting {
@@ -14,10 +15,11 @@ typedef struct gv_sighting {
 } gv_sighting;
 
 typedef struct gv_history {
-    int first, count, room; // frames first .. first + count - 1
-    int seen;               // of which observed
+    int first, count; // frames first .. first + count - 1
+    int seen;         // of which observed
     double first_sec, last_sec;
-    gv_sighting *item;
+    gv_long_list list; // of sightings, while they are added; its spool is the caller's to set before, or none
+    gv_sighting *item; // [count] afterwards: gv_history_gather
 } gv_history;
 
 void gv_history_free(gv_history *h); // leaves a zeroed struct
@@ -29,6 +31,9 @@ typedef struct gv_seen_points { // of one frame; each may be NULL: without them
 // `frame` must lie beyond the last one added.
 gv_status gv_history_add(gv_history *h, int frame, double time_sec, const gv_seen_points *points, const float box[4],
                          gv_error *err);
+
+// All sightings are in `item`; no more is added. What follows needs it, finish and extend do it themselves.
+gv_status gv_history_gather(gv_history *h, gv_error *err);
 
 // Unseen frames before and after, so that the history is frames 0 .. frames - 1.
 gv_status gv_history_extend(gv_history *h, int frames, gv_error *err);

@@ -73,6 +73,7 @@ struct gv_people {
     double time, step_sec; // of this frame; since the last one
     gv_blazepose *pose;
     gv_search *search;
+    gv_spool *spool; // of the histories
     gv_cutout **canvas;       // [workers + 1] the picture with people painted out; the last is for the search
     gv_detection *detections; // [MAX_TILES, PER_TILE]
     track **tracks;           // [MAX_TRACKS]
@@ -121,11 +122,12 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
         p->canvas[i] = gv_cutout_create(width, height);
         if (!p->canvas[i]) status = GV_ERR_MEMORY;
     }
+    p->spool = gv_spool_create();
     p->detections = gv_calloc2(MAX_TILES * PER_TILE, sizeof *p->detections);
     p->tracks = gv_calloc2(MAX_TRACKS, sizeof *p->tracks);
     p->sets = gv_calloc2(MAX_SETS, sizeof *p->sets);
     p->marks = gv_calloc2(MAX_SETS, sizeof *p->marks);
-    if (status != GV_OK || !p->search || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
+    if (status != GV_OK || !p->search || !p->spool || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
         goto fail;
     }
@@ -147,6 +149,7 @@ void gv_people_destroy(gv_people *p) {
     free(p->detections);
     for (int i = 0; p->canvas && i <= gv_blazepose_workers(p->pose); i++) gv_cutout_destroy(p->canvas[i]);
     free(p->canvas);
+    gv_spool_destroy(p->spool);
     gv_search_destroy(p->search);
     gv_blazepose_close(p->pose);
     free(p);
@@ -569,6 +572,7 @@ static gv_status begin(gv_people *p, sighting *s, gv_error *err) {
         track_free(t);
         return gv_fail(err, GV_ERR_MEMORY, "no memory for another person");
     }
+    t->history.list.spool = p->spool;
     t->seen_frame = -2;
     t->first_sec = p->time;
     p->tracks[p->count] = t;
