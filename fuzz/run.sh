@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs fuzz targets one after another, at the lowest priority, and keeps count.
+# Runs fuzz targets one after another, at the lowest priority (or NICE), and keeps count.
 #
 #     fuzz/run.sh BUILD DIR SECONDS [TARGET...]     (default: all targets)
 #
@@ -18,7 +18,7 @@ for t; do
     mkdir -p "corpus/$t" findings
     seeds="$here/corpus/$t"
     [ -d "$seeds" ] || seeds=
-    OMP_NUM_THREADS=1 nice -n 19 sh -c 'n=$1; shift; "$@" >"last-$n" 2>&1; times >"times-$n"' sh "$t" \
+    OMP_NUM_THREADS=1 nice -n "${NICE:-19}" sh -c 'n=$1; shift; "$@" >"last-$n" 2>&1; times >"times-$n"' sh "$t" \
         "$build/fuzz/fuzz_$t" -max_len=65536 -timeout=60 -rss_limit_mb=3000 -max_total_time="$seconds" \
         -print_final_stats=1 -artifact_prefix="findings/$t-" "corpus/$t" $seeds
     runs=$(awk '/number_of_executed_units/ {print $2}' "last-$t")
