@@ -126,14 +126,6 @@ static int match_frames(gv_motion *a, gv_motion *b) {
     return n;
 }
 
-static float *feet_of(const float *joints, int frames) {
-    static const int feet[4] = {7, 10, 8, 11};
-    float *f = malloc(sizeof(float[12]) * (size_t)frames);
-    for (int t = 0; f && t < frames; t++)
-        for (int k = 0; k < 4; k++) memcpy(f + (t * 4 + k) * 3, joints + (t * 22 + feet[k]) * 3, sizeof(float[3]));
-    return f;
-}
-
 static gv_status compare(gv_score *s, const char *pred_path, const char *truth_path, gv_error *err) {
     static const int pelvis[2] = {1, 2};
     gv_motion p = {0}, q = {0};
@@ -145,19 +137,20 @@ static gv_status compare(gv_score *s, const char *pred_path, const char *truth_p
         status = gv_fail(err, GV_ERR_EMPTY, "%s and %s have no frame_index in common", pred_path, truth_path);
     for (int i = 0; i < 2 && !status; i++) {
         const gv_motion *m = i ? &q : &p;
-        feet[i] = feet_of(m->joints_world, n);
+        feet[i] = malloc(sizeof(float[3 * GV_FEET]) * (size_t)n);
         roots[i] = malloc(sizeof(float[18]) * (size_t)n);
         if (!feet[i] || !roots[i])
             status = gv_fail(err, GV_ERR_MEMORY, "no memory for %d frames", n);
         else
-            for (int t = 0; t < n; t++) {
-                gv_rot_from_aa(roots[i] + 9 * (size_t)t, m->global_orient + 3 * t);
-                gv_rot_from_aa(roots[i] + 9 * ((size_t)n + t), m->global_orient_incam + 3 * t);
-            }
+            gv_score_feet(feet[i], m->joints_world, n);
+        for (int t = 0; t < n && !status; t++) {
+            gv_rot_from_aa(roots[i] + 9 * (size_t)t, m->global_orient + 3 * t);
+            gv_rot_from_aa(roots[i] + 9 * ((size_t)n + t), m->global_orient_incam + 3 * t);
+        }
     }
     if (!status)
         status = gv_score_world(s, n, (gv_points_pair){p.joints_world, q.joints_world, 22},
-                                (gv_points_pair){feet[0], feet[1], 4}, q.fps, err);
+                                (gv_points_pair){feet[0], feet[1], GV_FEET}, q.fps, err);
     if (!status)
         status = gv_score_camera(s, n, (gv_points_pair){p.joints_incam, q.joints_incam, 22}, (gv_points_pair){0},
                                  pelvis, q.fps, err);

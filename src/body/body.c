@@ -15,6 +15,8 @@ const int gv_parents55[GV_SMPLX_JOINTS] = {-1, 0,  0,  0,  1,  2,  3,  4,  5,  6
                                            17, 18, 19, 15, 15, 15, 20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20,
                                            37, 38, 21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53};
 
+const int gv_foot_joints[GV_FEET] = {7, 10, 8, 11};
+
 const char *const gv_joint_names55[GV_SMPLX_JOINTS] = {
     "pelvis",       "left_hip",      "right_hip",     "spine1",         "left_knee",    "right_knee",   "spine2",
     "left_ankle",   "right_ankle",   "spine3",        "left_foot",      "right_foot",   "neck",         "left_collar",

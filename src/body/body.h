@@ -17,6 +17,8 @@
 enum { GV_SMPLX_JOINTS = 55, GV_BODY_JOINTS = 22, GV_BETAS = 10, GV_POSE_FEATURES = 54 * 9, GV_COCO17 = 17 };
 extern const int gv_parents55[GV_SMPLX_JOINTS];             // -1 for the root; the first 22 are the body's
 extern const char *const gv_joint_names55[GV_SMPLX_JOINTS]; // "pelvis", "left_hip", ...
+enum { GV_FEET = 4 };
+extern const int gv_foot_joints[GV_FEET]; // left ankle, left ball, right ankle, right ball
 
 typedef struct gv_body {
     int vertices, triangles;

@@ -1,5 +1,6 @@
 #include "evaluation/quality.h"
 #include "base/memory.h"
+#include "body/body.h"
 #include "evaluation/metrics.h"
 
 #include <math.h>
@@ -9,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_MOTION_JOINTS, FEET = 4, KEYPOINTS = 17, SHOWN = 3 };
-static const int foot_joint[FEET] = {7, 10, 8, 11}; // the first four columns of static_prob
+enum { J = GV_MOTION_JOINTS, FEET = GV_FEET, KEYPOINTS = 17, SHOWN = 3 };
 
 // Where doubt begins. Speeds and accelerations do not depend on the frame rate.
 static const double contact = 0.5;
@@ -90,7 +90,7 @@ static void flag_off_picture(work *w, const float *reprojection_px) {
 static void flag_sliding(work *w) {
     for (int t = 0; t + 1 < w->m->frames; t++)
         for (int f = 0; f < FEET; f++) {
-            double way = distance(joint(w->m, t, foot_joint[f]), joint(w->m, t + 1, foot_joint[f]));
+            double way = distance(joint(w->m, t, gv_foot_joints[f]), joint(w->m, t + 1, gv_foot_joints[f]));
             if (touches(w->m, t, f) && touches(w->m, t + 1, f) && way > sliding_speed * (w->time[t + 1] - w->time[t]))
                 w->flag[t] = w->flag[t + 1] = true;
         }
@@ -190,7 +190,7 @@ static void measure_feet(gv_quality *q, work *w) {
             if (!touches(w->m, t, f)) continue;
             any = true;
             if (t + 1 == w->m->frames || !touches(w->m, t + 1, f)) continue;
-            double way = distance(joint(w->m, t, foot_joint[f]), joint(w->m, t + 1, foot_joint[f]));
+            double way = distance(joint(w->m, t, gv_foot_joints[f]), joint(w->m, t + 1, gv_foot_joints[f]));
             double mm = 1000.0 / 30 * way / (w->time[t + 1] - w->time[t]);
             if (!isfinite(mm)) continue;
             w->value[n++] = (float)mm;

@@ -1,9 +1,11 @@
 #include "evaluation/score.h"
 #include "base/memory.h"
+#include "body/body.h"
 #include "evaluation/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CHUNK = 100, MOST_TENTHS = 1800 };
 
@@ -60,6 +62,13 @@ gv_status gv_score_camera(gv_score *s, int frames, gv_points_pair joints, gv_poi
 static void roots(float *out, const float *joints, int frames, int n) {
     for (int t = 0; t < frames; t++)
         for (int c = 0; c < 3; c++) out[3 * t + c] = joints[(size_t)t * n * 3 + c];
+}
+
+void gv_score_feet(float *feet, const float *joints, int frames) {
+    for (int t = 0; t < frames; t++)
+        for (int k = 0; k < GV_FEET; k++)
+            memcpy(feet + (t * GV_FEET + k) * 3, joints + (t * GV_BODY_JOINTS + gv_foot_joints[k]) * 3,
+                   sizeof(float[3]));
 }
 
 gv_status gv_score_world(gv_score *s, int frames, gv_points_pair joints, gv_points_pair feet, double fps,

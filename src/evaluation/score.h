@@ -38,6 +38,8 @@ typedef struct gv_points_pair { // [frames, n, 3] m
 // In the camera. vertices may have n 0. pelvis: the two joints whose middle is subtracted.
 gv_status gv_score_camera(gv_score *s, int frames, gv_points_pair joints, gv_points_pair vertices, const int pelvis[2],
                           double fps, gv_error *err);
+// joints [frames, 22, 3] to feet [frames, 4, 3]: ankles and balls.
+void gv_score_feet(float *feet, const float *joints, int frames);
 // In the world. feet: points on the feet, n 0 for none.
 gv_status gv_score_world(gv_score *s, int frames, gv_points_pair joints, gv_points_pair feet, double fps,
                          gv_error *err);

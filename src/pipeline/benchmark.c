@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 300, SHORTEST = 60, J = 22, FEET = 4 };
-static const int foot_joints[FEET] = {7, 10, 8, 11}, pelvis[2] = {1, 2};
+enum { PIECE = 300, SHORTEST = 60, J = 22, FEET = GV_FEET };
+static const int pelvis[2] = {1, 2};
 
 const char *const gv_stage_names[GV_STAGES] = {"network", "solved", "refined", "settled"};
 
@@ -46,19 +46,13 @@ static gv_status observed(gv_observations *o, const gv_batch *b, bool points, gv
     return GV_OK;
 }
 
-static void gather_feet(float *out, const float *joints, int frames) {
-    for (int t = 0; t < frames; t++)
-        for (int k = 0; k < FEET; k++)
-            memcpy(out + (t * FEET + k) * 3, joints + (t * J + foot_joints[k]) * 3, sizeof(float[3]));
-}
-
 // orient, orient_incam [L, 3]: axis-angle of the root
 static gv_status score(gv_score *s, bench *b, const float *world, const float *camera, const float *orient,
                        const float *orient_incam, gv_error *err) {
     const gv_batch *t = b->batch;
     int L = t->length[0];
-    gather_feet(b->feet[0], world, L);
-    gather_feet(b->feet[1], t->joints_w, L);
+    gv_score_feet(b->feet[0], world, L);
+    gv_score_feet(b->feet[1], t->joints_w, L);
     for (int i = 0; i < L; i++) {
         gv_rot_from_aa(b->roots[0] + 9 * i, orient + 3 * i);
         gv_rot_from_aa(b->camera_roots[0] + 9 * i, orient_incam + 3 * i);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum { J = GV_MOTION_JOINTS };
-const int gv_foot_joints[GV_FEET] = {7, 10, 8, 11};
 const double gv_contact_probability = 0.5;
 static const double smoothing_sec = 0.15, window_sec = 0.6;
 static const double least_step = 0.10, largest_step = 0.25; // m, of a stair

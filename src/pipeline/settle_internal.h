@@ -2,8 +2,6 @@
 #pragma once
 #include "pipeline/settle.h"
 
-enum { GV_FEET = 4 };                       // left ankle, left ball, right ankle, right ball
-extern const int gv_foot_joints[GV_FEET];   // as the first columns of static_prob
 extern const double gv_contact_probability; // from where on a foot is taken to stand
 
 // Heights of the feet's joints over the sole, in the rest pose of this person.

@@ -2,6 +2,7 @@
 #include "training/import.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "body/body.h"
 #include "formats/motion_file.h"
 #include "geometry/rotation.h"
 #include "training/bvh.h"
@@ -15,8 +16,6 @@
 #include <sys/stat.h>
 
 enum { J = GV_STORE_JOINTS, MAX_PRODUCT = 4, FIELDS = 64, FOLDERS = 16 };
-static const int feet[GV_STORE_FEET] = {7, 10, 8, 11}; // SMPL-X joints whose stillness is stored
-
 // One line of a CSV text, split in place: quotes may hold commas, "" is a quote. Returns the field count.
 static int csv_line(char **text, char **field, int max) {
     char *p = *text;
@@ -67,7 +66,7 @@ static gv_status resolve(joint_map *m, const gv_bvh *b, json_t *skeleton, const 
         }
     }
     for (int i = 0; i < GV_STORE_FEET; i++)
-        if (!m->count[feet[i]]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without feet", path);
+        if (!m->count[gv_foot_joints[i]]) return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without feet", path);
     if (!m->count[0] || !m->count[1] || !m->count[2])
         return gv_fail(err, GV_ERR_FORMAT, "%s: a skeleton without hips", path);
     return GV_OK;
@@ -90,32 +89,9 @@ static void kinematics(const gv_bvh *b, int t, float *local, float *R, float *x)
     }
 }
 
-typedef struct clip_data {
-    float *rotation, *hips, *foot; // [T, 22, 4], [T, 3] m, [T, 4, 3] m
-    uint8_t *still;                // [T, 4]
-    float *scratch;                // [joints, 9 + 9 + 3]
-} clip_data;
-
-static void clip_free(clip_data *d) {
-    free(d->rotation);
-    free(d->hips);
-    free(d->foot);
-    free(d->still);
-    free(d->scratch);
-}
-
-static int clip_alloc(clip_data *d, int frames, int joints) {
-    size_t T = (size_t)frames;
-    d->rotation = gv_calloc2(T, J * 4 * sizeof(float));
-    d->hips = gv_calloc2(T, 3 * sizeof(float));
-    d->foot = gv_calloc2(T, GV_STORE_FEET * 3 * sizeof(float));
-    d->still = gv_calloc2(T, GV_STORE_FEET);
-    d->scratch = gv_calloc2((size_t)joints, 21 * sizeof(float));
-    return d->rotation && d->hips && d->foot && d->still && d->scratch;
-}
-
-static void convert_frame(const gv_bvh *b, const joint_map *m, int source, int t, clip_data *d) {
-    float *local = d->scratch, *R = local + 9 * b->joint_count, *x = R + 9 * b->joint_count;
+// scratch [joints, 9 + 9 + 3]
+static void convert_frame(gv_clip_frames *d, int t, const gv_bvh *b, const joint_map *m, int source, float *scratch) {
+    float *local = scratch, *R = local + 9 * b->joint_count, *x = R + 9 * b->joint_count;
     kinematics(b, source, local, R, x);
     for (int j = 0; j < J; j++) {
         float A[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, P[9];
@@ -128,7 +104,7 @@ static void convert_frame(const gv_bvh *b, const joint_map *m, int source, int t
     for (int c = 0; c < 3; c++) {
         d->hips[3 * t + c] = 0.005f * (x[3 * m->index[1][0] + c] + x[3 * m->index[2][0] + c]);
         for (int i = 0; i < GV_STORE_FEET; i++)
-            d->foot[(t * GV_STORE_FEET + i) * 3 + c] = 0.01f * x[3 * m->index[feet[i]][0] + c];
+            d->foot[(t * GV_STORE_FEET + i) * 3 + c] = 0.01f * x[3 * m->index[gv_foot_joints[i]][0] + c];
     }
 }
 
@@ -158,37 +134,31 @@ static gv_status check_rest_pose(const gv_bvh *b, const joint_map *m, const char
 static gv_status import_clip(gv_store_builder *out, gv_clip *clip, const char *path, json_t *skeleton, gv_error *err) {
     gv_bvh b = {0};
     joint_map m;
-    clip_data d = {0};
+    gv_clip_frames d = {0};
+    float *scratch = NULL;
     gv_status s = gv_bvh_load(&b, path, err);
     if (s) return s;
     s = resolve(&m, &b, skeleton, path, err);
     if (s) goto done;
-    int frames = (int)lrint((b.frames - 1) * b.frame_time * 30) + 1;
     clip->leg = leg_length(&b, &m);
     if ((s = check_rest_pose(&b, &m, path, err))) goto done;
-    if (frames < 25)
-        s = gv_fail(err, GV_ERR_EMPTY, "%s: %d frames at 30 fps, expected 25 or more", path, frames);
-    else if (frames > GV_BVH_FRAMES)
-        s = gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", path);
-    else if (!(clip->leg > 0.45f && clip->leg < 1.5f))
-        s = gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.45 to 1.5; is the unit centimetres%s?", path,
-                    clip->leg, clip->leg > 0.25f && clip->leg <= 0.45f ? ", not inches" : "");
-    else if (!clip_alloc(&d, frames, b.joint_count))
-        s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", path, frames);
-    if (s) goto done;
-    for (int t = 0; t < frames; t++) {
+    if ((s = gv_clip_frames_alloc(&d, rint((b.frames - 1) * b.frame_time * 30) + 1, clip->leg, path, err))) goto done;
+    if (!(scratch = gv_calloc2((size_t)b.joint_count, sizeof(float[21]))))
+        s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d joints", path, b.joint_count);
+    for (int t = 0; t < d.count && !s; t++) {
         int source = (int)lrint(t / 30.0 / b.frame_time); // nearest: sources are 30 fps or multiples
-        convert_frame(&b, &m, source < b.frames ? source : b.frames - 1, t, &d);
+        convert_frame(&d, t, &b, &m, source < b.frames ? source : b.frames - 1, scratch);
     }
-    for (int i = 0; i < 3 * frames && !s; i++)
+    for (int i = 0; i < 3 * d.count && !s; i++)
         if (!(fabsf(d.hips[i]) < 1e3f)) s = gv_fail(err, GV_ERR_FORMAT, "%s: the hips are %g m away", path, d.hips[i]);
     if (!s) {
-        gv_store_stillness(d.still, d.foot, frames);
-        clip->frames = (uint32_t)frames;
+        gv_store_stillness(d.still, d.foot, d.count);
+        clip->frames = (uint32_t)d.count;
         s = gv_store_builder_add(out, clip, d.rotation, d.hips, d.still, err);
     }
 done:
-    clip_free(&d);
+    gv_clip_frames_free(&d);
+    free(scratch);
     gv_bvh_free(&b);
     return s;
 }

@@ -325,13 +325,12 @@ static float length(const float a[3], const float b[3]) {
 // A foot that stood still in the capture stands still on our body: what it moves is taken from the translation
 // (on the ground plane), each foot joint with its stillness as weight.
 static void hold_feet(gv_sequence *m) {
-    static const int feet[4] = {7, 10, 8, 11};
     float shift[2] = {0};
     for (int t = 0; t + 1 < m->frames; t++) { // joints are those before the correction, so is every difference
         float sum = 0, move[2] = {0};
         for (int k = 0; k < 4; k++) {
             float w = fminf(m->still[t][k], m->still[t + 1][k]);
-            const float *a = m->joints[t][feet[k]], *b = m->joints[t + 1][feet[k]];
+            const float *a = m->joints[t][gv_foot_joints[k]], *b = m->joints[t + 1][gv_foot_joints[k]];
             sum += w;
             move[0] += w * (b[0] - a[0]);
             move[1] += w * (b[2] - a[2]);

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_STORE_JOINTS, FEET = GV_STORE_FEET, LONGEST = 4000000 };
-static const int feet[FEET] = {7, 10, 8, 11};
+enum { J = GV_STORE_JOINTS, FEET = GV_STORE_FEET };
 static const double LARGEST_ANGLE = 100, LARGEST_PLACE = 1e3, LARGEST_STEP = 1; // rad, m, m within 1/30 s
 
 // What of a body may touch the ground, and how far below the joint its skin ends, m.
@@ -18,28 +17,19 @@ static const struct {
 } touching[] = {{7, 0.08f}, {8, 0.08f},  {10, 0.03f}, {11, 0.03f}, {4, 0.06f},
                 {5, 0.06f}, {20, 0.03f}, {21, 0.03f}, {15, 0.10f}, {0, 0.12f}};
 
-typedef struct work { // at 30 fps, y up
-    int frames;
-    float *rotation, *hips, *foot, *low; // [frames, 22, 4], [.., 3], [.., 4, 3], [..] the lowest point
-    uint8_t *still;                      // [.., 4]
+typedef struct work { // y up
+    gv_clip_frames clip;
+    float *low; // [frames] the lowest point
 } work;
 
-static void release(work *w) {
-    free(w->rotation);
-    free(w->hips);
-    free(w->foot);
-    free(w->low);
-    free(w->still);
+// At 30 frames/s.
+static double frames_of(const gv_smpl_motion *m) {
+    return m->frames < 2 ? m->frames : floor((m->frames - 1) / m->fps * 30 + 1e-6) + 1;
 }
 
 static gv_status check(const gv_smpl_motion *m, const char *what, gv_error *err) {
     if (!(m->fps >= 1 && m->fps <= 1e4))
         return gv_fail(err, GV_ERR_FORMAT, "%s: %g frames per second, expected 1 to 10000", what, m->fps);
-    double frames = m->frames < 2 ? m->frames : floor((m->frames - 1) / m->fps * 30 + 1e-6) + 1;
-    if (frames < GV_CLIP_SHORTEST)
-        return gv_fail(err, GV_ERR_EMPTY, "%s: %.0f frames at 30 fps, expected %d or more", what, frames,
-                       GV_CLIP_SHORTEST);
-    if (frames > LONGEST) return gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", what);
     for (int64_t i = 0; i < (int64_t)m->frames * GV_SMPL_POSE; i++)
         if (!(fabsf(m->pose[i]) < LARGEST_ANGLE))
             return gv_fail(err, GV_ERR_FORMAT, "%s: frame %lld: %s is turned by %g rad", what,
@@ -49,18 +39,6 @@ static gv_status check(const gv_smpl_motion *m, const char *what, gv_error *err)
             return gv_fail(err, GV_ERR_FORMAT, "%s: frame %lld: the body is %g m away", what, (long long)(i / 3),
                            m->transl[i]);
     return GV_OK;
-}
-
-static gv_status allocate(work *w, int frames, const char *what, gv_error *err) {
-    size_t T = (size_t)frames;
-    *w = (work){.frames = frames,
-                .rotation = gv_calloc2(T, J * 4 * sizeof(float)),
-                .hips = gv_calloc2(T, 3 * sizeof(float)),
-                .foot = gv_calloc2(T, FEET * 3 * sizeof(float)),
-                .low = gv_calloc2(T, sizeof(float)),
-                .still = gv_calloc2(T, FEET)};
-    if (w->rotation && w->hips && w->foot && w->low && w->still) return GV_OK;
-    return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", what, frames);
 }
 
 // The rotation that brings the file's axes to x, y up, z.
@@ -77,7 +55,7 @@ static void convert_frame(work *w, const gv_smpl_motion *m, const float *S, cons
     int i = (int)at < m->frames - 1 ? (int)at : m->frames - 2;
     float s = (float)fmin(at - i, 1), R[9], root[9], q[4], move[3], pose[63], orient[3], G[12 * J], x[J][3];
     for (int j = 0; j < J; j++) {
-        float a[4], b[4], *out = w->rotation + ((size_t)t * J + (size_t)j) * 4;
+        float a[4], b[4], *out = w->clip.rotation + ((size_t)t * J + (size_t)j) * 4;
         gv_quat_from_aa(a, m->pose + (size_t)i * GV_SMPL_POSE + 3 * j);
         gv_quat_from_aa(b, m->pose + (size_t)(i + 1) * GV_SMPL_POSE + 3 * j);
         gv_quat_slerp(out, a, b, s);
@@ -91,20 +69,20 @@ static void convert_frame(work *w, const gv_smpl_motion *m, const float *S, cons
         for (int c = 0; c < 3; c++) p[c] = G[12 * j + 4 * c + 3] + move[c];
         gv_mat3_apply(x[j], turn, p);
     }
-    gv_rot_from_quat(R, w->rotation + (size_t)t * J * 4);
+    gv_rot_from_quat(R, w->clip.rotation + (size_t)t * J * 4);
     gv_mat3_mul(root, turn, R);
     gv_rot_to_quat(q, root);
-    memcpy(w->rotation + (size_t)t * J * 4, q, sizeof q);
-    for (int c = 0; c < 3; c++) w->hips[3 * (size_t)t + c] = 0.5f * (x[1][c] + x[2][c]);
-    for (int k = 0; k < FEET; k++) memcpy(w->foot + ((size_t)t * FEET + k) * 3, x[feet[k]], sizeof x[0]);
+    memcpy(w->clip.rotation + (size_t)t * J * 4, q, sizeof q);
+    for (int c = 0; c < 3; c++) w->clip.hips[3 * (size_t)t + c] = 0.5f * (x[1][c] + x[2][c]);
+    for (int k = 0; k < FEET; k++) memcpy(w->clip.foot + ((size_t)t * FEET + k) * 3, x[gv_foot_joints[k]], sizeof x[0]);
     w->low[t] = INFINITY;
     for (size_t k = 0; k < sizeof touching / sizeof *touching; k++)
         w->low[t] = fminf(w->low[t], x[touching[k].joint][1] - touching[k].thick);
 }
 
 static gv_status check_steps(const work *w, const char *what, gv_error *err) {
-    for (int t = 1; t < w->frames; t++) {
-        const float *a = w->hips + 3 * (size_t)(t - 1), *b = a + 3;
+    for (int t = 1; t < w->clip.count; t++) {
+        const float *a = w->clip.hips + 3 * (size_t)(t - 1), *b = a + 3;
         double d = sqrt(pow(b[0] - a[0], 2) + pow(b[1] - a[1], 2) + pow(b[2] - a[2], 2));
         if (d > LARGEST_STEP)
             return gv_fail(err, GV_ERR_FORMAT, "%s: the body jumps %.1f m at %.2f s; is the unit metres?", what, d,
@@ -121,15 +99,15 @@ static int ascending(const void *a, const void *b) {
 // Puts the ground at y = 0. Returns whether feet that stand still all stand on about that height.
 static int put_on_ground(work *w) {
     float *sorted = w->low; // not needed any more
-    qsort(sorted, (size_t)w->frames, sizeof *sorted, ascending);
-    float ground = sorted[w->frames / 20];
+    qsort(sorted, (size_t)w->clip.count, sizeof *sorted, ascending);
+    float ground = sorted[w->clip.count / 20];
     int standing = 0, high = 0;
-    for (int t = 0; t < w->frames; t++) {
-        w->hips[3 * (size_t)t + 1] -= ground;
+    for (int t = 0; t < w->clip.count; t++) {
+        w->clip.hips[3 * (size_t)t + 1] -= ground;
         for (int k = 0; k < FEET; k++) {
-            float *y = w->foot + ((size_t)t * FEET + k) * 3 + 1;
+            float *y = w->clip.foot + ((size_t)t * FEET + k) * 3 + 1;
             *y -= ground;
-            if (w->still[(size_t)t * FEET + k] < 128) continue;
+            if (w->clip.still[(size_t)t * FEET + k] < 128) continue;
             standing++;
             high += *y > 0.3f;
         }
@@ -156,18 +134,19 @@ gv_status gv_smpl_add(gv_store_builder *out, const gv_clip *clip, const gv_smpl_
     if (s) return s;
     gv_body_rest_joints(S, m->body, m->body_betas, J);
     c.leg = leg_length(S);
-    if (!(c.leg > 0.45f && c.leg < 1.5f))
-        return gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.45 to 1.5", what, c.leg);
-    s = allocate(&w, (int)floor((m->frames - 1) / m->fps * 30 + 1e-6) + 1, what, err);
-    if (s) goto done;
+    if ((s = gv_clip_frames_alloc(&w.clip, frames_of(m), c.leg, what, err))) return s;
+    if (!(w.low = gv_calloc2((size_t)w.clip.count, sizeof *w.low))) {
+        s = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %d frames", what, w.clip.count);
+        goto done;
+    }
     turn_of(turn, m->axes);
-    for (int t = 0; t < w.frames; t++) convert_frame(&w, m, S, turn, t);
+    for (int t = 0; t < w.clip.count; t++) convert_frame(&w, m, S, turn, t);
     if ((s = check_steps(&w, what, err))) goto done;
-    c.frames = (uint32_t)w.frames;
+    c.frames = (uint32_t)w.clip.count;
     c.incam_only = m->axes == GV_SMPL_CAMERA;
-    gv_store_stillness(w.still, w.foot, w.frames);
+    gv_store_stillness(w.clip.still, w.clip.foot, w.clip.count);
     c.flat = (uint32_t)put_on_ground(&w) & !c.incam_only;
-    if (c.incam_only) memset(w.still, 0, (size_t)w.frames * FEET); // what stands still is not known
+    if (c.incam_only) memset(w.clip.still, 0, (size_t)w.clip.count * FEET); // what stands still is not known
     c.shaped = m->neutral_betas != NULL;
     for (int k = 0; k < GV_BETAS && m->neutral_betas; k++) {
         c.betas[k] = m->neutral_betas[k];
@@ -176,8 +155,9 @@ gv_status gv_smpl_add(gv_store_builder *out, const gv_clip *clip, const gv_smpl_
             goto done;
         }
     }
-    s = gv_store_builder_add(out, &c, w.rotation, w.hips, w.still, err);
+    s = gv_store_builder_add(out, &c, w.clip.rotation, w.clip.hips, w.clip.still, err);
 done:
-    release(&w);
+    gv_clip_frames_free(&w.clip);
+    free(w.low);
     return s;
 }

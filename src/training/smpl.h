@@ -24,7 +24,7 @@ typedef struct gv_smpl_motion {
     gv_smpl_axes axes;
 } gv_smpl_motion;
 
-enum { GV_SMPL_POSE = 66, GV_CLIP_SHORTEST = 25 };
+enum { GV_SMPL_POSE = 66 };
 
 // Adds it at 30 frames/s. Texts of `clip` are taken, everything else is set. `what` names it in messages. Refused are
 // values that are not finite, fewer than 25 frames at 30 fps, a body that jumps, legs outside 0.45 to 1.5 m.

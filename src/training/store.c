@@ -101,6 +101,34 @@ void gv_store_close(gv_store *s) {
     *s = (gv_store){0};
 }
 
+gv_status gv_clip_frames_alloc(gv_clip_frames *f, double count, float leg, const char *what, gv_error *err) {
+    *f = (gv_clip_frames){0};
+    if (count < GV_CLIP_SHORTEST)
+        return gv_fail(err, GV_ERR_EMPTY, "%s: %.0f frames at 30 fps, expected %d or more", what, count,
+                       GV_CLIP_SHORTEST);
+    if (!(count <= GV_CLIP_LONGEST)) return gv_fail(err, GV_ERR_FORMAT, "%s: longer than a day", what);
+    if (!(leg > 0.45f && leg < 1.5f))
+        return gv_fail(err, GV_ERR_FORMAT, "%s: legs of %.2f m, expected 0.45 to 1.5; is the unit %s?", what, leg,
+                       leg > 0.25f && leg <= 0.45f ? "inches" : "of length right");
+    const size_t T = (size_t)count;
+    *f = (gv_clip_frames){.count = (int)count,
+                          .rotation = gv_calloc2(T, GV_STORE_JOINTS * sizeof(float[4])),
+                          .hips = gv_calloc2(T, sizeof(float[3])),
+                          .foot = gv_calloc2(T, GV_STORE_FEET * sizeof(float[3])),
+                          .still = gv_calloc2(T, GV_STORE_FEET)};
+    if (f->rotation && f->hips && f->foot && f->still) return GV_OK;
+    gv_clip_frames_free(f);
+    return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %zu frames", what, T);
+}
+
+void gv_clip_frames_free(gv_clip_frames *f) {
+    free(f->rotation);
+    free(f->hips);
+    free(f->foot);
+    free(f->still);
+    *f = (gv_clip_frames){0};
+}
+
 void gv_store_stillness(uint8_t *still, const float *foot, int frames) {
     for (int t = 0; t + 1 < frames; t++)
         for (int i = 0; i < GV_STORE_FEET; i++) {

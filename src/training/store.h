@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include <stdint.h>
 
-enum { GV_STORE_JOINTS = 22, GV_STORE_FEET = 4 };
+enum { GV_STORE_JOINTS = 22, GV_STORE_FEET = 4, GV_CLIP_SHORTEST = 25, GV_CLIP_LONGEST = 4000000 };
 
 typedef struct gv_clip { // 320 bytes, as in the file
     char name[96], subject[32], category[32], source[32], licence[32];
@@ -37,6 +37,17 @@ typedef struct gv_store {
 
 gv_status gv_store_open(gv_store *s, const char *path, gv_error *err); // checks sizes, ranges and names
 void gv_store_close(gv_store *s);                                      // accepts a zeroed struct
+
+// A clip while it is made. Messages name it `what`.
+typedef struct gv_clip_frames {
+    int count;
+    float *rotation, *hips; // [count, 22, 4] quaternions, [count, 3] m
+    float *foot;            // [count, 4, 3] m, ankles and toes
+    uint8_t *still;         // [count, 4]
+} gv_clip_frames;
+// Refuses clips of fewer than 25 frames or of more than a day, and legs outside 0.45 to 1.5 m; then nothing is held.
+gv_status gv_clip_frames_alloc(gv_clip_frames *f, double count, float leg, const char *what, gv_error *err);
+void gv_clip_frames_free(gv_clip_frames *f); // accepts a zeroed struct
 
 // How still each of the feet's joints stands: 255 below 0.15 m/s, 0 above 0.35 m/s, by its speed towards the next
 // frame, the last frame repeats. foot [frames, 4, 3] m, still [frames, 4]; frames >= 2.
