@@ -2,8 +2,8 @@
 // an undisturbed one or with a non-zero status and one line; no signal, no hang, nothing half-written, no temporary
 // file; and what a failed run leaves does not spoil the next.
 //
-//     test_faults [POINTS [PROCESSES [JOB]]]        about that many points, spread over all commands (default: a
-//                                                   sample); of these only a job's
+//     test_faults [POINTS [PROCESSES [JOB...]]]     about that many points, spread over all commands (default: a
+//                                                   sample); of these only some jobs'. Ends with a table
 //     test_faults 0 PROCESSES JOB KIND FROM TO      every call of a kind from the FROM-th to the TO-th
 #define _GNU_SOURCE // pipe2
 #include "clip.h"
@@ -427,57 +427,84 @@ static void make_inputs(void) {
 }
 
 static int asked_points, processes = 1;
-static const char *only; // this job
+static char **only; // these jobs
+static int only_count;
 
-static int all_jobs(int part, int *tried) {
-    int wrong = 0;
+typedef struct sums { // of one process and one job
+    int tried, wrong;
+    double seconds;
+    bool begun, ended;
+} sums;
+
+static bool wanted(const job *j) {
+    for (int i = 0; i < only_count; i++)
+        if (!strcmp(only[i], j->name)) return true;
+    return !only_count;
+}
+
+static void all_jobs(int part, sums *sum) {
     for (size_t i = 0; i < JOBS; i++) {
         struct timespec a, b;
-        int before = *tried;
-        if (only && strcmp(only, jobs[i].name) != 0) continue;
+        sums *s = &sum[i];
+        if (!wanted(&jobs[i])) continue;
+        s->begun = true;
         clock_gettime(CLOCK_MONOTONIC, &a);
-        wrong += try_job(&jobs[i], asked_points ? (asked_points * jobs[i].share + 999) / 1000 : jobs[i].sample, part,
-                         processes, tried);
+        int points = asked_points ? (asked_points * jobs[i].share + 999) / 1000 : jobs[i].sample;
+        s->wrong = try_job(&jobs[i], points, part, processes, &s->tried);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        printf("%s: %d points, %d wrong so far, %.1f s\n", jobs[i].name, *tried - before, wrong,
-               (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+        s->seconds = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+        s->ended = true;
+        printf("%s: %d points, %d wrong, %.1f s\n", jobs[i].name, s->tried, s->wrong, s->seconds);
         fflush(stdout);
     }
-    return wrong;
+}
+
+// A row a job; returns how many points were wrong, a process that did not come to the end of a job counted as one.
+static int print_table(const sums (*sum)[JOBS]) {
+    sums all = {0};
+    printf("\n| command | points | wrong | seconds |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < JOBS; i++) {
+        sums s = {0};
+        for (int p = 0; p < processes; p++) {
+            s.tried += sum[p][i].tried, s.wrong += sum[p][i].wrong, s.wrong += sum[p][i].begun && !sum[p][i].ended;
+            s.seconds = s.seconds > sum[p][i].seconds ? s.seconds : sum[p][i].seconds;
+        }
+        if (!wanted(&jobs[i])) continue;
+        printf("| %s | %d | %d | %.0f |\n", jobs[i].name, s.tried, s.wrong, s.seconds);
+        all.tried += s.tried, all.wrong += s.wrong, all.seconds += s.seconds;
+    }
+    printf("| all | %d | %d | %.0f |\n", all.tried, all.wrong, all.seconds);
+    return all.wrong;
 }
 
 static void whatever_fails(void **state) {
     (void)state;
     make_inputs();
-    typedef struct sums {
-        int tried, wrong;
-    } sums;
-    sums *sum = mmap(NULL, 64 * sizeof *sum, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), all = {0};
+    sums(*sum)[JOBS] = mmap(NULL, 64 * sizeof *sum, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(sum != MAP_FAILED);
     fflush(NULL);
     for (int p = 0; p < processes; p++) {
-        sum[p].wrong = 1; // until it gets through
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            sum[p].wrong = all_jobs(p, &sum[p].tried);
+            all_jobs(p, sum[p]);
             fflush(NULL);
             _exit(0);
         }
     }
     while (wait(NULL) > 0) continue;
-    for (int p = 0; p < processes; p++) all.tried += sum[p].tried, all.wrong += sum[p].wrong;
-    printf("%d points, %d wrong\n", all.tried, all.wrong);
+    int wrong = print_table((const sums(*)[JOBS])sum);
     munmap(sum, 64 * sizeof *sum);
-    assert_int_equal(all.wrong, 0);
+    assert_int_equal(wrong, 0);
 }
 
 int main(int argc, char **argv) {
     if (argc > 1) asked_points = atoi(argv[1]);
     if (argc > 2 && atoi(argv[2]) > 0 && atoi(argv[2]) <= 64) processes = atoi(argv[2]);
-    if (argc > 3) only = argv[3];
-    for (int i = 0; i < FAULT_KINDS && argc > 6; i++)
-        if (!strcmp(fault_names[i], argv[4])) only_kind = i, only_from = atol(argv[5]), only_to = atol(argv[6]);
+    if (argc > 3) only = argv + 3, only_count = argc - 3;
+    for (int i = 0; i < FAULT_KINDS && argc == 7; i++)
+        if (!strcmp(fault_names[i], argv[4]))
+            only_kind = i, only_from = atol(argv[5]), only_to = atol(argv[6]), only_count = 1;
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {cmocka_unit_test(whatever_fails)};
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
