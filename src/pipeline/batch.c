@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,13 +58,6 @@ static bool transfer(int fd, void *data, size_t size, bool out, const volatile b
     return true;
 }
 
-static void read_result(reply *r, const char *scene) {
-    json_t *o = json_loads(scene, 0, NULL);
-    r->people = (int)json_array_size(json_object_get(o, "people"));
-    r->frames = (long)json_integer_value(json_object_get(json_object_get(o, "video"), "frames"));
-    json_decref(o);
-}
-
 static void work(const batch *b, int ask, int answer) {
     gv_run_options run = b->opt->run;
     run.observe.quiet = true;
@@ -85,7 +77,8 @@ static void work(const batch *b, int ask, int answer) {
         r.status = gv_runner_run(runner, item->video, item->folder, &result, &err);
         memcpy(r.reason, err.text, sizeof r.reason);
         r.seconds = gv_now() - start;
-        if (r.status == GV_OK) read_result(&r, result.scene);
+        r.people = result.people;
+        r.frames = result.frames;
         gv_run_result_free(&result);
         fine = transfer(answer, &r, sizeof r, true, NULL);
     }

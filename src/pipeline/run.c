@@ -324,6 +324,7 @@ gv_status gv_runner_run(gv_runner *r, const char *video, const char *folder, gv_
         *result = (gv_run_result){.scene = text, .report = report(&j), .note = j.note};
         result->motion = j.motions;
         result->people = j.observations.people;
+        result->frames = j.observations.frames;
         text = j.note = NULL;
         j.motions = NULL;
     }

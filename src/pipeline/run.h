@@ -28,6 +28,7 @@ typedef struct gv_run_result { // to be freed with gv_run_result_free
     char *note;                // what was left out and why, one line; NULL: nothing
     gv_motion *motion;         // [people]
     int people;
+    long frames; // of the video
 } gv_run_result;
 
 // The models, loaded once for any number of videos. opt is borrowed and must outlive the runner.
