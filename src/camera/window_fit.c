@@ -2,10 +2,9 @@
 
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
+#include "geometry/vec4d.h"
 
-#include <immintrin.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,73 +13,47 @@ static const double NEAREST = 0.05; // depth before the camera from which a proj
 
 // --- four at a time ------------------------------------------------------------------------------------
 
-typedef double v4 __attribute__((vector_size(32)));
-typedef int64_t m4 __attribute__((vector_size(32)));
-
-static inline v4 load(const double *p) {
-    v4 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-static inline void store(double *p, v4 v) {
-    memcpy(p, &v, sizeof v);
-}
-static inline v4 all(double x) {
-    return (v4){x, x, x, x};
-}
-static inline v4 keep(m4 m, v4 v) { // 0 where not
-    return (v4)(m & (m4)v);
-}
-static inline v4 choose(m4 m, v4 yes, v4 no) {
-    return (v4)((m & (m4)yes) | (~m & (m4)no));
-}
-static inline v4 fma4(v4 a, v4 b, v4 c) { // a b + c, rounded once
-    return (v4)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-}
-static inline double total(v4 v) {
-    return (v[0] + v[2]) + (v[1] + v[3]);
-}
 static inline int padded(const gv_window *w) { // points in whole fours; what is beyond the last is not seen
     return (w->points + STEP - 1) / STEP * STEP;
 }
 
 typedef struct ray { // a point in a view before the division
-    v4 q[3], p[3];   // R (a, 1), and with rho t
+    v4d q[3], p[3];  // R (a, 1), and with rho t
 } ray;
 
-static inline ray ray_of(const double R[9], const double t[3], v4 rho, v4 ax, v4 ay) {
+static inline ray ray_of(const double R[9], const double t[3], v4d rho, v4d ax, v4d ay) {
     ray r;
     for (int i = 0; i < 3; i++) {
-        r.q[i] = fma4(all(R[3 * i]), ax, fma4(all(R[3 * i + 1]), ay, all(R[3 * i + 2])));
-        r.p[i] = fma4(rho, all(t[i]), r.q[i]);
+        r.q[i] = v4d_fma(v4d_set(R[3 * i]), ax, v4d_fma(v4d_set(R[3 * i + 1]), ay, v4d_set(R[3 * i + 2])));
+        r.p[i] = v4d_fma(rho, v4d_set(t[i]), r.q[i]);
     }
     return r;
 }
 
 typedef struct projection {
-    v4 rx, ry;               // predicted minus observed; 0 where not valid, like everything here
-    v4 jx[6], jy[6], dx, dy; // derivatives: rotation, translation (jx[4], jy[3] are 0); inverse depth
-    v4 k;                    // weight
+    v4d rx, ry;               // predicted minus observed; 0 where not valid, like everything here
+    v4d jx[6], jy[6], dx, dy; // derivatives: rotation, translation (jx[4], jy[3] are 0); inverse depth
+    v4d k;                    // weight
 } projection;
 
 // c: scale of the kernel. ok: which of the four count.
-static inline projection project(const gv_window *w, const gv_motion *m, int j, int i, m4 ok, double c) {
+static inline projection project(const gv_window *w, const gv_motion *m, int j, int i, v4m ok, double c) {
     const double *t = m->t[j];
-    v4 ox = load(w->pose[j].obs[0] + i), oy = load(w->pose[j].obs[1] + i), rho = load(m->rho + i);
+    v4d ox = v4d_load(w->pose[j].obs[0] + i), oy = v4d_load(w->pose[j].obs[1] + i), rho = v4d_load(m->rho + i);
     ok &= (ox == ox) & (rho == rho);
-    rho = keep(ok, rho);
-    ray r = ray_of(m->R[j], t, rho, load(w->a[0] + i), load(w->a[1] + i));
-    ok &= r.p[2] > all(NEAREST);
+    rho = v4d_keep(ok, rho);
+    ray r = ray_of(m->R[j], t, rho, v4d_load(w->a[0] + i), v4d_load(w->a[1] + i));
+    ok &= r.p[2] > v4d_set(NEAREST);
     projection o;
-    v4 z = keep(ok, 1 / choose(ok, r.p[2], all(1))), u = r.p[0] * z, v = r.p[1] * z;
-    o.rx = keep(ok, u - ox), o.ry = keep(ok, v - oy);
-    v4 e2 = o.rx * o.rx + o.ry * o.ry, s = 1 / (1 + e2 * all(1 / (c * c)));
-    o.k = keep(ok, s * s);
+    v4d z = v4d_keep(ok, 1 / v4d_select(ok, r.p[2], v4d_set(1))), u = r.p[0] * z, v = r.p[1] * z;
+    o.rx = v4d_keep(ok, u - ox), o.ry = v4d_keep(ok, v - oy);
+    v4d e2 = o.rx * o.rx + o.ry * o.ry, s = 1 / (1 + e2 * v4d_set(1 / (c * c)));
+    o.k = v4d_keep(ok, s * s);
     o.jx[0] = -u * r.q[1] * z, o.jx[1] = (r.q[2] + u * r.q[0]) * z, o.jx[2] = -r.q[1] * z;
     o.jy[0] = -(r.q[2] + v * r.q[1]) * z, o.jy[1] = v * r.q[0] * z, o.jy[2] = r.q[0] * z;
-    v4 rz = keep(ok, rho) * z;
-    o.jx[3] = rz, o.jx[4] = all(0), o.jx[5] = -u * rz;
-    o.jy[3] = all(0), o.jy[4] = rz, o.jy[5] = -v * rz;
+    v4d rz = v4d_keep(ok, rho) * z;
+    o.jx[3] = rz, o.jx[4] = v4d_set(0), o.jx[5] = -u * rz;
+    o.jy[3] = v4d_set(0), o.jy[4] = rz, o.jy[5] = -v * rz;
     o.dx = (t[0] - u * t[2]) * z, o.dy = (t[1] - v * t[2]) * z;
     return o;
 }
@@ -90,11 +63,11 @@ static inline projection project(const gv_window *w, const gv_motion *m, int j, 
 void gv_fit_errors(const gv_window *w, const gv_motion *m, gv_fit *f) {
     for (int j = 0; j < w->poses; j++)
         for (int i = 0; i < padded(w); i += STEP) {
-            ray r = ray_of(m->R[j], m->t[j], load(m->rho + i), load(w->a[0] + i), load(w->a[1] + i));
-            v4 ox = load(w->pose[j].obs[0] + i), oy = load(w->pose[j].obs[1] + i), z = 1 / r.p[2];
-            v4 x = r.p[0] * z - ox, y = r.p[1] * z - oy,
-               e2 = choose(r.p[2] > all(NEAREST), x * x + y * y, all(INFINITY));
-            store(f->errors[j] + i, choose(ox == ox, e2, all(NAN)));
+            ray r = ray_of(m->R[j], m->t[j], v4d_load(m->rho + i), v4d_load(w->a[0] + i), v4d_load(w->a[1] + i));
+            v4d ox = v4d_load(w->pose[j].obs[0] + i), oy = v4d_load(w->pose[j].obs[1] + i), z = 1 / r.p[2];
+            v4d x = r.p[0] * z - ox, y = r.p[1] * z - oy,
+                e2 = v4d_select(r.p[2] > v4d_set(NEAREST), x * x + y * y, v4d_set(INFINITY));
+            v4d_store(f->errors[j] + i, v4d_select(ox == ox, e2, v4d_set(NAN)));
         }
 }
 
@@ -139,42 +112,42 @@ void gv_fit_choose(const gv_window *w, const gv_motion *m, double limit, gv_fit 
     }
 }
 
-static inline m4 taking_part(const gv_fit *f, int i) {
-    return (m4){-(int64_t)f->use[i], -(int64_t)f->use[i + 1], -(int64_t)f->use[i + 2], -(int64_t)f->use[i + 3]};
+static inline v4m taking_part(const gv_fit *f, int i) {
+    return (v4m){-(int64_t)f->use[i], -(int64_t)f->use[i + 1], -(int64_t)f->use[i + 2], -(int64_t)f->use[i + 3]};
 }
 
 static double robust_cost(const gv_window *w, const gv_motion *m, gv_fit *f, double c) {
-    v4 sum = {0}, c2 = all(c * c);
+    v4d sum = {0}, c2 = v4d_set(c * c);
     for (int i = 0; i < padded(w); i += STEP) {
-        m4 use = taking_part(f, i);
-        v4 rho = load(m->rho + i), ax = load(w->a[0] + i), ay = load(w->a[1] + i);
+        v4m use = taking_part(f, i);
+        v4d rho = v4d_load(m->rho + i), ax = v4d_load(w->a[0] + i), ay = v4d_load(w->a[1] + i);
         for (int j = 0; j < w->poses; j++) {
             ray r = ray_of(m->R[j], m->t[j], rho, ax, ay);
-            v4 ox = load(w->pose[j].obs[0] + i), oy = load(w->pose[j].obs[1] + i), z = 1 / r.p[2];
-            v4 x = r.p[0] * z - ox, y = r.p[1] * z - oy, e2 = x * x + y * y;
-            sum += keep(use & (ox == ox), choose(r.p[2] > all(NEAREST), e2 * c2 / (c2 + e2), c2));
+            v4d ox = v4d_load(w->pose[j].obs[0] + i), oy = v4d_load(w->pose[j].obs[1] + i), z = 1 / r.p[2];
+            v4d x = r.p[0] * z - ox, y = r.p[1] * z - oy, e2 = x * x + y * y;
+            sum += v4d_keep(use & (ox == ox), v4d_select(r.p[2] > v4d_set(NEAREST), e2 * c2 / (c2 + e2), c2));
         }
     }
-    return total(sum);
+    return v4d_sum(sum);
 }
 
 // --- one pose, or depths alone -------------------------------------------------------------------------
 
 void gv_fit_pose(const gv_window *w, gv_motion *m, int j, double c) {
     for (int it = 0; it < 6; it++) {
-        v4 H[21] = {{0}}, g[6] = {{0}};
+        v4d H[21] = {{0}}, g[6] = {{0}};
         double A[36], b[6];
         for (int i = 0; i < padded(w); i += STEP) {
-            projection o = project(w, m, j, i, (m4){-1, -1, -1, -1}, c);
+            projection o = project(w, m, j, i, (v4m){-1, -1, -1, -1}, c);
             for (int r = 0, at = 0; r < 6; r++) {
-                v4 kx = o.k * o.jx[r], ky = o.k * o.jy[r];
+                v4d kx = o.k * o.jx[r], ky = o.k * o.jy[r];
                 g[r] -= kx * o.rx + ky * o.ry;
-                for (int q = 0; q <= r; q++, at++) H[at] = fma4(kx, o.jx[q], fma4(ky, o.jy[q], H[at]));
+                for (int q = 0; q <= r; q++, at++) H[at] = v4d_fma(kx, o.jx[q], v4d_fma(ky, o.jy[q], H[at]));
             }
         }
         for (int r = 0, at = 0; r < 6; r++) {
-            b[r] = total(g[r]);
-            for (int q = 0; q <= r; q++, at++) A[6 * r + q] = total(H[at]);
+            b[r] = v4d_sum(g[r]);
+            for (int q = 0; q <= r; q++, at++) A[6 * r + q] = v4d_sum(H[at]);
             A[7 * r] += 1e-9 + (r >= 3 ? 1e-6 : 0);
         }
         if (!gv_cholesky(A, 6)) return;
@@ -188,18 +161,19 @@ void gv_fit_pose(const gv_window *w, gv_motion *m, int j, double c) {
 
 void gv_fit_depths(const gv_window *w, gv_motion *m) {
     for (int i = 0; i < padded(w); i += STEP) {
-        v4 rho = load(m->rho + i), ax = load(w->a[0] + i), ay = load(w->a[1] + i), top = {0}, bottom = all(1e-12);
+        v4d rho = v4d_load(m->rho + i), ax = v4d_load(w->a[0] + i), ay = v4d_load(w->a[1] + i), top = {0},
+            bottom = v4d_set(1e-12);
         for (int j = 0; j < w->poses; j++) {
             const double *t = m->t[j];
             if (isnan(t[0])) continue;
-            ray r = ray_of(m->R[j], t, all(0), ax, ay);
-            v4 ox = load(w->pose[j].obs[0] + i), oy = load(w->pose[j].obs[1] + i);
-            m4 ok = (r.p[2] > all(NEAREST)) & (ox == ox);
-            v4 z = 1 / r.p[2], u = r.p[0] * z, v = r.p[1] * z, dx = (t[0] - u * t[2]) * z, dy = (t[1] - v * t[2]) * z;
-            top -= keep(ok, dx * (u - ox) + dy * (v - oy)), bottom += keep(ok, dx * dx + dy * dy);
+            ray r = ray_of(m->R[j], t, v4d_set(0), ax, ay);
+            v4d ox = v4d_load(w->pose[j].obs[0] + i), oy = v4d_load(w->pose[j].obs[1] + i);
+            v4m ok = (r.p[2] > v4d_set(NEAREST)) & (ox == ox);
+            v4d z = 1 / r.p[2], u = r.p[0] * z, v = r.p[1] * z, dx = (t[0] - u * t[2]) * z, dy = (t[1] - v * t[2]) * z;
+            top -= v4d_keep(ok, dx * (u - ox) + dy * (v - oy)), bottom += v4d_keep(ok, dx * dx + dy * dy);
         }
-        v4 found = top / bottom;
-        store(m->rho + i, choose(rho == rho, rho, keep(found > all(0), found)));
+        v4d found = top / bottom;
+        v4d_store(m->rho + i, v4d_select(rho == rho, rho, v4d_keep(found > v4d_set(0), found)));
     }
 }
 
@@ -207,13 +181,13 @@ void gv_fit_depths(const gv_window *w, gv_motion *m) {
 
 // Sums of one pose: its block of S and its part of g.
 typedef struct pose_sums {
-    v4 H[21], g[6];
+    v4d H[21], g[6];
 } pose_sums;
 
 static void keep_sums(const pose_sums *s, double *S, double *g, int n, int j) {
     for (int r = 0, at = 0; r < 6; r++) {
-        g[6 * j + r] = total(s->g[r]);
-        for (int q = 0; q <= r; q++, at++) S[(long)(6 * j + r) * n + 6 * j + q] = total(s->H[at]);
+        g[6 * j + r] = v4d_sum(s->g[r]);
+        for (int q = 0; q <= r; q++, at++) S[(long)(6 * j + r) * n + 6 * j + q] = v4d_sum(s->H[at]);
     }
 }
 
@@ -221,18 +195,18 @@ static void keep_sums(const pose_sums *s, double *S, double *g, int n, int j) {
 static void eliminate_depths(gv_fit *f, int n, int points) {
     for (int r = 0; r < n; r += 3)
         for (int q = 0; q <= r; q += 3) {
-            v4 sum[9] = {{0}};
+            v4d sum[9] = {{0}};
             for (int i = 0; i < points; i += STEP) {
-                v4 a[3], b[3];
-                for (int k = 0; k < 3; k++) a[k] = load(f->W[r + k] + i), b[k] = load(f->W[q + k] + i);
-                for (int k = 0; k < 9; k++) sum[k] = fma4(a[k / 3], b[k % 3], sum[k]);
+                v4d a[3], b[3];
+                for (int k = 0; k < 3; k++) a[k] = v4d_load(f->W[r + k] + i), b[k] = v4d_load(f->W[q + k] + i);
+                for (int k = 0; k < 9; k++) sum[k] = v4d_fma(a[k / 3], b[k % 3], sum[k]);
             }
-            for (int k = 0; k < 9; k++) f->S[(long)(r + k / 3) * n + q + k % 3] -= total(sum[k]);
+            for (int k = 0; k < 9; k++) f->S[(long)(r + k / 3) * n + q + k % 3] -= v4d_sum(sum[k]);
         }
     for (int r = 0; r < n; r++) {
-        v4 sum = {0};
-        for (int i = 0; i < points; i += STEP) sum = fma4(load(f->W[r] + i), load(f->g_rho + i), sum);
-        f->g[r] -= total(sum);
+        v4d sum = {0};
+        for (int i = 0; i < points; i += STEP) sum = v4d_fma(v4d_load(f->W[r] + i), v4d_load(f->g_rho + i), sum);
+        f->g[r] -= v4d_sum(sum);
     }
 }
 
@@ -245,14 +219,14 @@ void gv_fit_system(const gv_window *w, const gv_motion *m, gv_fit *f, double c, 
         pose_sums s = {0};
         for (int i = 0; i < points; i += STEP) {
             projection o = project(w, m, j, i, taking_part(f, i), c);
-            v4 kdx = o.k * o.dx, kdy = o.k * o.dy;
-            store(V + i, load(V + i) + kdx * o.dx + kdy * o.dy);
-            store(f->g_rho + i, load(f->g_rho + i) - kdx * o.rx - kdy * o.ry);
+            v4d kdx = o.k * o.dx, kdy = o.k * o.dy;
+            v4d_store(V + i, v4d_load(V + i) + kdx * o.dx + kdy * o.dy);
+            v4d_store(f->g_rho + i, v4d_load(f->g_rho + i) - kdx * o.rx - kdy * o.ry);
             for (int r = 0, at = 0; r < 6; r++) {
-                v4 kx = o.k * o.jx[r], ky = o.k * o.jy[r];
-                store(f->W[6 * j + r] + i, o.jx[r] * kdx + o.jy[r] * kdy);
+                v4d kx = o.k * o.jx[r], ky = o.k * o.jy[r];
+                v4d_store(f->W[6 * j + r] + i, o.jx[r] * kdx + o.jy[r] * kdy);
                 s.g[r] -= kx * o.rx + ky * o.ry;
-                for (int q = 0; q <= r; q++, at++) s.H[at] = fma4(kx, o.jx[q], fma4(ky, o.jy[q], s.H[at]));
+                for (int q = 0; q <= r; q++, at++) s.H[at] = v4d_fma(kx, o.jx[q], v4d_fma(ky, o.jy[q], s.H[at]));
             }
         }
         keep_sums(&s, f->S, f->g, n, j);
@@ -264,7 +238,7 @@ void gv_fit_system(const gv_window *w, const gv_motion *m, gv_fit *f, double c, 
         f->root[i] = 1 / sqrt(V[i] * (1 + damp)), scale[i] = held ? 0 : f->root[i], f->g_rho[i] *= scale[i];
     }
     for (int r = 0; r < n; r++)
-        for (int i = 0; i < points; i += STEP) store(f->W[r] + i, load(f->W[r] + i) * load(scale + i));
+        for (int i = 0; i < points; i += STEP) v4d_store(f->W[r] + i, v4d_load(f->W[r] + i) * v4d_load(scale + i));
     eliminate_depths(f, n, points);
 }
 
@@ -281,10 +255,11 @@ static bool take_step(const gv_window *w, const gv_motion *m, gv_fit *f) {
         for (int k = 0; k < 3; k++) f->trial.t[j][k] += f->step[6 * j + 3 + k];
     }
     for (int i = 0; i < padded(w); i += STEP) {
-        v4 r = load(f->g_rho + i), rho = load(m->rho + i);
-        for (int k = 0; k < n; k++) r -= load(f->W[k] + i) * f->step[k];
-        r = rho + r * load(f->root + i);
-        store(f->trial.rho + i, choose(taking_part(f, i), keep(r > all(0), r), rho)); // nothing beyond infinity
+        v4d r = v4d_load(f->g_rho + i), rho = v4d_load(m->rho + i);
+        for (int k = 0; k < n; k++) r -= v4d_load(f->W[k] + i) * f->step[k];
+        r = rho + r * v4d_load(f->root + i);
+        v4d_store(f->trial.rho + i,
+                  v4d_select(taking_part(f, i), v4d_keep(r > v4d_set(0), r), rho)); // nothing beyond infinity
     }
     return true;
 }
@@ -316,22 +291,22 @@ void gv_fit_focal(gv_window *w, const gv_motion *m, gv_fit *f, double c) {
     double v[POINTS] = {0}; // coupling of each depth and the focal length
     for (int j = 0; j < w->poses; j++) {
         const double *R = m->R[j];
-        v4 hj[6] = {{0}}, Hj = {0}, gj = {0};
+        v4d hj[6] = {{0}}, Hj = {0}, gj = {0};
         for (int i = 0; i < points; i += STEP) {
             projection o = project(w, m, j, i, taking_part(f, i), c);
-            v4 ax = load(w->a[0] + i), ay = load(w->a[1] + i), rho = load(m->rho + i);
+            v4d ax = v4d_load(w->a[0] + i), ay = v4d_load(w->a[1] + i), rho = v4d_load(m->rho + i);
             ray r = ray_of(R, m->t[j], rho, ax, ay);
-            m4 ok = o.k > all(0);
-            v4 z = keep(ok, 1 / r.p[2]), x = keep(ok, r.p[0]) * z, y = keep(ok, r.p[1]) * z;
-            v4 lx = x - ((R[0] - x * R[6]) * ax + (R[1] - x * R[7]) * ay) * z,
-               ly = y - ((R[3] - y * R[6]) * ax + (R[4] - y * R[7]) * ay) * z;
-            v4 kx = o.k * lx, ky = o.k * ly;
+            v4m ok = o.k > v4d_set(0);
+            v4d z = v4d_keep(ok, 1 / r.p[2]), x = v4d_keep(ok, r.p[0]) * z, y = v4d_keep(ok, r.p[1]) * z;
+            v4d lx = x - ((R[0] - x * R[6]) * ax + (R[1] - x * R[7]) * ay) * z,
+                ly = y - ((R[3] - y * R[6]) * ax + (R[4] - y * R[7]) * ay) * z;
+            v4d kx = o.k * lx, ky = o.k * ly;
             Hj += kx * lx + ky * ly, gj -= kx * o.rx + ky * o.ry;
-            store(v + i, load(v + i) + kx * o.dx + ky * o.dy);
+            v4d_store(v + i, v4d_load(v + i) + kx * o.dx + ky * o.dy);
             for (int k = 0; k < 6; k++) hj[k] += kx * o.jx[k] + ky * o.jy[k];
         }
-        H += total(Hj), g += total(gj);
-        for (int k = 0; k < 6; k++) h[6 * j + k] = total(hj[k]);
+        H += v4d_sum(Hj), g += v4d_sum(gj);
+        for (int k = 0; k < 6; k++) h[6 * j + k] = v4d_sum(hj[k]);
     }
     for (int i = 0; i < points; i++) {
         bool held = m->rho[i] <= 0 && f->g_rho[i] == 0;

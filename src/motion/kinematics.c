@@ -10,7 +10,7 @@ enum { BODY = 22, CHAIN = 5, SWEEPS = 2 };
 static void offsets(lane3 offset[BODY], const double *rest) {
     for (int j = 0; j < BODY; j++) {
         const double zero[3] = {0}, *r = rest + 3 * j, *p = j ? rest + 3 * gv_parents55[j] : zero;
-        offset[j] = (lane3){lane_set(r[0] - p[0]), lane_set(r[1] - p[1]), lane_set(r[2] - p[2])};
+        offset[j] = (lane3){v4d_set(r[0] - p[0]), v4d_set(r[1] - p[1]), v4d_set(r[2] - p[2])};
     }
 }
 
@@ -61,51 +61,51 @@ static lane_quat quat_mul(lane_quat a, lane_quat b) {
 }
 
 static lane_quat quat_unit(lane_quat q) {
-    gv_lane s = 1 / lane_max(lane_sqrt(q.w * q.w + lane3_dot(q.v, q.v)), 1e-8);
+    v4d s = 1 / lane_max(lane_sqrt(q.w * q.w + lane3_dot(q.v, q.v)), 1e-8);
     return (lane_quat){q.w * s, lane3_scale(q.v, s)};
 }
 
-static lane_quat quat_select(gv_mask m, lane_quat a, lane_quat b) {
-    return (lane_quat){lane_select(m, a.w, b.w),
-                       {lane_select(m, a.v.x, b.v.x), lane_select(m, a.v.y, b.v.y), lane_select(m, a.v.z, b.v.z)}};
+static lane_quat quat_select(v4m m, lane_quat a, lane_quat b) {
+    return (lane_quat){v4d_select(m, a.w, b.w),
+                       {v4d_select(m, a.v.x, b.v.x), v4d_select(m, a.v.y, b.v.y), v4d_select(m, a.v.z, b.v.z)}};
 }
 
 // PyTorch3D's choice among four candidates by the largest divisor; not normalised (SPEC.md 1.1)
 static lane_quat quat_from_mat(const lane_mat3 *m) {
     const lane3 *c = m->col;
-    gv_lane r00 = c[0].x, r11 = c[1].y, r22 = c[2].z;
-    gv_lane t[4] = {1 + r00 + r11 + r22, 1 + r00 - r11 - r22, 1 - r00 + r11 - r22, 1 - r00 - r11 + r22};
-    gv_lane a = c[1].z - c[2].y, b = c[2].x - c[0].z, e = c[0].y - c[1].x; // R21-R12, R02-R20, R10-R01
-    gv_lane xy = c[0].y + c[1].x, xz = c[2].x + c[0].z, yz = c[2].y + c[1].z;
+    v4d r00 = c[0].x, r11 = c[1].y, r22 = c[2].z;
+    v4d t[4] = {1 + r00 + r11 + r22, 1 + r00 - r11 - r22, 1 - r00 + r11 - r22, 1 - r00 - r11 + r22};
+    v4d a = c[1].z - c[2].y, b = c[2].x - c[0].z, e = c[0].y - c[1].x; // R21-R12, R02-R20, R10-R01
+    v4d xy = c[0].y + c[1].x, xz = c[2].x + c[0].z, yz = c[2].y + c[1].z;
     lane_quat q = {t[0], {a, b, e}};
     const lane_quat other[3] = {{a, {t[1], xy, xz}}, {b, {xy, t[2], yz}}, {e, {xz, yz, t[3]}}};
-    gv_lane best = t[0];
+    v4d best = t[0];
     for (int i = 0; i < 3; i++) {
-        gv_mask better = t[i + 1] > best;
+        v4m better = t[i + 1] > best;
         q = quat_select(better, other[i], q);
-        best = lane_select(better, t[i + 1], best);
+        best = v4d_select(better, t[i + 1], best);
     }
-    gv_lane scale = 0.5 / lane_max(lane_sqrt(lane_max(best, 0)), 0.1); // the sum of t is 4: best is at least 1
-    scale = lane_select(q.w < lane_set(0), -scale, scale);
+    v4d scale = 0.5 / lane_max(lane_sqrt(lane_max(best, 0)), 0.1); // the sum of t is 4: best is at least 1
+    scale = v4d_select(q.w < v4d_set(0), -scale, scale);
     return (lane_quat){q.w * scale, lane3_scale(q.v, scale)};
 }
 
 // The shortest rotation from direction a to direction b
 static lane_quat quat_between(lane3 a, lane3 b) {
     lane3 v = lane3_cross(a, b);
-    gv_lane w = lane_sqrt(lane3_dot(a, a) * lane3_dot(b, b)) + lane3_dot(a, b);
-    gv_lane size = lane_select(w < lane_set(0), -w, w);
-    gv_mask opposite = (lane3_norm(v) == lane_set(0)) & (size <= lane_set(1e-4));
-    v.x = lane_select(opposite, lane_set(0), v.x);
-    v.y = lane_select(opposite, lane_set(1), v.y);
-    v.z = lane_select(opposite, lane_set(0), v.z);
+    v4d w = lane_sqrt(lane3_dot(a, a) * lane3_dot(b, b)) + lane3_dot(a, b);
+    v4d size = v4d_select(w < v4d_set(0), -w, w);
+    v4m opposite = (lane3_norm(v) == v4d_set(0)) & (size <= v4d_set(1e-4));
+    v.x = v4d_select(opposite, v4d_set(0), v.x);
+    v.y = v4d_select(opposite, v4d_set(1), v.y);
+    v.z = v4d_select(opposite, v4d_set(0), v.z);
     return quat_unit((lane_quat){w, v});
 }
 
 // q^t of a unit quaternion. The half angle by atan2 where the reference takes acos(w): the same number
 // without its loss of digits near w = 1.
 static lane_quat quat_pow(lane_quat q, double t) {
-    gv_lane n = lane3_norm(q.v), c, k;
+    v4d n = lane3_norm(q.v), c, k;
     for (int i = 0; i < GV_LANES; i++) {
         double h = fmax(atan2(n[i], q.w[i]), 1e-9);
         c[i] = cos(t * h);
@@ -118,13 +118,13 @@ static lane_quat quat_pow(lane_quat q, double t) {
 static lane_quat quat_slerp(lane_quat a, lane_quat b, double t) {
     a = quat_unit(a);
     b = quat_unit(b);
-    lane_quat inverse = {a.w, lane3_scale(a.v, lane_set(-1))};
+    lane_quat inverse = {a.w, lane3_scale(a.v, v4d_set(-1))};
     return quat_mul(quat_pow(quat_unit(quat_mul(b, inverse)), t), a);
 }
 
 static lane3 quat_rotate(lane_quat q, lane3 v) {
     lane3 uv = lane3_cross(q.v, v), uuv = lane3_cross(q.v, uv);
-    return lane3_add(v, lane3_scale(lane3_add(lane3_scale(uv, q.w), uuv), lane_set(2)));
+    return lane3_add(v, lane3_scale(lane3_add(lane3_scale(uv, q.w), uuv), v4d_set(2)));
 }
 
 static lane3 unit3(lane3 v) {
@@ -135,7 +135,7 @@ static lane3 unit3(lane3 v) {
 static lane_mat3 inverse_unit_columns(const lane_mat3 *m) {
     const lane3 *c = m->col;
     lane3 r[3] = {lane3_cross(c[1], c[2]), lane3_cross(c[2], c[0]), lane3_cross(c[0], c[1])};
-    gv_lane s = 1 / lane3_dot(c[0], r[0]);
+    v4d s = 1 / lane3_dot(c[0], r[0]);
     lane_mat3 inverse = {{{r[0].x * s, r[1].x * s, r[2].x * s},
                           {r[0].y * s, r[1].y * s, r[2].y * s},
                           {r[0].z * s, r[1].z * s, r[2].z * s}}};
@@ -145,8 +145,8 @@ static lane_mat3 inverse_unit_columns(const lane_mat3 *m) {
 // Steps 1 to 4 of SPEC.md 10.2 for position i of the chain: the new local rotation of C_i.
 static lane_mat3 turn_joint(const chain *k, const lane_pose H[CHAIN], const lane3 target[2], int i) {
     lane_quat q = quat_from_mat(&H[i].rot);
-    lane3 zero = {lane_set(0), lane_set(0), lane_set(0)}, one_x = zero, one_y = zero, X = zero, Y = zero;
-    one_x.x = one_y.y = lane_set(1);
+    lane3 zero = {v4d_set(0), v4d_set(0), v4d_set(0)}, one_x = zero, one_y = zero, X = zero, Y = zero;
+    one_x.x = one_y.y = v4d_set(1);
     int used = 0;
     for (int m = 0; m < k->targets; m++) {
         if (k->at[m] <= i) continue;
@@ -156,8 +156,8 @@ static lane_mat3 turn_joint(const chain *k, const lane_pose H[CHAIN], const lane
         Y = lane3_add(Y, quat_rotate(s, one_y));
         used++;
     }
-    X = unit3(lane3_scale(X, lane_set(1.0 / used)));
-    Y = unit3(lane3_scale(Y, lane_set(1.0 / used)));
+    X = unit3(lane3_scale(X, v4d_set(1.0 / used)));
+    Y = unit3(lane3_scale(Y, v4d_set(1.0 / used)));
     lane_mat3 M = {{X, Y, lane3_cross(X, Y)}}, inverse = inverse_unit_columns(&H[i - 1].rot);
     M = lane_mat3_mul(&inverse, &M);
     return lane_mat3_unit_columns(&M);
@@ -177,7 +177,7 @@ static void solve_chain(const chain *k, lane_pose local[BODY], const lane_pose g
 // Matrix to axis-angle as it is, orthonormal or not
 static lane3 aa_from_mat(const lane_mat3 *m) {
     lane_quat q = quat_from_mat(m);
-    gv_lane n = lane3_norm(q.v), k;
+    v4d n = lane3_norm(q.v), k;
     for (int i = 0; i < GV_LANES; i++) {
         double h = atan2(n[i], q.w[i]), th = 2 * h;
         k[i] = fabs(th) < 1e-6 ? 0.5 - th * th / 48 : sin(h) / th;

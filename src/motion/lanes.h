@@ -1,25 +1,21 @@
 // lanes.h - four frames at a time: small vector algebra whose scalars hold one value per frame.
 //
-// The solver treats every frame alike, so it runs in structure-of-arrays form: a `lane` is one number of
+// The solver treats every frame alike, so it runs in structure-of-arrays form: a v4d is one number of
 // four consecutive frames in one AVX2 register. Double, because the reference's float32 noise is what the
 // solver must not add to (SPEC.md 16). Internal to src/motion.
 #pragma once
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "geometry/vec4d.h"
 
 enum { GV_LANES = 4 };
-typedef double gv_lane __attribute__((vector_size(8 * GV_LANES)));
-typedef int64_t gv_mask __attribute__((vector_size(8 * GV_LANES)));
 
 typedef struct lane3 {
-    gv_lane x, y, z;
+    v4d x, y, z;
 } lane3;
 typedef struct lane_mat3 {
     lane3 col[3];
 } lane_mat3; // columns
 typedef struct lane_quat {
-    gv_lane w;
+    v4d w;
     lane3 v;
 } lane_quat;
 typedef struct lane_pose {
@@ -27,19 +23,11 @@ typedef struct lane_pose {
     lane3 pos;
 } lane_pose; // a rigid transform, or nearly so
 
-static inline gv_lane lane_set(double x) {
-    return (gv_lane){x, x, x, x};
+static inline v4d lane_max(v4d a, double b) {
+    return v4d_select(a > v4d_set(b), a, v4d_set(b));
 }
 
-static inline gv_lane lane_select(gv_mask m, gv_lane yes, gv_lane no) {
-    return (gv_lane)((m & (gv_mask)yes) | (~m & (gv_mask)no));
-}
-
-static inline gv_lane lane_max(gv_lane a, double b) {
-    return lane_select(a > lane_set(b), a, lane_set(b));
-}
-
-static inline gv_lane lane_sqrt(gv_lane a) {
+static inline v4d lane_sqrt(v4d a) {
     for (int i = 0; i < GV_LANES; i++) a[i] = sqrt(a[i]);
     return a;
 }
@@ -50,13 +38,13 @@ static inline lane3 lane3_add(lane3 a, lane3 b) {
 static inline lane3 lane3_sub(lane3 a, lane3 b) {
     return (lane3){a.x - b.x, a.y - b.y, a.z - b.z};
 }
-static inline lane3 lane3_scale(lane3 a, gv_lane s) {
+static inline lane3 lane3_scale(lane3 a, v4d s) {
     return (lane3){a.x * s, a.y * s, a.z * s};
 }
-static inline gv_lane lane3_dot(lane3 a, lane3 b) {
+static inline v4d lane3_dot(lane3 a, lane3 b) {
     return a.x * b.x + a.y * b.y + a.z * b.z;
 }
-static inline gv_lane lane3_norm(lane3 a) {
+static inline v4d lane3_norm(lane3 a) {
     return lane_sqrt(lane3_dot(a, a));
 }
 static inline lane3 lane3_cross(lane3 a, lane3 b) {
@@ -87,11 +75,11 @@ static inline lane_pose lane_pose_chain(const lane_pose *parent, const lane_pose
 
 // PyTorch3D's axis-angle to matrix (SPEC.md 1.1)
 static inline lane_mat3 lane_mat3_from_aa(lane3 a) {
-    gv_lane th = lane3_norm(a), s, c;
+    v4d th = lane3_norm(a), s, c;
     for (int i = 0; i < GV_LANES; i++) s[i] = sin(th[i] / 2), c[i] = cos(th[i] / 2);
-    gv_mask small = th < lane_set(1e-6);
-    gv_lane k = lane_select(small, 0.5 - th * th / 48, s / lane_select(small, lane_set(1), th));
-    gv_lane w = c, x = k * a.x, y = k * a.y, z = k * a.z, f = 2 / (w * w + x * x + y * y + z * z);
+    v4m small = th < v4d_set(1e-6);
+    v4d k = v4d_select(small, 0.5 - th * th / 48, s / v4d_select(small, v4d_set(1), th));
+    v4d w = c, x = k * a.x, y = k * a.y, z = k * a.z, f = 2 / (w * w + x * x + y * y + z * z);
     return (lane_mat3){{{1 - f * (y * y + z * z), f * (x * y + z * w), f * (x * z - y * w)},
                         {f * (x * y - z * w), 1 - f * (x * x + z * z), f * (y * z + x * w)},
                         {f * (x * z + y * w), f * (y * z - x * w), 1 - f * (x * x + y * y)}}};

@@ -36,14 +36,16 @@ static inline v8 v8_fma(v8 a, v8 b, v8 c) { // a b + c, rounded once
 #endif
 }
 
+static inline v8 v8_select(v8i mask, v8 yes, v8 no) {
+    return (v8)((mask & (v8i)yes) | (~mask & (v8i)no));
+}
+
 static inline v8 v8_max(v8 a, v8 b) {
-    v8i greater = a > b;
-    return (v8)((greater & (v8i)a) | (~greater & (v8i)b));
+    return v8_select(a > b, a, b);
 }
 
 static inline v8 v8_min(v8 a, v8 b) {
-    v8i less = a < b;
-    return (v8)((less & (v8i)a) | (~less & (v8i)b));
+    return v8_select(a < b, a, b);
 }
 
 static inline v8 v8_abs(v8 a) {

@@ -9,6 +9,7 @@
 // Each tile keeps for 4 samples a pixel the nearest 1 / z and its triangle; afterwards every triangle seen in
 // a pixel is shaded once, at the middle of its samples, with its vertices' light (light.c). An edge shared by two
 // triangles is computed to exactly opposite numbers, so there are no cracks.
+#include "nn/vec8.h"
 #include "rendering/raster.h"
 
 #include <math.h>
@@ -19,8 +20,6 @@ static const float near_m = 0.05f;
 static const float sample_x[4] = {-0.125f, 0.375f, -0.375f, 0.125f}, sample_y[4] = {-0.375f, -0.125f, 0.125f, 0.375f};
 static const float reach = 0.375f; // of the outermost sample from the pixel's centre
 
-typedef float v8f __attribute__((vector_size(32)));
-typedef int32_t v8i __attribute__((vector_size(32)));
 typedef float v4f __attribute__((vector_size(16)));
 typedef int32_t v4i __attribute__((vector_size(16)));
 
@@ -168,25 +167,25 @@ static void raster(const pass *s, tile_samples *out, int entry) {
     const int x0 = (t->x0 > s->left ? t->x0 - s->left : 0) & ~1, y0 = t->y0 > s->top ? t->y0 - s->top : 0;
     const int x1 = t->x1 < s->left + TILE - 1 ? t->x1 - s->left : TILE - 1;
     const int y1 = t->y1 < s->top + TILE - 1 ? t->y1 - s->top : TILE - 1;
-    const v8f zero = {0}, nearest = zero + 1 / near_m;
-    const v8f dx = {sample_x[0],     sample_x[1],     sample_x[2],     sample_x[3],
-                    sample_x[0] + 1, sample_x[1] + 1, sample_x[2] + 1, sample_x[3] + 1};
-    const v8f dy = {sample_y[0], sample_y[1], sample_y[2], sample_y[3],
-                    sample_y[0], sample_y[1], sample_y[2], sample_y[3]};
-    v8f step[4], start[4];
+    const v8 zero = {0}, nearest = zero + 1 / near_m;
+    const v8 dx = {sample_x[0],     sample_x[1],     sample_x[2],     sample_x[3],
+                   sample_x[0] + 1, sample_x[1] + 1, sample_x[2] + 1, sample_x[3] + 1};
+    const v8 dy = {sample_y[0], sample_y[1], sample_y[2], sample_y[3],
+                   sample_y[0], sample_y[1], sample_y[2], sample_y[3]};
+    v8 step[4], start[4];
     for (int i = 0; i < 4; i++) {
         start[i] = p->a[i] * (dx + (float)x0) + p->b[i] * dy + p->c[i];
         step[i] = zero + 2 * p->a[i];
     }
     const v8i id = (v8i){0} + entry;
     for (int y = y0; y <= y1; y++) {
-        v8f row[4];
+        v8 row[4];
         for (int i = 0; i < 4; i++) row[i] = start[i] + p->b[i] * (float)y;
-        v8f *z = (v8f *)(out->inverse_z + 4 * (y * TILE + x0));
+        v8 *z = (v8 *)(out->inverse_z + 4 * (y * TILE + x0));
         v8i *who = (v8i *)(out->entry + 4 * (y * TILE + x0));
         for (int x = x0; x <= x1; x += 2, z++, who++) {
             v8i in = (row[0] >= zero) & (row[1] >= zero) & (row[2] >= zero) & (row[3] > *z) & (row[3] <= nearest);
-            *z = (v8f)((in & (v8i)row[3]) | (~in & (v8i)*z));
+            *z = v8_select(in, row[3], *z);
             *who = (in & id) | (~in & *who);
             for (int i = 0; i < 4; i++) row[i] += step[i];
         }

@@ -1,5 +1,6 @@
 // shadow.c - small maps of a body as a far light sees it: what is hidden on the body itself and on the
 // ground.
+#include "nn/vec8.h"
 #include "rendering/raster.h"
 
 #include <math.h>
@@ -193,10 +194,6 @@ float gv_map_at(const gv_map *m, const float p[3]) {
     return (v[0] * (1 - a) + v[1] * a) * (1 - b) + (v[m->nx] * (1 - a) + v[m->nx + 1] * a) * b;
 }
 
-typedef float v8f __attribute__((vector_size(32)));
-typedef float v8f_anywhere __attribute__((vector_size(32), aligned(4)));
-typedef int32_t v8i __attribute__((vector_size(32)));
-
 float gv_map_lit(const gv_map *m, const float p[3], const float n[3]) {
     const float lift = 0.012f, slack = 0.008f,
                 soft = 0.022f; // m: off the surface, ignored, from lit to hidden
@@ -207,14 +204,11 @@ float gv_map_lit(const gv_map *m, const float p[3], const float n[3]) {
     const int i = (int)u, j = (int)v;
     const float *at = m->value + (ptrdiff_t)j * m->nx + i, a = u - (float)i, b = v - (float)j;
     // a box of 4 x 4 cells with soft borders: 5 x 5 cells; the three beyond in each row have no weight
-    const v8f across = {1 - a, 1, 1, 1, a, 0, 0, 0}, zero = {0}, one = zero + 1;
-    v8f sum = zero;
+    const v8 across = {1 - a, 1, 1, 1, a, 0, 0, 0};
+    v8 sum = {0};
     for (int y = 0; y < 5; y++) {
-        v8f k = (d - *(const v8f_anywhere *)(at + y * m->nx)) * (1 / soft);
-        k = (v8f)((k > zero) & (v8i)k);
-        const v8i over = k > one;
-        k = (v8f)((over & (v8i)one) | (~over & (v8i)k));
-        sum += k * (y == 0 ? 1 - b : y == 4 ? b : 1);
+        const v8 k = (d - v8_load(at + y * m->nx)) * (1 / soft);
+        sum += v8_min(v8_max(k, v8_set(0)), v8_set(1)) * (y == 0 ? 1 - b : y == 4 ? b : 1);
     }
     sum *= across;
     return (sum[0] + sum[1] + sum[2] + sum[3] + sum[4]) * (1.0f / 16);
