@@ -41,42 +41,16 @@ static void dropped(void *user, const char *message) {
 }
 
 static int import(int argc, char **argv) {
-    static const struct option options[] = {{"list", 1, 0, 'l'},    {"map", 1, 0, 'm'},    {"root", 1, 0, 'r'},
-                                            {"sources", 1, 0, 's'}, {"bodies", 1, 0, 'b'}, {"category", 1, 0, 'c'},
-                                            {"licence", 1, 0, 'L'}, {"help", 0, 0, 'h'},   {0}};
     gv_import_options o = {.dropped = dropped};
-    const char *out = NULL;
-    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) switch (c) {
-        case 'l':
-            o.list = optarg;
-            break;
-        case 'm':
-            o.map = optarg;
-            break;
-        case 'r':
-            o.root = optarg;
-            break;
-        case 's':
-            o.sources = optarg;
-            break;
-        case 'b':
-            o.bodies = optarg;
-            break;
-        case 'c':
-            o.category = optarg;
-            break;
-        case 'L':
-            o.licence = optarg;
-            break;
-        case 'o':
-            out = optarg;
-            break;
-        case 'h':
-            help();
-            return 0;
-        default:
-            return gv_cli_usage("dataset", "unknown option");
-        }
+    const char *out = NULL, **const text[] = {&o.list, &o.map, &o.root, &o.sources, &o.bodies, &o.category, &o.licence};
+    static const struct option options[] = {{"list", 1, 0, 0},    {"map", 1, 0, 1},    {"root", 1, 0, 2},
+                                            {"sources", 1, 0, 3}, {"bodies", 1, 0, 4}, {"category", 1, 0, 5},
+                                            {"licence", 1, 0, 6}, {"help", 0, 0, 'h'}, {0}};
+    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+        if (c == 'h') return help(), 0;
+        if (c == '?') return gv_cli_usage("dataset", "unknown option");
+        *(c == 'o' ? &out : text[c]) = optarg;
+    }
     o.paths = (const char *const *)argv + optind;
     o.path_count = argc - optind;
     if (!out || (!o.list && !o.path_count)) return gv_cli_usage("dataset", "import needs a PATH or --list, and -o");
@@ -145,28 +119,15 @@ static int sheet(int argc, char **argv) {
     static const struct option options[] = {{"made", 0, 0, 'm'}, {"count", 1, 0, 'c'},      {"only", 1, 0, 's'},
                                             {"help", 0, 0, 'h'}, {"body-model", 1, 0, 'b'}, {0}};
     sheet_options o = {.count = 96, .sample = gv_sample_defaults};
-    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) switch (c) {
-        case 'm':
-            o.made = true;
-            break;
-        case 'c':
-            if (!gv_cli_int("dataset", "--count", optarg, 1, 1200, &o.count)) return 2;
-            break;
-        case 's':
-            o.sample.only = optarg;
-            break;
-        case 'b':
-            o.body = optarg;
-            break;
-        case 'o':
-            o.out = optarg;
-            break;
-        case 'h':
-            help();
-            return 0;
-        default:
-            return gv_cli_usage("dataset", "unknown option");
-        }
+    for (int c; (c = getopt_long(argc, argv, "o:h", options, NULL)) != -1;) {
+        if (c == 'h') return help(), 0;
+        if (c == '?') return gv_cli_usage("dataset", "unknown option");
+        if (c == 'c' && !gv_cli_int("dataset", "--count", optarg, 1, 1200, &o.count)) return 2;
+        if (c == 'm') o.made = true;
+        if (c == 's') o.sample.only = optarg;
+        if (c == 'b') o.body = optarg;
+        if (c == 'o') o.out = optarg;
+    }
     if (!o.out || optind + 1 != argc) return gv_cli_usage("dataset", "sheet needs a STORE and -o SHEET.png");
     o.store = argv[optind];
     gv_error err = {0};
@@ -177,9 +138,6 @@ int gv_cmd_dataset(int argc, char **argv) {
     if (argc >= 2 && !strcmp(argv[1], "import")) return import(argc - 1, argv + 1);
     if (argc >= 2 && !strcmp(argv[1], "sheet")) return sheet(argc - 1, argv + 1);
     if (argc == 3 && !strcmp(argv[1], "info")) return info(argv[2]);
-    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        help();
-        return 0;
-    }
+    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) return help(), 0;
     return gv_cli_usage("dataset", "expected import, info or sheet");
 }
