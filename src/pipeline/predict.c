@@ -118,38 +118,26 @@ static gv_status run_prepared(stages *s, gv_network *net, const gv_observations 
     return status ? status : check_finite(s, err);
 }
 
-static gv_status run_network(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
-                             gv_error *err) {
-    prepare_inputs(s, o);
-    return run_prepared(s, net, o, listener, err);
-}
-
-// The flip test (SPEC.md 15.1): pose and shape become the means of both runs', the root keeps the first one's;
-// camera_orient [L, 3] receives the mean orientation in the camera.
-static gv_status average_mirrored(stages *s, gv_network *net, const gv_predict_options *opt, float *camera_orient,
-                                  gv_error *err) {
-    stages other;
-    gv_status status = allocate(&other, net, s->frames, false, err);
-    if (!status) status = run_network(&other, net, opt->mirrored, opt->listener, err);
-    if (!status) gv_mirror_average(s->net.pred_x, other.net.pred_x, s->frames, opt->camera_pose, camera_orient);
-    free_stages(&other);
-    return status;
-}
-
-// The mean of what the network makes of the frames and of their mirror image.
-static gv_status both_ways(stages *s, gv_network *net, const gv_observations *o, const gv_listener *listener,
-                           gv_error *err) {
-    gv_observations seen = {0};
+// What the network makes of the frames and of their mirror image, both in s: the mean of everything; or, as the flip
+// test of SPEC.md 15.1 has it, with opt->mirrored and camera_orient [L, 3], the mean of pose and shape, the root as it
+// was, and the mean orientation in the camera in camera_orient.
+static gv_status average_mirrored(stages *s, gv_network *net, const gv_observations *o, const gv_predict_options *opt,
+                                  float *camera_orient, gv_error *err) {
+    gv_observations made = {0};
+    const gv_observations *seen = opt->mirrored ? opt->mirrored : &made;
     stages other = {0};
-    gv_status status = gv_mirror_observations(&seen, o, err);
+    gv_status status = opt->mirrored ? GV_OK : gv_mirror_observations(&made, o, err);
     if (!status) status = allocate(&other, net, s->frames, false, err);
-    if (!status) prepare_inputs(&other, &seen);
-    float **done[] = {&seen.bbx_xys, &seen.kp2d, &seen.K, &seen.R_w2c}; // two hours of them are 60 MB
+    if (!status) prepare_inputs(&other, seen);
+    float **done[] = {&made.bbx_xys, &made.kp2d, &made.K, &made.R_w2c}; // two hours of them are 60 MB
     for (int i = 0; i < 4; i++) free(*done[i]), *done[i] = NULL;
-    if (!status) status = run_prepared(&other, net, &seen, listener, err);
-    if (!status) gv_mirror_merge(&s->net, &other.net, s->frames);
+    if (!status) status = run_prepared(&other, net, seen, opt->listener, err);
+    if (!status && camera_orient)
+        gv_mirror_average(s->net.pred_x, other.net.pred_x, s->frames, opt->camera_pose, camera_orient);
+    else if (!status)
+        gv_mirror_merge(&s->net, &other.net, s->frames);
     free_stages(&other);
-    gv_observations_free(&seen);
+    gv_observations_free(&made);
     return status;
 }
 
@@ -157,13 +145,13 @@ static gv_status both_ways(stages *s, gv_network *net, const gv_observations *o,
 static gv_status run_stages(gv_motion *out, stages *s, gv_network *net, const gv_body *body, const gv_observations *o,
                             const gv_predict_options *opt, gv_predict_times *times, gv_error *err) {
     double start = gv_now();
-    gv_status status = run_network(s, net, o, opt->listener, err);
+    prepare_inputs(s, o);
+    gv_status status = run_prepared(s, net, o, opt->listener, err);
     float *camera_orient = opt->mirrored ? take(s, s->arena, 3) : NULL;
-    if (!status && opt->mirrored)
-        status = camera_orient ? average_mirrored(s, net, opt, camera_orient, err)
-                               : gv_fail(err, GV_ERR_MEMORY, "out of memory for the flip test");
-    bool mirrors = opt->refine && !opt->mirrored && o->R_w2c && o->width > 0 && !gv_network_has_images(net);
-    if (!status && mirrors) status = both_ways(s, net, o, opt->listener, err);
+    if (!status && opt->mirrored && !camera_orient)
+        status = gv_fail(err, GV_ERR_MEMORY, "out of memory for the flip test");
+    bool mirrors = opt->mirrored || (opt->refine && o->R_w2c && o->width > 0 && !gv_network_has_images(net));
+    if (!status && mirrors) status = average_mirrored(s, net, o, opt, camera_orient, err);
     if (!status && opt->refine) status = gv_smooth_prediction(s->net.pred_x, o->frames, o, err);
     if (!status) status = gv_go_on(opt->listener, err);
     if (!status && opt->refine) status = gv_refine_prediction(s->net.pred_x, s->net.pred_cam, o, body, err);
