@@ -43,7 +43,9 @@ float *gv_regressor_load(const char *path, int rows, int columns, gv_error *err)
     return out;
 }
 
-float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err) {
+// out [rows, GV_SMPLX_VERTICES] = of_smpl [rows, GV_SMPL_VERTICES] times the file's matrix from SMPL-X's vertices to
+// SMPL's. free() it.
+static float *for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err) {
     enum { V = GV_SMPL_VERTICES, X = GV_SMPLX_VERTICES };
     float *map = gv_regressor_load(smplx2smpl_path, V, X, err);
     float *out = map ? gv_calloc2((size_t)rows * X, sizeof *out) : NULL;
@@ -109,7 +111,7 @@ gv_status gv_body_find_coco17(gv_body *b, const char *folder, gv_error *err) {
         b->coco17 = of_smpl;
         return GV_OK;
     }
-    b->coco17 = gv_regressor_for_smplx(of_smpl, GV_COCO17, map, err);
+    b->coco17 = for_smplx(of_smpl, GV_COCO17, map, err);
     free(of_smpl);
     return b->coco17 ? GV_OK : err ? err->status : GV_ERR_FORMAT;
 }

@@ -21,10 +21,6 @@ gv_status gv_regressor_open(gv_regressor *r, const char *path, int rows, int col
 void gv_regressor_close(gv_regressor *r);
 void gv_regressor_apply(float *out, const gv_regressor *r, const float *points); // [rows, 3] from [columns, 3]
 
-// out [rows, GV_SMPLX_VERTICES] = of_smpl [rows, GV_SMPL_VERTICES] times the file's matrix from SMPL-X's vertices to
-// SMPL's. free() it.
-float *gv_regressor_for_smplx(const float *of_smpl, int rows, const char *smplx2smpl_path, gv_error *err);
-
 // Fills b->coco17 of an SMPL or SMPL-X body from the files in `folder`, where they are; leaves it NULL where they are
 // not. Files that are there and damaged are an error.
 gv_status gv_body_find_coco17(gv_body *b, const char *folder, gv_error *err);

@@ -162,7 +162,9 @@ float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, flo
     return norm > 0 ? total(jt) / norm : -1;
 }
 
-bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x, float *y) {
+// Follows a point through the `levels` finest levels of the pyramids, starting at *x, *y; false when it is lost.
+static bool follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x,
+                         float *y) {
     int top = (levels < from->levels ? levels : from->levels) - 1;
     float dx = *x - x0, dy = *y - y0; // level-0 px
     gv_patch p;
@@ -325,10 +327,9 @@ void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_pic
         gv_corner k = t->track[i];
         gv_patch *anchor = &out->anchor[out->count];
         float x = k.x, y = k.y;
-        if (!gv_follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
+        if (!follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
         float bx = k.x, by = k.y; // the way back starts at the goal: enough to see a wrong match move away
-        if (!gv_follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD)
-            continue;
+        if (!follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD) continue;
         *anchor = t->anchor[i];
         if (!refine_on_anchor(&k, anchor, from, to, &x, &y)) continue;
         if (x < 3 || y < 3 || x > (float)t->width - 3 || y > (float)t->height - 3 || in_boxes(x, y, boxes, nboxes))

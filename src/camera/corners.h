@@ -27,9 +27,6 @@ bool gv_patch_align(const gv_patch *p, const gv_plane *plane, float *x, float *y
 // Normalised correlation of the template with the plane around (x, y), -1..1.
 float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, float y);
 
-// Follows a point through the `levels` finest levels of the pyramids, starting at *x, *y; false when it is lost.
-bool gv_follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x, float *y);
-
 typedef struct gv_corner {
     int32_t id;   // increasing in the order of birth
     float x, y;   // level-0 px

@@ -36,8 +36,7 @@ const gv_lens *gv_optics_at(const gv_optics *o, long frame); // the last one bey
 double gv_focal_default(int width, int height);
 #define GV_FOCAL_DEFAULT_SD 0.35
 
-// Focal length of a full-frame (36 x 24 mm) lens with the same diagonal field of view, mm <-> px.
-double gv_focal_from_mm(double mm, int width, int height);
+// Focal length of a full-frame (36 x 24 mm) lens with the same diagonal field of view, mm.
 double gv_focal_to_mm(double px, int width, int height);
 
 // Reads "1468.6" (px) or "24mm" (35-mm equivalent) as --focal-length takes it. Errors: not a number, or a field of

@@ -64,9 +64,6 @@ int gv_network_width(const gv_network *n) {
 int gv_network_layers(const gv_network *n) {
     return n->layers;
 }
-int gv_network_heads(const gv_network *n) {
-    return n->heads;
-}
 int gv_network_has_images(const gv_network *n) {
     return n->with_images && !n->with_points;
 }

@@ -44,7 +44,6 @@ typedef struct gv_network_output { // caller's buffers; any may be NULL
 
 int gv_network_width(const gv_network *n);  // D
 int gv_network_layers(const gv_network *n); // N
-int gv_network_heads(const gv_network *n);
 int gv_network_has_images(const gv_network *n); // whether image features help it: an embedder, and not for kp3d
 // Ablations. A file's metadata asks for them: "position" "absolute" (added to the tokens, no rotation), "window"
 // "none", "orientation" "chained" (what stands in the place of the Gravity-View orientation is for motion/chain.h).

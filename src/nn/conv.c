@@ -49,10 +49,6 @@ void gv_conv_engine_destroy(gv_conv_engine *e) {
     free(e);
 }
 
-int gv_conv_engine_workers(const gv_conv_engine *e) {
-    return e->workers;
-}
-
 static int post_ops_before_add(const gv_conv_spec *s) {
     return s->sum + (s->act != GV_ACT_NONE) + s->silu;
 }

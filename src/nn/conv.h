@@ -39,7 +39,6 @@ int gv_conv_extent(const gv_conv_spec *s, int d);
 
 typedef struct gv_conv_engine gv_conv_engine;
 gv_conv_engine *gv_conv_engine_create(int workers); // NULL: out of memory
-int gv_conv_engine_workers(const gv_conv_engine *e);
 void gv_conv_engine_destroy(gv_conv_engine *e); // after its convolutions; accepts NULL
 
 typedef struct gv_conv gv_conv;

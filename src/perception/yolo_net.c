@@ -433,10 +433,6 @@ int gv_yolo_net_classes(const gv_yolo_net *n) {
     return n->classes;
 }
 
-const char *gv_yolo_net_path(const gv_yolo_net *n) {
-    return n->path;
-}
-
 // ---- Planning for a size --------------------------------------------------------------------------------
 
 static int rows(const gv_yolo_net *n, const buffer *b) {

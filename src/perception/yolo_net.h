@@ -25,7 +25,6 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
                            gv_error *err);
 void gv_yolo_net_close(gv_yolo_net *n); // accepts NULL
 int gv_yolo_net_classes(const gv_yolo_net *n);
-const char *gv_yolo_net_path(const gv_yolo_net *n);
 
 // Height and width of the input: multiples of 32, up to 4096. Does nothing where the size is the one it has. After an
 // error the network has no size and must be given one.

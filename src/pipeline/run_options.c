@@ -94,7 +94,7 @@ gv_status gv_parse_double(double *out, const char *name, const char *text, doubl
     return GV_OK;
 }
 
-gv_status gv_parse_switch(bool *out, const char *name, const char *text, gv_error *err) {
+static gv_status parse_switch(bool *out, const char *name, const char *text, gv_error *err) {
     static const char *const words[] = {"no", "yes", "0", "1", "false", "true", "off", "on"};
     for (int i = 0; i < 8; i++)
         if (!strcmp(text, words[i])) {
@@ -159,7 +159,7 @@ static gv_status put(void *field, const void *usual, const row *r, const char *v
     default:
         break;
     }
-    status = gv_parse_switch(&on, name, value, err);
+    status = parse_switch(&on, name, value, err);
     if (status != GV_OK) return status;
     if (!on)
         memcpy(field, usual, field_size(r->kind));

@@ -20,7 +20,6 @@ gv_status gv_run_option_set(gv_run_options *o, const char *name, const char *val
 // The same where only a video is observed: no others than those are known.
 gv_status gv_observe_option_set(gv_observe_options *o, const char *name, const char *value, gv_error *err);
 
-// A whole number, a number, a switch, strictly: the whole text, within the range. `name` is for the message.
+// A whole number, a number, strictly: the whole text, within the range. `name` is for the message.
 gv_status gv_parse_int(long *out, const char *name, const char *text, long lo, long hi, gv_error *err);
 gv_status gv_parse_double(double *out, const char *name, const char *text, double lo, double hi, gv_error *err);
-gv_status gv_parse_switch(bool *out, const char *name, const char *text, gv_error *err);

@@ -53,8 +53,9 @@ static int rounded_product(const gv_engine *e, char ta, char tb, int m, int n, i
 }
 #endif
 
-void gv_gemm(gv_engine *e, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
-             const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc) {
+// C [m, n] = alpha op(A) op(B) + beta C, leading dimensions in elements; ta, tb: 'N' or 'T'. The processor's alone.
+static void gemm(gv_engine *e, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
+                 const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc) {
 #ifdef GV_TRAIN_DOUBLE
     (void)e;
     for (int i = 0; i < m; i++)
@@ -90,7 +91,7 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
 void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in,
                        int out) {
     ON_DEVICE(gv_queue_linear_forward(e, y, x, W, b, T, in, out))
-    gv_gemm(e, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
+    gemm(e, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < out; c++) y[(int64_t)t * out + c] += b[c];
@@ -99,9 +100,9 @@ void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real
 void gv_linear_backward(gv_engine *e, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x,
                         const gv_real *W, int T, int in, int out) {
     ON_DEVICE(gv_queue_linear_backward(e, dx, dW, db, dy, x, W, T, in, out))
-    gv_gemm(e, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
+    gemm(e, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
     column_sums(db, dy, NULL, T, out);
-    if (dx) gv_gemm(e, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
+    if (dx) gemm(e, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
 }
 
 void gv_norm_forward(gv_engine *e, gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b,
@@ -335,10 +336,10 @@ void gv_attention_forward(gv_engine *e, gv_real *y, gv_real *P, gv_real *Pd, con
     for (int bh = 0; bh < B * H; bh++) {
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
-        gv_gemm(e, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
+        gemm(e, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
         softmax_rows(Pb, L, length[bh / H]);
         if (p > 0) dropout_run(Pk, Pb, p, gv_head_key(seed, bh), 0, L * L);
-        gv_gemm(e, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
+        gemm(e, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
     }
 }
 
@@ -354,8 +355,8 @@ void gv_attention_backward(gv_engine *e, gv_real *dq, gv_real *dk, gv_real *dv, 
         int64_t at = (int64_t)(bh / H) * L * D + bh % H * d;
         const gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
         gv_real *dP = scratch + (int64_t)omp_get_thread_num() * L * L;
-        gv_gemm(e, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
-        gv_gemm(e, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
+        gemm(e, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
+        gemm(e, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
         if (p > 0) dropout_run(dP, dP, p, gv_head_key(seed, bh), 0, L * L);
         for (int i = 0; i < L; i++) {
             gv_real *g = dP + (int64_t)i * L;
@@ -363,8 +364,8 @@ void gv_attention_backward(gv_engine *e, gv_real *dq, gv_real *dk, gv_real *dv, 
             gv_real sum = row_sum(g, r, L);
             for (int j = 0; j < L; j++) g[j] = r[j] * (g[j] - sum);
         }
-        gv_gemm(e, 'N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
-        gv_gemm(e, 'T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
+        gemm(e, 'N', 'N', L, d, L, scale, dP, L, k + at, D, 0, dq + at, D);
+        gemm(e, 'T', 'N', L, d, L, scale, dP, L, q + at, D, 0, dk + at, D);
     }
 }
 

@@ -4,13 +4,9 @@
 // gradient against central differences. Shapes: T tokens (rows), row-major. A backward function adds to
 // gradients of weights and overwrites gradients of inputs unless it says otherwise.
 // Results do not depend on the thread count except through the matrix product's own blocking. On an engine's device
-// they are put into its queue (layers_device.c); gv_gemm is the processor's alone.
+// they are put into its queue (layers_device.c).
 #pragma once
 #include "training/engine.h"
-
-// C [m, n] = alpha op(A) op(B) + beta C, leading dimensions in elements; ta, tb: 'N' or 'T'.
-void gv_gemm(gv_engine *e, char ta, char tb, int m, int n, int k, gv_real alpha, const gv_real *A, int lda,
-             const gv_real *B, int ldb, gv_real beta, gv_real *C, int ldc);
 
 // y [T, out] = x [T, in] W^T + b, W [out, in]
 void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in,

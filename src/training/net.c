@@ -65,7 +65,7 @@ static gv_real *room(struct gv_net_state *s, int64_t n) {
     return room_of(s, n, sizeof(gv_real));
 }
 
-gv_real *gv_net_tensor(gv_net *n, const char *name) {
+static gv_real *tensor(gv_net *n, const char *name) {
     for (int i = 0; i < n->tensors; i++)
         if (!strcmp(n->table[i].name, name)) return n->params + n->offset[i];
     return NULL;
@@ -75,9 +75,9 @@ static linear bind(gv_net *n, const char *name) {
     char text[128];
     linear l;
     snprintf(text, sizeof text, "%s.weight", name);
-    l.W = gv_net_tensor(n, text);
+    l.W = tensor(n, text);
     snprintf(text, sizeof text, "%s.bias", name);
-    l.b = gv_net_tensor(n, text);
+    l.b = tensor(n, text);
     l.dW = n->grads + (l.W - n->params);
     l.db = n->grads + (l.b - n->params);
     return l;
@@ -101,9 +101,9 @@ static void create_block(gv_net *n, gv_net_block *b, int i) {
         b->end = k + 1 < n->tensors ? n->offset[k + 1] : n->parameters;
     }
     snprintf(text, sizeof text, "blocks.%d.gate_msa", i);
-    b->gate_msa = gv_net_tensor(n, text);
+    b->gate_msa = tensor(n, text);
     snprintf(text, sizeof text, "blocks.%d.gate_mlp", i);
-    b->gate_mlp = gv_net_tensor(n, text);
+    b->gate_mlp = tensor(n, text);
     b->d_gate_msa = n->grads + (b->gate_msa - n->params);
     b->d_gate_mlp = n->grads + (b->gate_mlp - n->params);
     b->norm1 = bind_in(n, i, "norm1");
@@ -197,7 +197,7 @@ static void put_tables(gv_net *n) {
 static void create_state(gv_net *n) {
     struct gv_net_state *s = n->state;
     int64_t T = (int64_t)n->B * n->L, D = n->config.width;
-    s->pos = gv_net_tensor(n, "learned_pos_params");
+    s->pos = tensor(n, "learned_pos_params");
     s->dpos = n->grads + (s->pos - n->params);
     s->pos_linear = bind(n, "learned_pos_linear");
     s->obs1 = bind(n, "embed_noisyobs.fc1");

@@ -54,8 +54,7 @@ typedef struct gv_net {
 gv_net *gv_net_create(const gv_net_config *c, int B, int L); // NULL when memory is exhausted
 void gv_net_destroy(gv_net *n);                              // accepts NULL
 void gv_net_initialise(gv_net *n, uint64_t seed,
-                       gv_real gate);                // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
-gv_real *gv_net_tensor(gv_net *n, const char *name); // its parameters, the engine's memory; NULL when there is none
+                       gv_real gate); // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
 
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed);
 // Gradients with respect to the three outputs; consumed (overwritten). Adds to n->grads.
