@@ -192,6 +192,8 @@ static gv_sightings example(void) {
     gv_sightings s = {.frames = 5, .damaged = 2};
     s.time_sec = malloc(5 * sizeof(double));
     s.masks = calloc(5, sizeof(int));
+    s.repeated = calloc(5, 1);
+    s.repeated[3] = 1;
     s.mask = calloc(3, sizeof *s.mask);
     for (int t = 0; t < 5; t++) s.time_sec[t] = t / 7.0;
     s.masks[1] = 2, s.masks[4] = 1;
@@ -225,6 +227,7 @@ static void sightings_survive(void **state) {
     assert_true(gv_sightings_unpack(&r, data, size));
     assert_true(r.frames == 5 && r.damaged == 2 && r.tracks.count == 2 && r.tracks.frames == 5);
     assert_memory_equal(r.time_sec, s.time_sec, 5 * sizeof(double));
+    assert_memory_equal(r.repeated, s.repeated, 5);
     assert_memory_equal(r.masks, s.masks, 5 * sizeof(int));
     assert_memory_equal(r.mask, s.mask, 3 * sizeof *s.mask);
     for (int p = 0; p < 2; p++) {

@@ -10,6 +10,7 @@ struct gv_finder { // one of the three
     gv_detections *detections;
     gv_points_finder *points;
     long frames;
+    bool every; // looks at every frame
 };
 
 gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int width, int height, gv_error *err) {
@@ -18,6 +19,7 @@ gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int wi
     if (!f) return gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
     gv_people_options people = {.model = opt->models->landmarks, .look_every = gv_people_look_every(opt->fps)};
     const gv_model_choice *c = &opt->models->role[GV_ROLE_DETECTOR];
+    f->every = c->method != GV_METHOD_FILE && (c->method == GV_METHOD_YOLOV8 || people.look_every == 1);
     gv_status status;
     if (c->method == GV_METHOD_YOLOV8)
         status = gv_detections_create(&f->detections, opt, width, height, err);
@@ -56,6 +58,10 @@ int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max) {
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err) {
     if (f->points) return gv_points_finder_finish(f->points, out, err);
     return f->people ? gv_people_finish(f->people, out, err) : gv_detections_finish(f->detections, out, err);
+}
+
+bool gv_finder_takes_pictures(const gv_finder *f) {
+    return f->every;
 }
 
 long gv_finder_looked(const gv_finder *f) {

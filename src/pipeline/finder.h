@@ -30,5 +30,7 @@ void gv_finder_destroy(gv_finder *f); // accepts NULL
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err);
 // Boxes x0, y0, x1, y1 (px) of those seen last; returns their number, at most max.
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max);
+// Whether frames that repeat a picture may be kept from it: it looks at every frame that it gets.
+bool gv_finder_takes_pictures(const gv_finder *f);
 long gv_finder_looked(const gv_finder *f); // frames that were looked at, not known from the cache
 gv_status gv_finder_finish(gv_finder *f, gv_tracks *out, gv_error *err); // nobody is not an error

@@ -73,9 +73,11 @@ static void walk_sightings(walk *w, gv_sightings *s) {
     s->tracks.frames = s->frames;
     array(w, (void **)&s->time_sec, s->frames, sizeof *s->time_sec);
     array(w, (void **)&s->masks, s->frames, sizeof *s->masks);
+    array(w, (void **)&s->repeated, s->frames, sizeof *s->repeated);
+    if (w->ok && w->mode == READ) w->ok = s->repeated[0] == 0;
     int64_t boxes = 0;
     for (long t = 0; w->ok && t < s->frames; t++) {
-        w->ok = s->masks[t] >= 0 && isfinite(s->time_sec[t]);
+        w->ok = s->masks[t] >= 0 && isfinite(s->time_sec[t]) && s->repeated[t] <= 1;
         boxes += s->masks[t];
     }
     array(w, (void **)&s->mask, boxes, sizeof *s->mask);

@@ -3,6 +3,7 @@
 #include "pipeline/camera_stage.h"
 #include "pipeline/keep.h"
 #include "pipeline/study.h"
+#include "pipeline/timebase.h"
 #include "pipeline/watch.h"
 #include "video/video.h"
 
@@ -59,6 +60,8 @@ static gv_status collect(gv_scene_observations *s, const gv_tracks *tracks, gv_s
         s->person[i].f_imgseq = studied->features[i];
         studied->features[i] = NULL;
     }
+    for (int i = 0; i < s->people && status == GV_OK; i++)
+        status = gv_timebase_retime(&s->person[i], &s->pictures, err);
     return status;
 }
 
@@ -109,7 +112,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
     if (status != GV_OK) return status;
     snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
     snprintf(fps, sizeof fps, "%.17g", o->fps);
-    j->tracks = gv_key_make((gv_key_part[]){{"version", "5"},
+    j->tracks = gv_key_make((gv_key_part[]){{"version", "6"},
                                             {"video", video},
                                             {"fps", fps},
                                             {"detector", gv_method_name(c->method)},
@@ -136,7 +139,7 @@ static void camera_key(job *j) {
     gv_sha256_hex(&h, optics);
     snprintf(origin, sizeof origin, "%d %.17g", (int)o->origin, o->sd);
     j->camera = gv_key_make(
-        (gv_key_part[]){{"version", "4"}, {"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
+        (gv_key_part[]){{"version", "5"}, {"tracks", j->tracks.hex}, {"optics", optics}, {"origin", origin}, {0}});
 }
 
 // The one record of a stage, if there is one that makes sense.
@@ -192,10 +195,25 @@ static gv_status watch(job *j, bool people_known, bool camera_known, gv_error *e
         if (watch.finder) gv_timing_add(s, "people", times.people, gv_finder_looked(watch.finder));
         if (watch.odometry) gv_timing_add(s, "camera", times.camera, j->seen.frames);
         if (watch.odometry) status = gv_camera_conclude(s, watch.odometry, false, j->seen.frames, err);
+        if (watch.odometry && status == GV_OK)
+            status = gv_camera_hold(&s->camera, j->seen.repeated, j->seen.frames, err);
     }
     gv_odometry_destroy(watch.odometry);
     gv_finder_destroy(watch.finder);
     return status;
+}
+
+// Which frames show which pictures, and the camera between them; a camera's rotation from a file comes later, and is
+// that of the frames' own times.
+static gv_status find_pictures(job *j, gv_error *err) {
+    gv_scene_observations *s = j->s;
+    const gv_sightings *seen = &j->seen;
+    gv_status status = gv_picture_times_find(&s->pictures, seen->repeated, seen->time_sec, seen->frames, err);
+    if (status == GV_OK) status = gv_timebase_retime_camera(&s->camera, &s->pictures, seen->time_sec, err);
+    if (status != GV_OK) return status;
+    gv_picture_times_describe(s->repeats, sizeof s->repeats, &s->pictures, seen->frames);
+    if (*s->repeats && j->opt->note) j->opt->note(j->opt->note_user, s->repeats);
+    return GV_OK;
 }
 
 static gv_status first_pass(job *j, gv_error *err) {
@@ -226,6 +244,7 @@ static gv_status first_pass(job *j, gv_error *err) {
         if (status == GV_OK) keep(camera, data, size);
     }
     if (status == GV_OK) status = gv_camera_conclude(s, NULL, given, j->seen.frames, err);
+    if (status == GV_OK) status = find_pictures(j, err);
     if (status == GV_OK) status = gv_camera_from_file(s, j->opt->gyro, j->seen.time_sec, j->opt->jail, err);
 done:
     gv_journal_close(tracks);
@@ -241,6 +260,7 @@ static gv_status second_pass(job *j, gv_error *err) {
                               .fps = j->s->fps,
                               .person = j->seen.tracks.person,
                               .people = j->seen.tracks.count,
+                              .repeated = j->seen.repeated,
                               .models = o->models,
                               .precision = o->precision,
                               .device = o->device,
@@ -331,6 +351,7 @@ void gv_scene_observations_free(gv_scene_observations *s) {
     free(s->person);
     free(s->time_sec);
     gv_camera_path_free(&s->camera);
+    gv_picture_times_free(&s->pictures);
     gv_optics_free(&s->optics);
     *s = (gv_scene_observations){0};
 }

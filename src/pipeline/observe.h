@@ -10,6 +10,7 @@
 #include "nn/linear.h"
 #include "pipeline/cache.h"
 #include "pipeline/models.h"
+#include "pipeline/repeats.h"
 
 typedef struct gv_observe_options {
     gv_model_request want;   // what the user asks for
@@ -46,6 +47,8 @@ typedef struct gv_scene_observations {
     long frames;
     double fps;       // mean rate over the video, Hz
     double *time_sec; // [frames]
+    gv_picture_times pictures; // fewer than frames where the video repeats some (repeats.h)
+    char repeats[160];         // and that in one line; empty where it repeats none
     long damaged;     // packets that could not be decoded
     char codec[32];
     gv_camera_path camera;     // one rotation per frame; all identity for a static camera

@@ -137,10 +137,12 @@ gv_status gv_scene_json(char **text, const gv_scene *scene, const gv_scene_obser
                         const char *video, const gv_model_used *models, int nmodels, gv_error *err) {
     const char *slash = strrchr(video, '/');
     json_t *name = gv_json_text(slash ? slash + 1 : video);
-    json_t *root = json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:I, s:o, s:s, s:I}, s:s, s:o, s:o, s:o, s:o}", "program",
+    json_t *root = json_pack("{s:s, s:s, s:{s:o, s:i, s:i, s:I, s:o, s:s, s:I, s:I, s:s*}, s:s, s:o, s:o, s:o, s:o}", "program",
                              "gvhmr.c", "version", GVHMR_VERSION, "video", "file", name, "width", s->width, "height",
                              s->height, "frames", (json_int_t)s->frames, "fps", number(s->fps), "codec", s->codec,
-                             "damaged_packets", (json_int_t)s->damaged, "world",
+                             "damaged_packets", (json_int_t)s->damaged, "repeated_frames",
+                             (json_int_t)(s->pictures.pictures ? s->frames - s->pictures.pictures : 0), "repeats",
+                             *s->repeats ? s->repeats : NULL, "world",
                              "y up, ground at y = 0, metres; origin and heading of person 1; x_cam = R_w2c x + t_w2c",
                              "people", people_of(scene, quality), "camera", camera_of(scene, s), "models",
                              models_of(models, nmodels), "timings", timings_of(s));

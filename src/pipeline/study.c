@@ -86,6 +86,15 @@ static const float *box_of(const pass *p, int i) {
     return p->opt->person[t->person].bbx_xys + 3 * (size_t)t->frame;
 }
 
+static long frame_of(const pass *p, int i) {
+    return p->opt->person[p->items[i].person].first + p->items[i].frame;
+}
+
+// Whether an item shows what the one before does: nobody looks at it, and its values count for nothing.
+static bool repeats(const pass *p, int i) {
+    return p->opt->repeated && p->items[i].frame > 0 && p->opt->repeated[frame_of(p, i)];
+}
+
 // ---- records: first frame, frames, crops, then the values of all crops
 
 typedef struct record_head {
@@ -203,6 +212,13 @@ static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
     return status;
 }
 
+static void leave_out(pass *p, const worker *w) {
+    for (int i = 0; i < p->count; i++) {
+        p->want[i] = repeats(p, i) ? GV_SPARING_BETWEEN : GV_SPARING_KEY;
+        if (repeats(p, i)) memset(p->values + (size_t)i * w->width, 0, (size_t)w->width * sizeof *p->values);
+    }
+}
+
 static gv_status finish_chunk(pass *p, gv_error *err) {
     gv_status status = p->opt->device ? gv_device_finish(p->opt->device, err) : GV_OK; // of the crops
     for (int k = 0; k < p->workers && status == GV_OK; k++) {
@@ -213,7 +229,7 @@ static gv_status finish_chunk(pass *p, gv_error *err) {
         } else if (p->opt->fast) {
             status = run_sparingly(p, w, err);
         } else {
-            memset(p->want, GV_SPARING_KEY, (size_t)p->count);
+            leave_out(p, w);
             status = run_wanted(p, w, GV_SPARING_KEY, err);
         }
         if (status == GV_OK) status = keep(p, w, p->values, err);
@@ -223,9 +239,6 @@ static gv_status finish_chunk(pass *p, gv_error *err) {
 
 // ---- the pass
 
-static long frame_of(const pass *p, int i) {
-    return p->opt->person[p->items[i].person].first + p->items[i].frame;
-}
 
 static void crop_on_device(pass *p, const gv_image *image, int first, int end) {
     float boxes[BATCH][3];
@@ -253,6 +266,8 @@ static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
         for (int i = first; i < end; i++) gv_crop_bytes(p->bytes + (size_t)i * BYTES, &image, box_of(p, i), p->factor);
         return GV_OK;
     }
+    for (; first < end && repeats(p, first); first++)
+        memset(p->values + (size_t)first * KEYPOINTS, 0, KEYPOINTS * sizeof *p->values);
     double start = gv_now();
     gv_status status = GV_OK;
     for (int i = first; i < end && status == GV_OK; i += BATCH) {

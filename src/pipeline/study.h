@@ -20,6 +20,7 @@ typedef struct gv_study_options {
     double fps;
     const gv_person *person; // [people]
     int people;
+    const uint8_t *repeated; // [frames] 1: shows the picture before again, and is not looked at; or NULL
     const gv_models *models;
     gv_precision precision;
     gv_device *device;     // of ViTPose and HMR2.0; NULL: the processor

@@ -39,27 +39,28 @@ static void mix(float *out, const float *in, place p, int width) {
     for (int i = 0; i < width; i++) out[i] = (float)(a[i] + p.after * ((double)b[i] - a[i]));
 }
 
-static void mix_keypoints(float *out, const float *in, place p) {
-    const float *a = in + (size_t)p.at * KEYPOINTS * 3, *b = p.after > 0 ? a + KEYPOINTS * 3 : a;
-    mix(out, in, p, KEYPOINTS * 3);
-    for (int j = 2; j < KEYPOINTS * 3; j += 3) out[j] = a[j] < b[j] ? a[j] : b[j];
+static void mix_sure(float *out, const float *in, place p, int width) {
+    const float *a = in + (size_t)p.at * width, *b = p.after > 0 ? a + width : a;
+    mix(out, in, p, width);
+    for (int j = 2; j < width; j += 3) out[j] = a[j] < b[j] ? a[j] : b[j];
 }
 
 // Points in space: nothing between frames of which one has none (all 0).
-static void mix_points(float *out, const float *in, place p) {
-    const float *a = in + (size_t)p.at * KEYPOINTS * 3, *b = p.after > 0 ? a + KEYPOINTS * 3 : a;
+static void mix_points(float *out, const float *in, place p, int width) {
+    const float *a = in + (size_t)p.at * width, *b = p.after > 0 ? a + width : a;
     bool in_a = false, in_b = false;
-    for (int i = 0; i < KEYPOINTS * 3; i++) {
+    for (int i = 0; i < width; i++) {
         in_a |= a[i] != 0;
         in_b |= b[i] != 0;
     }
     if (in_a && in_b)
-        mix(out, in, p, KEYPOINTS * 3);
+        mix(out, in, p, width);
     else
-        memset(out, 0, KEYPOINTS * 3 * sizeof *out);
+        memset(out, 0, (size_t)width * sizeof *out);
 }
 
-static void mix_matrix(float *out, const float *in, place p) {
+static void mix_matrix(float *out, const float *in, place p, int width) {
+    (void)width; // 9
     float a[4], b[4], q[4];
     if (p.after == 0) {
         memcpy(out, in + 9 * (size_t)p.at, 9 * sizeof *out);
@@ -129,10 +130,10 @@ gv_status gv_timebase_resample(gv_observations *out, const gv_observations *in, 
         out->time_sec[k] = in->time_sec[0] + k / RATE;
         p = locate(in->time_sec, in->frames, out->time_sec[k] + 1e-9, p.at);
         mix(out->bbx_xys + 3 * (size_t)k, in->bbx_xys, p, 3);
-        mix_keypoints(out->kp2d + KEYPOINTS * 3 * (size_t)k, in->kp2d, p);
+        mix_sure(out->kp2d + KEYPOINTS * 3 * (size_t)k, in->kp2d, p, KEYPOINTS * 3);
         mix(out->K + 9 * (size_t)k, in->K, p, 9);
-        mix_matrix(out->R_w2c + 9 * (size_t)k, camera, p);
-        if (in->kp3d) mix_points(out->kp3d + KEYPOINTS * 3 * (size_t)k, in->kp3d, p);
+        mix_matrix(out->R_w2c + 9 * (size_t)k, camera, p, 9);
+        if (in->kp3d) mix_points(out->kp3d + KEYPOINTS * 3 * (size_t)k, in->kp3d, p, KEYPOINTS * 3);
         if (in->f_imgseq) mix(out->f_imgseq + FEATURE * (size_t)k, in->f_imgseq, p, FEATURE);
     }
 done:
@@ -154,4 +155,113 @@ void gv_timebase_restore(gv_motion *m, const gv_motion *solved) {
         mix(m->transl_incam + 3 * i, solved->transl_incam, p, 3);
         mix(m->static_prob + 6 * i, solved->static_prob, p, 6);
     }
+}
+
+// ---- frames that show pictures of other times
+
+typedef struct pictures { // of the rows of one array
+    int *row;             // [count] the row of each
+    double *time;         // [count] when it was true
+    int count;
+} pictures;
+
+typedef void mixer(float *out, const float *in, place p, int width);
+
+// rows [frames, width] at times [frames], in place: of the pictures around a row only two are still needed, and no
+// picture is true by so much before the frame that shows it that its row is another by then.
+static void retime(float *rows, int width, mixer *between, const pictures *p, const double *times, int frames,
+                   float *pair) {
+    place at = {0};
+    float *second = pair + width;
+    size_t bytes = (size_t)width * sizeof *rows;
+    int held = 0, next = p->count > 1;
+    memcpy(pair, rows + (size_t)p->row[0] * width, bytes);
+    memcpy(second, rows + (size_t)p->row[next] * width, bytes);
+    for (int t = 0; t < frames; t++) {
+        at = locate(p->time, p->count, times[t] + 1e-9, at.at);
+        while (held < at.at) {
+            memcpy(pair, second, bytes);
+            held++;
+            if (held + 1 < p->count) memcpy(second, rows + (size_t)p->row[held + 1] * width, bytes);
+        }
+        between(rows + (size_t)t * width, pair, (place){0, at.after}, width);
+    }
+}
+
+// The pictures among the rows first, first + 1 ..., of the video's frames. A first row that repeats one from before is
+// a picture of its own. False when memory is exhausted.
+static bool pictures_of(pictures *out, const gv_picture_times *p, const double *times, int first, int frames) {
+    int k = 0;
+    *out = (pictures){.row = gv_calloc2((size_t)frames, sizeof *out->row),
+                      .time = gv_calloc2((size_t)frames, sizeof *out->time)};
+    if (!out->row || !out->time) return false;
+    while (k < p->pictures && p->frame[k] < first) k++;
+    if (k == p->pictures || p->frame[k] > first) {
+        double next = k < p->pictures ? p->time_sec[k] - 1e-3 : times[0];
+        out->time[out->count++] = times[0] < next ? times[0] : next;
+    }
+    for (; k < p->pictures && p->frame[k] < first + frames; k++) {
+        out->row[out->count] = p->frame[k] - first;
+        out->time[out->count++] = p->time_sec[k];
+    }
+    return true;
+}
+
+gv_status gv_timebase_retime(gv_observations *o, const gv_picture_times *p, gv_error *err) {
+    pictures mine = {0};
+    float *pair = gv_calloc2(2 * FEATURE, sizeof *pair);
+    gv_status s = GV_OK;
+    if (!pair || !pictures_of(&mine, p, o->time_sec, o->frame_index[0], o->frames))
+        s = gv_fail(err, GV_ERR_MEMORY, "no memory for the pictures of %d frames", o->frames);
+    if (s == GV_OK && mine.count < o->frames) {
+        struct {
+            float *rows;
+            int width;
+            mixer *between;
+        } all[] = {{o->bbx_xys, 3, mix},
+                   {o->kp2d, KEYPOINTS * 3, mix_sure},
+                   {o->feet2d, GV_FEET_POINTS * 3, mix_sure},
+                   {o->kp3d, KEYPOINTS * 3, mix_points},
+                   {o->f_imgseq, FEATURE, mix}};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            if (all[i].rows) retime(all[i].rows, all[i].width, all[i].between, &mine, o->time_sec, o->frames, pair);
+    }
+    free(mine.row);
+    free(mine.time);
+    free(pair);
+    return s;
+}
+
+// Places between two stretches are those of the one before.
+static void mix_place(float *out, const float *in, place p, int width) { // x, y, z, stretch
+    bool one = p.after > 0 && in[3] == in[width + 3];
+    if (one)
+        mix(out, in, p, width);
+    else
+        memcpy(out, in, (size_t)width * sizeof *out);
+}
+
+gv_status gv_timebase_retime_camera(gv_camera_path *c, const gv_picture_times *p, const double *time_sec,
+                                    gv_error *err) {
+    pictures all = {0};
+    float pair[18], *places = c->position ? gv_calloc2((size_t)c->frames, 4 * sizeof *places) : NULL;
+    gv_status s = GV_OK;
+    if ((c->position && !places) || !pictures_of(&all, p, time_sec, 0, c->frames))
+        s = gv_fail(err, GV_ERR_MEMORY, "no memory for the pictures of %d frames", c->frames);
+    if (s == GV_OK && all.count < c->frames && !c->is_static)
+        retime(c->R_w2c, 9, mix_matrix, &all, time_sec, c->frames, pair);
+    for (int t = 0; places && s == GV_OK && t < c->frames; t++) {
+        memcpy(places + 4 * (size_t)t, c->position + 3 * (size_t)t, 3 * sizeof *places);
+        places[4 * (size_t)t + 3] = (float)c->stretch[t];
+    }
+    if (places && s == GV_OK && all.count < c->frames)
+        retime(places, 4, mix_place, &all, time_sec, c->frames, pair);
+    for (int t = 0; places && s == GV_OK && t < c->frames; t++) {
+        memcpy(c->position + 3 * (size_t)t, places + 4 * (size_t)t, 3 * sizeof *places);
+        c->stretch[t] = (int32_t)places[4 * (size_t)t + 3];
+    }
+    free(places);
+    free(all.row);
+    free(all.time);
+    return s;
 }

@@ -6,6 +6,7 @@
 #pragma once
 #include "formats/motion_file.h"
 #include "formats/observations.h"
+#include "pipeline/repeats.h"
 #include <stdbool.h>
 
 // Whether the frames can be taken as 30 fps as they are: mean rate within 0.2 % (29.97 is) and no time
@@ -22,3 +23,10 @@ void gv_timebase_restore(gv_motion *m, const gv_motion *solved);
 
 // Camera rotations [L, 3, 3]: R_w2c as observed, or integrated from cam_angvel beginning with the identity.
 void gv_timebase_camera(float *R_w2c, const gv_observations *o);
+
+// From frames as the pictures that they show (repeats.h) to frames at their own times. Bitwise unchanged where every
+// frame shows a new picture.
+gv_status gv_timebase_retime(gv_observations *o, const gv_picture_times *p, gv_error *err);
+// time_sec [c->frames] of the frames. A place is only interpolated within a stretch.
+gv_status gv_timebase_retime_camera(gv_camera_path *c, const gv_picture_times *p, const double *time_sec,
+                                    gv_error *err);

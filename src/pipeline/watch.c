@@ -69,7 +69,9 @@ static void join_camera(camera_stage *c) {
 typedef struct notes { // of one pass
     gv_sightings *s;
     long room, mask_room, mask_count; // allocated frames and boxes; boxes so far
-    long frame;                       // next one
+    long repeat_room;
+    long frame;          // next one
+    gv_repeats *repeats; // NULL: known from an earlier pass
 } notes;
 
 static bool grow(void **p, long *room, long need, size_t size) {
@@ -83,16 +85,18 @@ static bool grow(void **p, long *room, long need, size_t size) {
     return true;
 }
 
-static gv_status note_frame(notes *n, double time_sec, const boxes *b, gv_error *err) {
+static gv_status note_frame(notes *n, double time_sec, bool repeated, const boxes *b, gv_error *err) {
     gv_sightings *s = n->s;
     long room = n->room;
     if (!grow((void **)&s->time_sec, &room, s->frames + 1, sizeof *s->time_sec) ||
+        !grow((void **)&s->repeated, &n->repeat_room, s->frames + 1, sizeof *s->repeated) ||
         !grow((void **)&s->masks, &n->room, s->frames + 1, sizeof *s->masks) ||
         !grow((void **)&s->mask, &n->mask_room, n->mask_count + b->count, sizeof *s->mask))
         return gv_fail(err, GV_ERR_MEMORY, "no memory for the people of %ld frames", s->frames + 1);
     if (b->count) memcpy(s->mask + n->mask_count, b->box, (size_t)b->count * sizeof *s->mask);
     n->mask_count += b->count;
     s->masks[s->frames] = b->count;
+    s->repeated[s->frames] = repeated;
     s->time_sec[s->frames++] = time_sec;
     return GV_OK;
 }
@@ -106,15 +110,20 @@ static void recall_frame(notes *n, boxes *b) {
     n->mask_count += count;
 }
 
-static gv_status take_frame(notes *n, gv_feed_frame *p, const gv_watch_options *opt, boxes *b, gv_error *err) {
+static gv_status take_frame(notes *n, gv_feed_frame *p, const gv_watch_options *opt, boxes *b, bool *repeated,
+                            gv_error *err) {
     gv_status status = GV_OK;
     b->count = 0;
+    *repeated = false;
     if (opt->finder) {
         gv_image image = {p->rgb, p->width, p->height, p->width * 3};
-        status = gv_finder_frame(opt->finder, &image, p->time_sec, err);
+        *repeated = gv_repeats_look(n->repeats, &image);
+        if (!*repeated || !gv_finder_takes_pictures(opt->finder))
+            status = gv_finder_frame(opt->finder, &image, p->time_sec, err);
         if (status == GV_OK) b->count = gv_finder_boxes(opt->finder, b->box, MAX_BOXES);
-        if (status == GV_OK) status = note_frame(n, p->time_sec, b, err);
+        if (status == GV_OK) status = note_frame(n, p->time_sec, *repeated, b, err);
     } else {
+        *repeated = n->frame < n->s->frames && n->s->repeated[n->frame];
         recall_frame(n, b);
     }
     n->frame++;
@@ -138,12 +147,13 @@ static gv_status watch(notes *n, gv_feed *feed, camera_stage *camera, const gv_w
     gv_status status;
     gv_feed_frame *p;
     boxes b;
+    bool repeated;
     while ((status = gv_feed_next(feed, &p, err)) == GV_OK && p) {
         double start = gv_now();
-        status = take_frame(n, p, opt, &b, err);
+        status = take_frame(n, p, opt, &b, &repeated, err);
         times->people += gv_now() - start;
         if (status != GV_OK) break;
-        if (camera->running)
+        if (camera->running && !repeated)
             status = hand_to_camera(camera, p, &b, err);
         else
             gv_feed_release(feed, p);
@@ -169,7 +179,10 @@ gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times 
     gv_status status =
         gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps, .jail = opt->jail}, BUFFERS, err);
     if (status != GV_OK) return status;
-    status = start_camera(&camera, feed, opt->odometry, err);
+    const gv_video_info *info = gv_feed_info(feed);
+    if (opt->finder && !(n.repeats = gv_repeats_create(info->width, info->height)))
+        status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for its pictures", opt->video);
+    if (status == GV_OK) status = start_camera(&camera, feed, opt->odometry, err);
     if (status == GV_OK) status = watch(&n, feed, &camera, opt, times, err);
     if (status == GV_OK && n.frame == 0) status = gv_fail(err, GV_ERR_EMPTY, "%s: no frame could be read", opt->video);
     if (status == GV_OK && !opt->finder && n.frame != s->frames)
@@ -178,9 +191,12 @@ gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times 
     if (status == GV_OK && opt->finder) {
         s->damaged = gv_feed_damaged(feed);
         status = gv_finder_finish(opt->finder, &s->tracks, err);
+        if (status == GV_OK && gv_finder_takes_pictures(opt->finder))
+            status = gv_tracks_hold(&s->tracks, s->repeated, s->frames, err);
     }
     join_camera(&camera);
     gv_queue_destroy(camera.queue);
+    gv_repeats_destroy(n.repeats);
     gv_feed_close(feed);
     return status;
 }
@@ -189,6 +205,7 @@ void gv_sightings_free(gv_sightings *s) {
     gv_tracks_free(&s->tracks);
     free(s->time_sec);
     free(s->masks);
+    free(s->repeated);
     free(s->mask);
     *s = (gv_sightings){0};
 }

@@ -7,6 +7,7 @@
 #include "camera/odometry.h"
 #include "perception/people.h"
 #include "pipeline/finder.h"
+#include "pipeline/repeats.h"
 
 typedef struct gv_sightings {
     gv_tracks tracks; // everybody, most prominent first
@@ -14,6 +15,7 @@ typedef struct gv_sightings {
     double *time_sec; // [frames]
     int *masks;       // [frames] number of boxes in `mask` that belong to each frame
     float (*mask)[4]; // [sum of masks] x0, y0, x1, y1 px of those seen, frame after frame: left out by the camera
+    uint8_t *repeated; // [frames] 1 where the frame shows the picture before again (repeats.h)
     long damaged;     // packets that could not be decoded
 } gv_sightings;
 void gv_sightings_free(gv_sightings *s); // leaves a zeroed struct
@@ -25,7 +27,8 @@ typedef struct gv_watch_options {
     bool quiet;           // no progress line
     const gv_listener *listener;
     gv_finder *finder;     // NULL: *s is given, and only the camera is followed
-    gv_odometry *odometry; // NULL: the camera is not followed; its frames are not finished here
+    gv_odometry *odometry; // NULL: the camera is not followed; its frames are not finished here. It gets new pictures
+                           // only, and gv_camera_hold is for afterwards
 } gv_watch_options;
 
 typedef struct gv_watch_times { // seconds
