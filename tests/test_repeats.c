@@ -1,7 +1,10 @@
 // Frames that show a picture again: which they are, when pictures were true, and that people and the camera then move
 // as they did before they were filmed so.
 #include "base/memory.h"
+#include "clip.h"
+#include "folder.h"
 #include "geometry/rotation.h"
+#include "pipeline/observe.h"
 #include "pipeline/timebase.h"
 #include "test.h"
 
@@ -226,11 +229,72 @@ static void new_pictures_change_nothing(void **state) {
     gv_picture_times_free(&p);
 }
 
+// ---- a whole video
+
+enum { PICTURES = 48 };
+
+// `from` with every picture shown `times` times.
+static void show_again(const char *to, const char *from, int times, double fps) {
+    gv_error err = {0};
+    gv_video *v = NULL;
+    gv_video_writer *w = NULL;
+    gv_frame f;
+    assert_int_equal(gv_video_open(&v, from, NULL, &err), GV_OK);
+    const gv_video_info *info = gv_video_get_info(v);
+    assert_int_equal(gv_video_create(&w, to, info->width, info->height, fps, &err), GV_OK);
+    for (int t = 0; t < PICTURES * times; t++) {
+        if (t % times == 0) assert_int_equal(gv_video_next(v, &f, &err), GV_OK);
+        assert_int_equal(gv_video_write(w, f.rgb, f.stride, t / fps, &err), GV_OK);
+    }
+    assert_int_equal(gv_video_finish(w, &err), GV_OK);
+    gv_video_close(v);
+}
+
+static void take_note(void *user, const char *text) {
+    snprintf(user, 200, "%s", text);
+}
+
+// Pedestrians of 10 pictures a second, once as 10 frames and once as 20.
+static void a_video_of_pictures_shown_twice(void **state) {
+    (void)state;
+    const char *once = in_dir("once.mp4"), *twice = in_dir("twice.mp4");
+    char note[200] = "";
+    gv_error err = {0};
+    gv_scene_observations a, b;
+    make_part_of_clip(once, PICTURES, 192, 144, 384, 288);
+    show_again(twice, once, 2, 20);
+    gv_observe_options o = {.quiet = true, .static_camera = true, .note = take_note, .note_user = note};
+    if (gv_observe(&a, once, &o, &err)) fail_msg("%s", err.text);
+    assert_string_equal(note, "");
+    assert_true(a.people > 0 && a.pictures.pictures == PICTURES);
+    o.static_camera = false;
+    if (gv_observe(&b, twice, &o, &err)) fail_msg("%s", err.text);
+    print_message("%s\n", note);
+    assert_string_equal(note, b.repeats);
+    assert_non_null(strstr(note, "repeat the picture before, mostly of 10 pictures a second"));
+    assert_true(b.people > 0 && b.frames == 2 * PICTURES && b.camera.frames == 2 * PICTURES && b.camera.is_static);
+    assert_in_range(b.pictures.pictures, PICTURES, PICTURES + 10); // before it is known what goes on, all counts as new
+    const gv_observations *p = &a.person[0], *q = &b.person[0];
+    int steps = 0, even = 0;
+    for (int t = 40; t + 2 < q->frames; t++) { // hips go on in the frames between; held pictures give none
+        const float *x = q->kp2d + 51 * t + 3 * 11;
+        const float before = x[0] - x[-51], after = x[51] - x[0];
+        steps++;
+        even += fabsf(before - after) < 0.8f * (fabsf(before) + fabsf(after)) + 0.05f;
+    }
+    print_message("%d of %d steps like the next, %d and %d frames\n", even, steps, p->frames, q->frames);
+    assert_true(steps > 30 && even > 0.6 * steps);
+    assert_in_range(q->frames, 2 * p->frames - 8, 2 * p->frames + 8);
+    gv_scene_observations_free(&a);
+    gv_scene_observations_free(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repeats_are_found),    cmocka_unit_test(stillness_repeats_nothing),
         cmocka_unit_test(rhythms_become_even),  cmocka_unit_test(losses_are_no_rhythm),
         cmocka_unit_test(motion_is_even_again), cmocka_unit_test(new_pictures_change_nothing),
+        cmocka_unit_test(a_video_of_pictures_shown_twice),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
