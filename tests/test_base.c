@@ -218,11 +218,14 @@ static void fingerprints_tell_files_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_are_one_line),           cmocka_unit_test(sizes_cannot_wrap),
-        cmocka_unit_test(arena_reuses_memory),           cmocka_unit_test(long_lists_come_back_from_the_file_in_order),
+        cmocka_unit_test(errors_are_one_line),
+        cmocka_unit_test(sizes_cannot_wrap),
+        cmocka_unit_test(arena_reuses_memory),
+        cmocka_unit_test(long_lists_come_back_from_the_file_in_order),
         cmocka_unit_test(lists_stay_in_memory_where_the_disk_is_full),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
-        cmocka_unit_test(queue_keeps_order_and_ends),    cmocka_unit_test(sums_are_those_of_the_standard),
+        cmocka_unit_test(queue_keeps_order_and_ends),
+        cmocka_unit_test(sums_are_those_of_the_standard),
         cmocka_unit_test(fingerprints_tell_files_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,8 @@
 enum { GV_SPOOL_BLOCK = 1 << 16 };
 
 typedef struct gv_spool gv_spool;
-gv_spool *gv_spool_create(void);     // NULL when memory is exhausted
-void gv_spool_destroy(gv_spool *s);  // accepts NULL
+gv_spool *gv_spool_create(void);    // NULL when memory is exhausted
+void gv_spool_destroy(gv_spool *s); // accepts NULL
 
 typedef struct gv_long_list {
     gv_spool *spool; // borrowed; NULL: the list stays in memory

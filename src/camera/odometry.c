@@ -30,8 +30,8 @@ enum {
     CHAIN_DRAWS = 50,
     HOLD = 8, // frames that a lost picture is kept to link over a flash or an occlusion
     LARGEST_SIDE = 32768,
-    CHUNK = 8,  // keyframes whose windows know each other
-    BATCH = 64, // keyframes that are solved side by side at most
+    CHUNK = 8,             // keyframes whose windows know each other
+    BATCH = 64,            // keyframes that are solved side by side at most
     RECENT = DEFER + 1024, // frames whose results are in memory; more than ever wait for their windows
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
@@ -42,8 +42,8 @@ static const double AT_ONCE = 0.01;      // standard deviation of a focal length
 static const double TRACK_RADIUS = 0.28; // mean distance of a picture's points from its middle, diagonals
 static const float BOX_MARGIN = 0.06f;
 static const double FOCAL_HARM = 0.007; // rad, error of a step by the focal length that halves the confidence
-static const float UNSURE = 0.2f;      // confidence below which a rotation counts as not known
-static const double SYSTEMATIC = 3e-5; // rad: what no number of tracks averages out of an edge
+static const float UNSURE = 0.2f;       // confidence below which a rotation counts as not known
+static const double SYSTEMATIC = 3e-5;  // rad: what no number of tracks averages out of an edge
 static const double PLACE_CORRELATED = 4, PLACE_FLOOR = 0.005; // the same of places: factor; share of the way
 static const double SURE_WAY = 0.3;   // least confidence of a rotation for which the way beside it counts,
 static const double WAY_SHARE = 0.65; // and least share of the tracks that agree: somebody large may walk along
@@ -59,7 +59,7 @@ typedef struct frame_result {
     bool solved;
     float R[9]; // from the keyframe at or before it; valid when solved
     float confidence;
-    float noise; // error of a track's coordinate, normalised
+    float noise;  // error of a track's coordinate, normalised
     float way[3]; // place relative to that keyframe, its axes, in the unit of a window:
     int window;   // 1 + its keyframe; 0: not known
     float place_confidence;
@@ -108,11 +108,11 @@ struct gv_odometry {
     solution *solved; // [BATCH]
     solution last;    // of the window before
     keyframe *keyframes;
-    frame_result *results;       // of frames away.count, away.count + 1 ...
-    gv_spool *spool;             // of the lists:
-    gv_long_list away;           // results of the frames before those: nothing changes them any more
-    gv_long_list edges, ways;    // gv_graph_edge, gv_travel_edge
-    long nkeyframes, done;       // done: keyframes whose window is solved
+    frame_result *results;    // of frames away.count, away.count + 1 ...
+    gv_spool *spool;          // of the lists:
+    gv_long_list away;        // results of the frames before those: nothing changes them any more
+    gv_long_list edges, ways; // gv_graph_edge, gv_travel_edge
+    long nkeyframes, done;    // done: keyframes whose window is solved
     size_t cap_keyframes, cap_results;
 };
 
@@ -667,7 +667,7 @@ static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
         else
             across_cut(o, k, e.R);
         gv_so3_mul(node[k], e.R, node[k - 1]);
-        if (before->has_next) continue; // its window gave the edge
+        if (before->has_next) continue;          // its window gave the edge
         if (!gv_long_list_add(&o->edges, &e, 1)) // weak: 1 rad
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
     }
@@ -736,7 +736,8 @@ static void place_ways(const gv_odometry *o, long k, const gv_travel_edge *ways,
     for (long f = a->frame; f < end; f++) {
         const frame_result *r = &o->results[f];
         const gv_travel_node *unit = r->window ? &node[r->window - 1] : NULL;
-        double way[3] = {r->way[0], r->way[1], r->way[2]}, there[3], d[3] = {0}, s = (double)(f - a->frame) / (double)(end - a->frame);
+        double way[3] = {r->way[0], r->way[1], r->way[2]}, there[3], d[3] = {0},
+               s = (double)(f - a->frame) / (double)(end - a->frame);
         bool key = f == a->frame;
         if (!key && !(unit && unit->unit > 0 && unit->stretch == node[k].stretch)) continue;
         if (!key) gv_so3_apply_t(there, R[a->frame], way), gv_so3_apply(d, R[0], there);

@@ -73,7 +73,7 @@ struct gv_people {
     double time, step_sec; // of this frame; since the last one
     gv_blazepose *pose;
     gv_search *search;
-    gv_spool *spool; // of the histories
+    gv_spool *spool;          // of the histories
     gv_cutout **canvas;       // [workers + 1] the picture with people painted out; the last is for the search
     gv_detection *detections; // [MAX_TILES, PER_TILE]
     track **tracks;           // [MAX_TRACKS]
@@ -127,7 +127,8 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     p->tracks = gv_calloc2(MAX_TRACKS, sizeof *p->tracks);
     p->sets = gv_calloc2(MAX_SETS, sizeof *p->sets);
     p->marks = gv_calloc2(MAX_SETS, sizeof *p->marks);
-    if (status != GV_OK || !p->search || !p->spool || !p->canvas || !p->detections || !p->tracks || !p->sets || !p->marks) {
+    if (status != GV_OK || !p->search || !p->spool || !p->canvas || !p->detections || !p->tracks || !p->sets ||
+        !p->marks) {
         status = gv_fail(err, GV_ERR_MEMORY, "no memory to follow people");
         goto fail;
     }
