@@ -1,6 +1,8 @@
-// bench_run VIDEO [RUNS]: frames per second of every stage and of the whole of `gvhmr run`, median of RUNS (3).
+// bench_run VIDEO [RUNS [OPTION VALUE]...]: frames per second of every stage and of the whole of `gvhmr run`, median of
+// RUNS (3), with options as the library takes them: device cuda, bf16 yes, no-video yes.
 // The stages overlap: "people" and "camera" are the busy times of two threads inside "observe".
 #include "pipeline/run.h"
+#include "pipeline/run_options.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@ static void remove_results(const char *folder) {
 int main(int argc, char **argv) {
     int runs = argc > 2 ? atoi(argv[2]) : 3;
     if (argc < 2 || runs < 1 || runs > MAX_RUNS) {
-        fprintf(stderr, "usage: bench_run VIDEO [RUNS 1..%d]\n", MAX_RUNS);
+        fprintf(stderr, "usage: bench_run VIDEO [RUNS 1..%d [OPTION VALUE]...]\n", MAX_RUNS);
         return 2;
     }
     double seconds[GV_MAX_TIMINGS][MAX_RUNS];
@@ -37,7 +39,9 @@ int main(int argc, char **argv) {
         gv_error err = {0};
         gv_run_result result = {0};
         gv_run_options opt = {.observe = {.want.landmarks = GV_BLAZE_FULL, .cache = "", .quiet = true}, .pictures = true};
-        if (!mkdtemp(folder) || gv_run(argv[1], folder, &opt, &result, &err) != GV_OK) {
+        gv_status set = GV_OK;
+        for (int i = 3; i + 1 < argc && !set; i += 2) set = gv_run_option_set(&opt, argv[i], argv[i + 1], &err);
+        if (set || !mkdtemp(folder) || gv_run(argv[1], folder, &opt, &result, &err) != GV_OK) {
             fprintf(stderr, "bench_run: %s\n", err.text);
             return 1;
         }

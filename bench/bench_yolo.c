@@ -1,10 +1,10 @@
 // bench_yolo - seconds a frame of YOLOv8 with random weights, beside PyTorch with the same weights in the same run.
 //
-//     build/bench/bench_yolo [--scale x] [--size 384x640] [--runs 5] [--threads N] [--no-peer]
+//     build/bench/bench_yolo [--scale x] [--size 384x640] [--runs 5] [--threads N] [--no-peer] [--device cpu|cuda]
 //
-// Ours (float32 and bfloat16) and the peer (peer_yolo.py, float32) take turns, twice; the smallest time of each
+// Ours (float32 and bfloat16) and the peer (peer_yolo.py by $PYTHON, float32, on the same device) take turns, twice; the smallest time of each
 // counts. Prints the share of the machine's matrix peak (measured here with the same library) and how far the raw
-// outputs are from the peer's.
+// outputs are from the peer's, on the processor.
 #include "formats/tensors.h"
 #include "matrix_peak.h"
 #include "perception/yolo_net.h"
@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,9 @@ typedef struct settings {
     char scale;
     int height, width, runs;
     bool peer;
+    const char *python;
+    gv_device_choice where;
+    gv_device *device; // NULL: the processor
 } settings;
 
 typedef struct model {
@@ -183,9 +187,9 @@ static bool measure_peer(const settings *s, const char *folder, timing *t) {
     char command[1024], line[256];
     double min, median;
     snprintf(command, sizeof command,
-             "OMP_NUM_THREADS=%d /usr/bin/python3 '%s/peer_yolo.py' %s/w.safetensors %s/in.u8 %d %d %d %d %s/out.f32",
-             omp_get_max_threads(), GV_BENCH_DIR, folder, folder, s->height, s->width, omp_get_max_threads(), s->runs,
-             folder);
+             "OMP_NUM_THREADS=%d %s '%s/peer_yolo.py' %s/w.safetensors %s/in.u8 %d %d %d %d %s/out.f32 %s",
+             omp_get_max_threads(), s->python, GV_BENCH_DIR, folder, folder, s->height, s->width, omp_get_max_threads(),
+             s->runs, folder, s->device ? "cuda" : "cpu");
     FILE *f = popen(command, "r");
     bool done = f && fgets(line, sizeof line, f) && sscanf(line, "peer %lf %lf", &min, &median) == 2;
     if (f) pclose(f);
@@ -209,19 +213,19 @@ static gv_status compare(const settings *s, const char *folder, gv_yolo_net *net
     bool beside = s->peer;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < nets && status == GV_OK; i++) {
-            peak[i] = fmax(peak[i], matrix_peak(i ? GV_PRECISION_BF16 : GV_PRECISION_F32, NULL, err));
+            peak[i] = fmax(peak[i], matrix_peak(i ? GV_PRECISION_BF16 : GV_PRECISION_F32, s->device, err));
             status = measure(net[i], s->runs, &ours[i], err);
         }
         beside = beside && measure_peer(s, folder, &peer);
     }
     for (int i = 0; i < nets && status == GV_OK; i++) {
         snprintf(path, sizeof path, "%s/out.f32", folder);
-        FILE *f = beside ? fopen(path, "rb") : NULL;
+        FILE *f = beside && !s->device ? fopen(path, "rb") : NULL; // a device's lists stay there
         ours[i].apart = f ? difference(net[i], f) : NAN;
         if (f) fclose(f);
     }
     if (status != GV_OK) return status;
-    printf("matrix peak %.0f GFLOP/s", peak[0] * 1e-9);
+    printf("%s, matrix peak %.0f GFLOP/s", gv_device_name(s->device), peak[0] * 1e-9);
     if (nets > 1) printf(", bfloat16 %.0f", peak[1] * 1e-9);
     printf("; %.1f GFLOP a frame\n%-10s %8s %8s %8s %6s %8s   %s\n", work * 1e-9, "", "min s", "median", "GFLOP/s",
            "share", "ratio", "rms off the peer");
@@ -237,14 +241,14 @@ static gv_status bench(const settings *s, const char *folder, gv_error *err) {
     char weights[256], input[256];
     double parameters;
     gv_yolo_net *net[2] = {0};
-    int nets = gv_nn_has_bf16(NULL) ? 2 : 1;
+    int nets = s->device || gv_nn_has_bf16(NULL) ? 2 : 1;
     snprintf(weights, sizeof weights, "%s/w.safetensors", folder);
     snprintf(input, sizeof input, "%s/in.u8", folder);
     gv_status status = write_model(weights, s->scale, &parameters, err);
     size_t bytes = 3 * (size_t)s->height * s->width;
     double start = gv_now();
     for (int i = 0; i < nets && status == GV_OK; i++) {
-        status = gv_yolo_net_open(&net[i], weights, i ? GV_PRECISION_BF16 : GV_PRECISION_F32, NULL, err);
+        status = gv_yolo_net_open(&net[i], weights, i ? GV_PRECISION_BF16 : GV_PRECISION_F32, s->device, err);
         if (status == GV_OK) status = gv_yolo_net_resize(net[i], s->height, s->width, err);
         if (status == GV_OK && i == 0)
             printf("YOLOv8%c, %.1f M parameters, %d threads, input %d x %d, ready after %.2f s\n", s->scale,
@@ -264,8 +268,9 @@ static gv_status bench(const settings *s, const char *folder, gv_error *err) {
 
 static void parse(settings *s, int argc, char **argv) {
     static const struct option table[] = {{"scale", 1, NULL, 's'},   {"size", 1, NULL, 'z'},    {"runs", 1, NULL, 'r'},
-                                          {"threads", 1, NULL, 't'}, {"no-peer", 0, NULL, 'n'}, {0}};
-    *s = (settings){'x', 384, 640, 5, true};
+                                          {"threads", 1, NULL, 't'}, {"no-peer", 0, NULL, 'n'}, {"device", 1, NULL, 'd'}, {0}};
+    const char *python = getenv("PYTHON");
+    *s = (settings){'x', 384, 640, 5, true, .python = python ? python : "/usr/bin/python3"};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;)
         if (c == 's' && strchr("nsmlx", optarg[0]) && optarg[0])
             s->scale = optarg[0];
@@ -277,6 +282,8 @@ static void parse(settings *s, int argc, char **argv) {
             omp_set_num_threads(atoi(optarg) < 1 ? 1 : atoi(optarg));
         else if (c == 'n')
             s->peer = false;
+        else if (c == 'd')
+            s->where = strcmp(optarg, "cuda") ? GV_DEVICE_CPU : GV_DEVICE_CUDA;
         else
             exit(2);
 }
@@ -287,12 +294,14 @@ int main(int argc, char **argv) {
     char folder[] = "/tmp/bench-yolo-XXXXXX", path[256];
     parse(&s, argc, argv);
     if (!mkdtemp(folder)) return 1;
-    gv_status status = bench(&s, folder, &err);
+    gv_status status = gv_device_open(&s.device, s.where, &err);
+    if (!status) status = bench(&s, folder, &err);
     if (status) fprintf(stderr, "bench_yolo: %s\n", err.text);
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, (const char *[]){"w.safetensors", "in.u8", "out.f32"}[i]);
         unlink(path);
     }
     rmdir(folder);
+    gv_device_close(s.device);
     return status != GV_OK;
 }

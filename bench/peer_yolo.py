@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""YOLOv8 in plain PyTorch: peer_yolo.py WEIGHTS.safetensors INPUT.u8 HEIGHT WIDTH THREADS RUNS OUTPUT.f32
+"""YOLOv8 in plain PyTorch: peer_yolo.py WEIGHTS.safetensors INPUT.u8 HEIGHT WIDTH THREADS RUNS OUTPUT.f32 [cpu|cuda]
 
 The layers of SPEC-perception 6.2 by torch.nn.functional, batch norm folded into the convolutions, activations in
 place. INPUT holds [3, HEIGHT, WIDTH] bytes. Writes the three raw outputs [144, h, w] one after the other and prints
-"peer MIN MEDIAN" in seconds.
+"peer MIN MEDIAN" in seconds. On cuda the picture's way there and that of the outputs back count; no TF32.
 """
 import json
 import struct
@@ -81,15 +81,17 @@ class Net:
 
 
 def main():
-    weights, image, height, width, threads, runs, output = sys.argv[1:]
+    weights, image, height, width, threads, runs, output, *device = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    net = Net(load(weights))
+    device = device[0] if device else 'cpu'
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    net = Net({k: v.to(device) for k, v in load(weights).items()})
     x = torch.from_numpy(np.fromfile(image, np.uint8).reshape(1, 3, int(height), int(width)).copy())
     seconds = []
     with torch.inference_mode():
         for _ in range(int(runs) + 1):  # the first warms up
             start = time.perf_counter()
-            raw = net(x.float() / 255)
+            raw = [r.cpu() for r in net(x.to(device).float() / 255)]
             seconds.append(time.perf_counter() - start)
     np.concatenate([r.numpy().ravel() for r in raw]).tofile(output)
     print('peer', min(seconds[1:]), float(np.median(seconds[1:])))
