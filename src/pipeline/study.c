@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, DEVICE_BATCH = 64, BUFFERS = 3, MAX_WORKERS = 2 };
+enum { DEVICE_BUFFERS = 32 }; // frames decoded ahead: more than a chunk, so that a device does not wait for the decoder
 // A chunk has at least so many frames and crops; where the picture is full of people it ends earlier. Where frames are
 // spared it is longer, for its last frame is always looked at.
 enum {
@@ -376,9 +377,10 @@ static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err)
     for (int k = 0; k < p->workers && status == GV_OK; k++) status = open_network(p, p->worker[k], err);
     bool half = !p->worker[0]->on_boxes;
     p->factor = half ? 0.5f : 1;
+    const int ahead = half && p->opt->device ? DEVICE_BUFFERS : BUFFERS;
     if (status == GV_OK)
         status =
-            gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, BUFFERS, err);
+            gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, ahead, err);
     if (status == GV_OK) status = look(p, feed, err);
     gv_feed_close(feed);
     if (p->opt->device) gv_device_finish(p->opt->device, NULL); // crops of a chunk that was broken off
