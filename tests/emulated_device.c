@@ -17,7 +17,8 @@ typedef struct piece {
 
 static struct {
     size_t limit, largest, used;
-    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces;
+    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays;
+    struct graph *recording;
     piece piece[MOST];
 } own;
 
@@ -32,6 +33,10 @@ int gv_emulated_launches(int kernel) {
 }
 void gv_emulated_break(int after) {
     own.countdown = after;
+}
+
+int gv_emulated_replays(void) {
+    return own.replays;
 }
 
 static bool is_ours(const void *p, size_t bytes) {
@@ -166,7 +171,28 @@ static size_t extent(const gv_device_matmul *m, int64_t high, int64_t wide, int6
     return (size_t)((count - 1) * step + (high - 1) * (stride ? stride : wide) + wide) * (bf16 ? 2 : 4);
 }
 
+// ---- graphs: the operations one after the other
+
+enum { MOST_STEPS = 4096, PRODUCT = -1, ARGUMENTS = 256 };
+
+typedef struct graph {
+    int steps;
+    struct {
+        int kernel; // or PRODUCT
+        _Alignas(16) char arguments[ARGUMENTS];
+    } step[MOST_STEPS];
+} graph;
+
+static bool remember(int kernel, const void *arguments, size_t size) {
+    graph *g = own.recording;
+    if (size > ARGUMENTS || g->steps == MOST_STEPS) abort();
+    g->step[g->steps].kernel = kernel;
+    memcpy(g->step[g->steps++].arguments, arguments, size);
+    return true;
+}
+
 static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
+    if (own.recording) return !breaks(err) && remember(PRODUCT, m, sizeof *m);
     (void)self;
     size_t in = m->bf16_in ? 2 : 4, out = m->bf16_out ? 2 : 4;
     size_t x = extent(m, m->x_turned ? m->in : m->rows, m->x_turned ? m->rows : m->in, m->x_stride, m->x_step, in == 2);
@@ -248,12 +274,42 @@ static bool check_arguments(const void *arguments, int pointers, const char *ker
     }
 GV_KERNELS(RUN)
 #define ENTRY(kernel) run_##kernel,
+#define SIZE(kernel)  sizeof(gv_##kernel##_args),
 
 static bool launch(void *self, int kernel, const void *arguments, gv_error *err) {
     static bool (*const table[])(const void *, gv_error *) = {GV_KERNELS(ENTRY)};
+    static const size_t sizes[] = {GV_KERNELS(SIZE)};
     (void)self;
+    if (own.recording) return !breaks(err) && remember(kernel, arguments, sizes[kernel]);
     own.launches[kernel]++;
     return !breaks(err) && table[kernel](arguments, err);
+}
+
+static bool record(void *self, gv_error *err) {
+    (void)self;
+    return !breaks(err) && (own.recording = gv_calloc2(1, sizeof(graph)));
+}
+
+static void *recorded(void *self, gv_error *err) {
+    (void)self, (void)err;
+    graph *g = own.recording;
+    own.recording = NULL;
+    return g;
+}
+
+static bool replay(void *self, void *recorded, gv_error *err) {
+    const graph *g = recorded;
+    bool well = true;
+    own.replays++;
+    for (int i = 0; i < g->steps && well; i++)
+        well = g->step[i].kernel == PRODUCT ? matmul(self, (const void *)g->step[i].arguments, err)
+                                            : launch(self, g->step[i].kernel, g->step[i].arguments, err);
+    return well;
+}
+
+static void forget(void *self, void *recorded) {
+    (void)self;
+    free(recorded);
 }
 
 const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
@@ -267,10 +323,14 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
                                       .download = download,
                                       .matmul = matmul,
                                       .launch = launch,
-                                      .wait = wait};
+                                      .wait = wait,
+                                      .record = record,
+                                      .recorded = recorded,
+                                      .replay = replay,
+                                      .forget = forget};
     own.limit = limit;
     own.largest = largest;
-    own.refusals = own.countdown = 0;
+    own.refusals = own.countdown = own.replays = 0;
     memset(own.launches, 0, sizeof own.launches);
     return &ops;
 }

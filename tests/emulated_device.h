@@ -10,4 +10,5 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest);
 size_t gv_emulated_bytes(void);       // in use
 int gv_emulated_refusals(void);       // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel); // since gv_emulated_ops
+int gv_emulated_replays(void);        // of recorded work, since gv_emulated_ops
 void gv_emulated_break(int after);    // the queue fails after so many operations; 0: it does not

@@ -473,7 +473,7 @@ typedef struct motion_output {
     float *x, *cam, *logits;
 } motion_output;
 
-static motion_output run_motion(gv_device *d, gv_precision precision, int L) {
+static gv_network *small_motion(gv_device *d, gv_precision precision) {
     enum { D = 64 };
     int n = gv_network_weight_table(NULL, 0, D, 1, 1);
     gv_weight_spec *table = gv_calloc2((size_t)n, sizeof *table);
@@ -488,9 +488,16 @@ static motion_output run_motion(gv_device *d, gv_precision precision, int L) {
     gv_error err = {0};
     if (gv_network_create(&net, (const float *const *)weights, D, 1, 1, 4, precision, d, &err))
         fail_msg("%s", err.text);
+    for (int i = 0; i < n; i++) free(weights[i]);
+    free(weights), free(table);
+    return net;
+}
+
+static motion_output run_small_motion(gv_network *net, int L, uint32_t seed) {
+    gv_error err = {0};
     size_t frames = (size_t)L;
-    float *obs = noise(frames * 51, 1, 1), *cliff = noise(frames * 3, 2, 1), *angvel = noise(frames * 6, 3, 1),
-          *images = noise(frames * 1024, 4, 1);
+    float *obs = noise(frames * 51, seed + 1, 1), *cliff = noise(frames * 3, seed + 2, 1),
+          *angvel = noise(frames * 6, seed + 3, 1), *images = noise(frames * 1024, seed + 4, 1);
     motion_output out = {noise(frames * GV_PRED_X, 1, 0), noise(frames * 3, 1, 0), noise(frames * 6, 1, 0)};
     gv_status s = gv_network_run(
         net,
@@ -498,9 +505,14 @@ static motion_output run_motion(gv_device *d, gv_precision precision, int L) {
             .frames = L, .length = L, .obs = obs, .cliff = cliff, .cam_angvel = angvel, .f_imgseq = images},
         &(gv_network_output){.pred_x = out.x, .pred_cam = out.cam, .static_conf_logits = out.logits}, &err);
     if (s) fail_msg("%s", err.text);
+    free(obs), free(cliff), free(angvel), free(images);
+    return out;
+}
+
+static motion_output run_motion(gv_device *d, gv_precision precision, int L) {
+    gv_network *net = small_motion(d, precision);
+    motion_output out = run_small_motion(net, L, 0);
     gv_network_close(net);
-    for (int i = 0; i < n; i++) free(weights[i]);
-    free(weights), free(table), free(obs), free(cliff), free(angvel), free(images);
     return out;
 }
 
@@ -520,6 +532,60 @@ static void test_motion(void **state) {
         free(y.x), free(y.cam), free(y.logits);
     }
     free(e.x), free(e.cam), free(e.logits);
+}
+
+// ---- what comes again and again
+
+static void test_recorded(void **state) {
+    (void)state;
+    float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, zero[8] = {0}, y[8];
+    gv_error err = {0};
+    gv_device *d = emulated(0, 0);
+    float *dx = gv_device_keep(d, x, 8, sizeof *x), *dy = gv_device_keep(d, zero, 8, sizeof *x);
+    gv_device_record(d);
+    gv_kernel(d, add, .y = dy, .x = dx, .count = 8, .period = 8, .accumulate = true);
+    void *graph = gv_device_recorded(d);
+    gv_device_download(d, y, dy, sizeof y);
+    assert_memory_equal(y, zero, sizeof y); // nothing is done yet
+    for (int i = 0; i < 3; i++) gv_device_replay(d, graph);
+    gv_device_download(d, y, dy, sizeof y);
+    finish(d);
+    for (int i = 0; i < 8; i++) assert_float_equal(y[i], 3 * x[i], 0);
+    gv_device_forget(d, graph);
+    gv_device_record(d);
+    assert_null(gv_device_alloc(d, 1, 1)); // memory would have another address the next time
+    assert_null(gv_device_recorded(d));
+    assert_int_equal(gv_device_finish(d, &err), GV_ERR_INTERNAL);
+    assert_non_null(strstr(err.text, "recorded"));
+    gv_device_record(d); // and one that nobody ends
+    assert_int_equal(gv_device_finish(d, &err), GV_OK);
+    gv_device_download(d, y, dy, sizeof y);
+    finish(d);
+    gv_device_drop(d, dx);
+    gv_device_drop(d, dy);
+    close_empty(d);
+}
+
+// Lengths that come and go give the same numbers whether their layers are queued one by one or as a recorded piece.
+static void test_motion_again(void **state) {
+    (void)state;
+    enum { RUNS = 10 };
+    static const int lengths[RUNS] = {40, 40, 40, 40, 57, 57, 57, 40, 40, 40};
+    static const int replays[RUNS] = {0, 0, 1, 2, 2, 2, 3, 3, 3, 4};
+    gv_device *d = emulated(0, 0);
+    gv_network *net = small_motion(d, GV_PRECISION_BF16);
+    for (int r = 0; r < RUNS; r++) {
+        motion_output y = run_small_motion(net, lengths[r], (uint32_t)r), e;
+        assert_int_equal(gv_emulated_replays(), replays[r]);
+        gv_network *other = small_motion(d, GV_PRECISION_BF16);
+        e = run_small_motion(other, lengths[r], (uint32_t)r);
+        gv_network_close(other);
+        assert_memory_equal(y.x, e.x, (size_t)lengths[r] * GV_PRED_X * sizeof *y.x);
+        assert_memory_equal(y.logits, e.logits, (size_t)lengths[r] * 6 * sizeof *y.x);
+        free(y.x), free(y.cam), free(y.logits), free(e.x), free(e.cam), free(e.logits);
+    }
+    gv_network_close(net);
+    close_empty(d);
 }
 
 // ---- when memory is short, or the device breaks
@@ -704,6 +770,8 @@ int main(void) {
         cmocka_unit_test(test_staying),
         cmocka_unit_test(test_peaks),
         cmocka_unit_test(test_motion),
+        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_motion_again),
         cmocka_unit_test(test_halving),
         cmocka_unit_test(test_too_little),
         cmocka_unit_test(test_breaking),

@@ -434,6 +434,30 @@ bool launch(void *self, int kernel, const void *arguments, gv_error *err) {
     return table[kernel](use(self), arguments, err);
 }
 
+// ---- graphs
+
+bool record(void *self, gv_error *err) {
+    return good(cudaStreamBeginCapture(use(self)->stream, cudaStreamCaptureModeThreadLocal), "recording", err);
+}
+
+void *recorded(void *self, gv_error *err) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t ready = nullptr;
+    bool well = good(cudaStreamEndCapture(use(self)->stream, &graph), "ending a recording", err) &&
+                good(cudaGraphInstantiate(&ready, graph, 0), "making a graph", err);
+    if (graph) cudaGraphDestroy(graph);
+    return well ? ready : nullptr;
+}
+
+bool replay(void *self, void *graph, gv_error *err) {
+    return good(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), use(self)->stream), "launching a graph", err);
+}
+
+void forget_graph(void *self, void *graph) {
+    use(self);
+    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device_ops_get(void) {
@@ -447,6 +471,10 @@ extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device
                                       download,
                                       matmul,
                                       launch,
-                                      wait};
+                                      wait,
+                                      record,
+                                      recorded,
+                                      replay,
+                                      forget_graph};
     return &ops;
 }

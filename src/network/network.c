@@ -56,6 +56,7 @@ struct gv_network {
     layer *layer;
     head pred_x, pred_cam, static_conf;
     float *rope; // [d/2] powers of 10000, on a device
+    struct again *again;
 };
 
 int gv_network_width(const gv_network *n) {
@@ -321,8 +322,11 @@ static void close_head(head *h) {
     gv_linear_destroy(h->fc2);
 }
 
+static void forget_again(gv_network *n);
+
 void gv_network_close(gv_network *n) {
     if (!n) return;
+    forget_again(n);
     for (int i = 0; n->layer && i < n->layers; i++) {
         layer *y = &n->layer[i];
         for (int k = 0; k < 2; k++) gv_nn_drop(n->nn, y->norm1[k]), gv_nn_drop(n->nn, y->norm2[k]);
@@ -798,24 +802,72 @@ static void queue_head(const queue *q, const head *h, float *out, int columns) {
     }
 }
 
-static bool queue_allocate(queue *q) {
+// The layers of a length that comes again and again are one piece in the queue: with short clips it takes longer to
+// launch their kernels than to run them. The first runs are as any other, for most lengths come but twice, with and
+// without the mirror image.
+enum { AGAIN_FRAMES = 1024, AGAIN_FROM = 2 };
+
+typedef struct again {
+    queue q; // its memory stays
+    int length, runs;
+    void *graph;
+} again;
+
+static void forget_again(gv_network *n) {
+    again *g = n->again;
+    if (!g) return;
+    gv_device *d = g->q.d;
+    void *const kept[] = {g->q.x, g->q.q, g->q.k, g->q.v, g->q.narrow, g->q.rows, g->q.wide, g->q.cosine, g->q.sine};
+    gv_device_forget(d, g->graph);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) gv_device_drop(d, kept[i]);
+    free(g);
+    n->again = NULL;
+}
+
+static void *keep_empty(gv_device *d, size_t count, size_t size) {
+    return gv_device_keep(d, NULL, count, size);
+}
+
+typedef void *allocator(gv_device *d, size_t count, size_t size);
+
+static bool queue_allocate(queue *q, allocator *room) {
     const gv_network *n = q->n;
     size_t L = (size_t)q->L, D = (size_t)n->width, half = D / (size_t)n->heads / 2, part = L < PART ? L : PART;
     size_t row = D * sizeof(float), wide = GV_IMAGE_FEATURE;
-    q->x = gv_device_alloc(q->d, L, row);
-    q->q = gv_device_alloc(q->d, L, row);
-    q->k = gv_device_alloc(q->d, L, row);
-    q->v = gv_device_alloc(q->d, L, row);
-    q->narrow = gv_device_alloc(q->d, L, row);
-    q->rows = gv_device_alloc(q->d, part, (wide > D ? wide : D) * sizeof(float)); // TOKEN is less
-    q->wide = gv_device_alloc(q->d, part, 4 * row);
-    q->cosine = gv_device_alloc(q->d, L, half * sizeof(float));
-    q->sine = gv_device_alloc(q->d, L, half * sizeof(float));
+    q->x = room(q->d, L, row);
+    q->q = room(q->d, L, row);
+    q->k = room(q->d, L, row);
+    q->v = room(q->d, L, row);
+    q->narrow = room(q->d, L, row);
+    q->rows = room(q->d, part, (wide > D ? wide : D) * sizeof(float)); // TOKEN is less
+    q->wide = room(q->d, part, 4 * row);
+    q->cosine = room(q->d, L, half * sizeof(float));
+    q->sine = room(q->d, L, half * sizeof(float));
     return q->sine != NULL;
 }
 
-// Everything up to the heads' numbers, which are as the network gives them.
-static gv_status queue_all(queue *q, const gv_network_output *out, gv_error *err) {
+static gv_status queue_layers(const queue *q, const gv_network_output *out, gv_error *err) {
+    size_t tokens = (size_t)q->L * q->n->width;
+    for (int i = 0; i < q->n->layers; i++) {
+        gv_status s = gv_go_on(q->in->listener, err);
+        if (s) return s;
+        queue_layer(q, &q->n->layer[i]);
+        if (out->x_blocks) gv_device_download(q->d, out->x_blocks + i * tokens, q->x, tokens * sizeof(float));
+    }
+    return GV_OK;
+}
+
+static void queue_again(const queue *q, again *g) {
+    if (!g->graph) {
+        gv_device_record(q->d);
+        for (int i = 0; i < q->n->layers; i++) queue_layer(q, &q->n->layer[i]);
+        g->graph = gv_device_recorded(q->d);
+    }
+    gv_device_replay(q->d, g->graph);
+}
+
+// Everything up to the heads' numbers, which are as the network gives them. g: NULL, or where the length is kept.
+static gv_status queue_all(queue *q, again *g, const gv_network_output *out, gv_error *err) {
     gv_network *n = q->n;
     size_t L = (size_t)q->L, tokens = L * n->width, part = L < PART ? L : PART;
     float *host = gv_calloc2(part, GV_IMAGE_FEATURE * sizeof *host);
@@ -826,10 +878,11 @@ static gv_status queue_all(queue *q, const gv_network_output *out, gv_error *err
               .half = n->width / n->heads / 2, .rounded = GV_ROPE_ROUNDED);
     for (int64_t first = 0; first < q->L && !s; first += PART) queue_embed(q, first, host, small);
     if (out->x_embed && !s) gv_device_download(q->d, out->x_embed, q->x, tokens * sizeof(float));
-    for (int i = 0; i < n->layers && !s; i++) {
-        if ((s = gv_go_on(q->in->listener, err)) != GV_OK) break;
-        queue_layer(q, &n->layer[i]);
-        if (out->x_blocks) gv_device_download(q->d, out->x_blocks + i * tokens, q->x, tokens * sizeof(float));
+    if (!s && g && g->runs++ >= AGAIN_FROM) {
+        s = gv_go_on(q->in->listener, err);
+        if (!s) queue_again(q, g);
+    } else if (!s) {
+        s = queue_layers(q, out, err);
     }
     if (out->pred_context && !s) gv_device_download(q->d, out->pred_context, q->x, tokens * sizeof(float));
     if (!s) {
@@ -841,10 +894,25 @@ static gv_status queue_all(queue *q, const gv_network_output *out, gv_error *err
     return s;
 }
 
+// The memory of a length that may come again; n->again is NULL where it is not to be had.
+static void find_again(gv_network *n, const queue *fresh, const gv_network_output *out) {
+    const queue *q = fresh;
+    if (n->again && n->again->q.L == q->L && n->again->length == q->in->length && !out->x_blocks) return;
+    forget_again(n);
+    if (q->L > AGAIN_FRAMES || out->x_blocks || !(n->again = calloc(1, sizeof *n->again))) return;
+    n->again->q = *fresh;
+    n->again->length = q->in->length;
+    queue_allocate(&n->again->q, keep_empty);
+}
+
 static gv_status run_on_device(gv_network *n, const gv_network_input *in, const gv_network_output *out, gv_error *err) {
     queue q = {.n = n, .d = gv_nn_device(n->nn), .in = in, .L = in->frames};
-    gv_status s = queue_allocate(&q) ? queue_all(&q, out, err) : GV_OK;
+    find_again(n, &q, out);
+    bool room = n->again || queue_allocate(&q, gv_device_alloc);
+    if (n->again) q = n->again->q, q.in = in;
+    gv_status s = room ? queue_all(&q, n->again, out, err) : GV_OK;
     s = gv_device_settle(q.d, s, err);
+    if (s) forget_again(n);
     if (s == GV_ERR_MEMORY) gv_wrap(err, "the network at %d frames", in->frames);
     return s;
 }

@@ -19,6 +19,7 @@ struct gv_device {
     void *module; // of dlopen, or NULL
     void **scratch;
     int used, room;
+    bool recording;
     gv_error failure; // the first; status GV_OK: none
 };
 
@@ -116,7 +117,14 @@ static void check(gv_device *d, bool well) {
     if (!well && is_well(d)) gv_device_fail(d, GV_ERR_INTERNAL, "the device failed");
 }
 
+// Well, and nothing is being recorded.
+static bool is_idle(gv_device *d) {
+    if (d->recording) gv_device_fail(d, GV_ERR_INTERNAL, "memory or a copy was asked for while work was recorded");
+    return is_well(d);
+}
+
 gv_status gv_device_finish(gv_device *d, gv_error *err) {
+    if (d->recording) gv_device_forget(d, gv_device_recorded(d));
     gv_error late = {0};
     bool well = d->ops->wait(d->self, &late);
     if (!well && is_well(d)) d->failure = late;
@@ -137,7 +145,7 @@ gv_status gv_device_settle(gv_device *d, gv_status status, gv_error *err) {
 // ---- memory
 
 static void *alloc(gv_device *d, size_t count, size_t size) {
-    if (!is_well(d)) return NULL;
+    if (!is_idle(d)) return NULL;
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > (size_t)1 << 40) {
         gv_device_fail(d, GV_ERR_MEMORY, "no device has memory for %zu times %zu bytes", count, size);
@@ -177,11 +185,11 @@ void gv_device_drop(gv_device *d, void *memory) {
 // ---- the queue
 
 void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes) {
-    if (is_well(d)) check(d, d->ops->upload(d->self, to, from, bytes, &d->failure));
+    if (is_idle(d)) check(d, d->ops->upload(d->self, to, from, bytes, &d->failure));
 }
 
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes) {
-    if (is_well(d)) check(d, d->ops->download(d->self, to, from, bytes, &d->failure));
+    if (is_idle(d)) check(d, d->ops->download(d->self, to, from, bytes, &d->failure));
 }
 
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m) {
@@ -190,6 +198,31 @@ void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m) {
 
 void gv_device_launch(gv_device *d, int kernel, const void *arguments) {
     if (is_well(d)) check(d, d->ops->launch(d->self, kernel, arguments, &d->failure));
+}
+
+void gv_device_record(gv_device *d) {
+    if (!is_idle(d)) return;
+    d->recording = d->ops->record(d->self, &d->failure);
+    check(d, d->recording);
+}
+
+void *gv_device_recorded(gv_device *d) {
+    if (!d->recording) return NULL;
+    gv_error late = {0};
+    void *graph = d->ops->recorded(d->self, is_well(d) ? &d->failure : &late);
+    d->recording = false;
+    check(d, graph != NULL);
+    if (is_well(d)) return graph;
+    gv_device_forget(d, graph);
+    return NULL;
+}
+
+void gv_device_replay(gv_device *d, void *graph) {
+    if (is_idle(d)) check(d, graph && d->ops->replay(d->self, graph, &d->failure));
+}
+
+void gv_device_forget(gv_device *d, void *graph) {
+    if (graph) d->ops->forget(d->self, graph);
 }
 
 // ---- batches

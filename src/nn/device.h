@@ -47,6 +47,14 @@ void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes);  
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes); // waits
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
 void gv_device_launch(gv_device *d, int kernel, const void *arguments);
+// What comes again and again with the same addresses and sizes is remembered once, and then queued as one piece:
+//     gv_device_record(d);  gv_kernel(d, ...);  gv_linear_queue(...);  void *graph = gv_device_recorded(d);
+//     gv_device_replay(d, graph);
+// Products and kernels alone: memory and copies in between are a failure. recorded gives NULL after a failure.
+void gv_device_record(gv_device *d);
+void *gv_device_recorded(gv_device *d);
+void gv_device_replay(gv_device *d, void *graph);
+void gv_device_forget(gv_device *d, void *graph); // after gv_device_finish; accepts NULL
 void gv_device_fail(gv_device *d, gv_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 // Waits, frees all scratch, returns the first failure and forgets it.
 gv_status gv_device_finish(gv_device *d, gv_error *err);

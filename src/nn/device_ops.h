@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 2 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 3 }; // of this table and of the kernels' arguments: both sides must agree
 
 // y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
 // are float32, and float32 products are not rounded to fewer bits (no TF32).
@@ -56,6 +56,12 @@ typedef struct gv_device_ops {
     bool (*matmul)(void *self, const gv_device_matmul *m, gv_error *err);
     bool (*launch)(void *self, int kernel, const void *arguments, gv_error *err); // kernels.h
     bool (*wait)(void *self, gv_error *err); // until the queue is empty; false: something in it failed
+    // What is queued between record and recorded, products and kernels alone, is remembered and not done; replay puts
+    // it into the queue as one piece, with the same addresses. recorded ends it whatever has failed; NULL on failure.
+    bool (*record)(void *self, gv_error *err);
+    void *(*recorded)(void *self, gv_error *err);
+    bool (*replay)(void *self, void *graph, gv_error *err);
+    void (*forget)(void *self, void *graph); // when the queue is empty
 } gv_device_ops;
 
 // What a module exports, as GV_DEVICE_OPS_SYMBOL.
