@@ -7,6 +7,7 @@
 #include "formats/npz.h"
 #include "formats/observations.h"
 #include "pipeline/camera_stage.h"
+#include "pipeline/timebase.h"
 #include "video/video.h"
 
 #include <math.h>
@@ -127,36 +128,59 @@ static int boxes_at(const gv_observations *people, int n, long frame, int *curso
     return count;
 }
 
-static gv_status keep_time(gv_scene_observations *s, long *capacity, double t, gv_error *err) {
-    if (s->frames == *capacity) {
-        long want = 2 * *capacity + 1024;
+typedef struct shown { // what is known of every frame, beside its time
+    gv_repeats *repeats;
+    uint8_t *repeated; // [frames]
+    long capacity;
+} shown;
+
+static gv_status keep_time(gv_scene_observations *s, shown *all, double t, bool repeated, gv_error *err) {
+    if (s->frames == all->capacity) {
+        long want = 2 * all->capacity + 1024;
         double *p = realloc(s->time_sec, (size_t)want * sizeof *p);
-        if (!p) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld time stamps", want);
-        s->time_sec = p, *capacity = want;
+        if (p) s->time_sec = p;
+        uint8_t *q = realloc(all->repeated, (size_t)want);
+        if (q) all->repeated = q;
+        if (!p || !q) return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld time stamps", want);
+        all->capacity = want;
     }
+    all->repeated[s->frames] = repeated;
     s->time_sec[s->frames++] = t;
     return GV_OK;
 }
 
 static gv_status follow_camera(gv_scene_observations *scene, gv_video *video, gv_odometry *odometry,
-                               const gv_observations *people, const options *opt, gv_error *err) {
+                               const gv_observations *people, const options *opt, shown *all, gv_error *err) {
     gv_progress progress;
     gv_status s;
     gv_frame f;
     int cursor[PEOPLE_MAX] = {0};
-    long capacity = 0;
     float boxes[PEOPLE_MAX][4];
     gv_progress_begin(&progress, "camera", gv_video_get_info(video)->frames, opt->quiet, NULL);
     while ((s = gv_video_next(video, &f, err)) == GV_OK && f.rgb) {
         int n = boxes_at(people, opt->npeople, f.index, cursor, boxes);
-        if ((s = keep_time(scene, &capacity, f.time_sec, err)) != GV_OK) break;
-        if (odometry && (s = gv_odometry_frame(odometry, f.rgb, f.stride, (const float(*)[4])boxes, n, err)) != GV_OK)
+        bool again = odometry && gv_repeats_look(all->repeats, &(gv_image){f.rgb, f.width, f.height, f.stride});
+        if ((s = keep_time(scene, all, f.time_sec, again, err)) != GV_OK) break;
+        if (odometry && !again &&
+            (s = gv_odometry_frame(odometry, f.rgb, f.stride, (const float(*)[4])boxes, n, err)) != GV_OK)
             break;
         gv_progress_set(&progress, scene->frames);
     }
     gv_progress_end(&progress);
     if (s == GV_OK && scene->frames == 0) s = gv_fail(err, GV_ERR_EMPTY, "no frames");
     return s;
+}
+
+// The camera of all frames, from the pictures that they show.
+static gv_status conclude(gv_scene_observations *s, gv_odometry *odometry, const options *opt, const shown *all,
+                          gv_error *err) {
+    gv_status status = gv_camera_conclude(s, odometry, opt->is_static, s->frames, err);
+    if (status != GV_OK || !odometry) return status;
+    status = gv_camera_hold(&s->camera, all->repeated, s->frames, err);
+    if (status == GV_OK) status = gv_picture_times_find(&s->pictures, all->repeated, s->time_sec, s->frames, err);
+    if (status == GV_OK) status = gv_timebase_retime_camera(&s->camera, &s->pictures, s->time_sec, err);
+    if (status == GV_OK) gv_picture_times_describe(s->repeats, sizeof s->repeats, &s->pictures, s->frames);
+    return status;
 }
 
 static gv_status save(const options *opt, const gv_scene_observations *s, const gv_video_info *info, gv_error *err) {
@@ -200,6 +224,7 @@ static void notes(const gv_scene_observations *s, const gv_video_info *info) {
     if (c->focal_origin < GV_FOCAL_FILE) fprintf(stderr, ", sure to about %.0f %%", 100 * (double)c->focal_sd);
     if (c->focal_origin == GV_FOCAL_DIAGONAL) fprintf(stderr, "; give --focal-length when you know it");
     fputc('\n', stderr);
+    if (*s->repeats) fprintf(stderr, "camera: %s\n", s->repeats);
     if (*s->outside.note) fprintf(stderr, "camera: %s\n", s->outside.note);
     if (c->is_static) {
         fprintf(stderr, "camera: it stands still\n");
@@ -228,6 +253,7 @@ int gv_cmd_camera(int argc, char **argv) {
     gv_odometry *odometry = NULL;
     gv_scene_observations scene = {0};
     gv_observations people[PEOPLE_MAX] = {{0}};
+    shown all = {0};
     if (!opt.unconfined && gv_cli_jail(&jail, opt.quiet) != 0) return 1;
     if (opt.threads) omp_set_num_threads((int)opt.threads);
     gv_status s =
@@ -240,16 +266,22 @@ int gv_cmd_camera(int argc, char **argv) {
         if ((s = gv_observations_load(&people[i], opt.people[i], &err)) != GV_OK) goto done;
     if (!opt.is_static && (s = gv_odometry_create(&odometry, info->width, info->height, &scene.optics, &err)) != GV_OK)
         goto done;
-    if ((s = follow_camera(&scene, video, odometry, people, &opt, &err)) != GV_OK) {
+    if (odometry && !(all.repeats = gv_repeats_create(info->width, info->height))) {
+        s = gv_fail(&err, GV_ERR_MEMORY, "%s: no memory for its pictures", opt.video);
+        goto done;
+    }
+    if ((s = follow_camera(&scene, video, odometry, people, &opt, &all, &err)) != GV_OK) {
         s = gv_wrap(&err, "%s", opt.video);
         goto done;
     }
-    s = gv_camera_conclude(&scene, odometry, opt.is_static, scene.frames, &err);
+    s = conclude(&scene, odometry, &opt, &all, &err);
     if (s == GV_OK) s = gv_camera_from_file(&scene, opt.gyro, scene.time_sec, jail, &err);
     if (s == GV_OK) s = save(&opt, &scene, info, &err);
     if (s == GV_OK && !opt.quiet) notes(&scene, info);
 done:
     gv_odometry_destroy(odometry);
+    gv_repeats_destroy(all.repeats);
+    free(all.repeated);
     gv_scene_observations_free(&scene);
     for (int i = 0; i < opt.npeople; i++) gv_observations_free(&people[i]);
     gv_video_close(video);

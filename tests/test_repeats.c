@@ -137,7 +137,7 @@ static void losses_are_no_rhythm(void **state) {
     for (int k = 0; k < p.pictures; k++) assert_true(p.time_sec[k] == times[p.frame[k]]);
     char text[200];
     gv_picture_times_describe(text, sizeof text, &p, MOST);
-    assert_string_equal(text, "5 of 400 frames repeat the picture before: people move between the pictures' true times");
+    assert_string_equal(text, "5 of 400 frames repeat the picture before: motion goes by the pictures' true times");
     gv_picture_times_free(&p);
     unsigned dice = 5; // and of anything, times are in order
     for (int t = 1; t < MOST; t++) dice = dice * 1664525u + 1013904223u, repeated[t] = dice >> 30 == 0;

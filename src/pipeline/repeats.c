@@ -198,7 +198,7 @@ void gv_picture_times_describe(char *text, size_t size, const gv_picture_times *
     *text = 0;
     if (p->pictures == frames) return;
     if (p->rate > 0) snprintf(rate, sizeof rate, ", mostly of %.3g pictures a second", p->rate);
-    snprintf(text, size, "%ld of %ld frames repeat the picture before%s: people move between the pictures' true times",
+    snprintf(text, size, "%ld of %ld frames repeat the picture before%s: motion goes by the pictures' true times",
              frames - p->pictures, frames, rate);
 }
 
