@@ -30,7 +30,8 @@ static const char help[] =
     "      --focal-length F      in pixels (1468.6) or millimetres of a full-frame lens (24mm)\n"
     "      --intrinsics FILE     .json or .npz with K and lens distortion (docs/camera.md)\n"
     "                            default for both: what the video file says, else measured where the camera\n"
-    "                            turns, else the picture's diagonal, which is often too long\n"
+    "                            turns, else the picture's diagonal, which is often too long,\n"
+    "                            or 30 mm where the picture stands upright, as phones' do\n"
     "      --gyro FILE           rotation from a gyroscope's log (.gcsv, .csv, a GoPro's own .mp4), laid against the\n"
     "                            picture's, or another tracker's (.npz, TUM, COLMAP images.txt, matrices)\n"
     "      --static-camera       the camera does not move: no measurement\n"
@@ -222,7 +223,7 @@ static void notes(const gv_scene_observations *s, const gv_video_info *info) {
     fprintf(stderr, "camera: %d frames, focal length %.1f px (%.1f mm full-frame), from: %s", c->frames, c->focal_px,
             gv_focal_to_mm(c->focal_px, info->width, info->height), gv_focal_origin_text(c->focal_origin));
     if (c->focal_origin < GV_FOCAL_FILE) fprintf(stderr, ", sure to about %.0f %%", 100 * (double)c->focal_sd);
-    if (c->focal_origin == GV_FOCAL_DIAGONAL) fprintf(stderr, "; give --focal-length when you know it");
+    if (c->focal_origin <= GV_FOCAL_UPRIGHT) fprintf(stderr, "; give --focal-length when you know it");
     fputc('\n', stderr);
     if (*s->repeats) fprintf(stderr, "camera: %s\n", s->repeats);
     if (*s->outside.note) fprintf(stderr, "camera: %s\n", s->outside.note);

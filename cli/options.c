@@ -26,7 +26,7 @@ void gv_observe_help(void) {
         "      --focal-length F     in pixels of the full picture, or as 35-mm equivalent with \"mm\": 1200, 26mm\n"
         "      --intrinsics FILE    .json or .npz with K and lens distortion (docs/camera.md)\n"
         "                           (default for both: what the video file says, else measured where the camera\n"
-        "                           turns, else the image diagonal)\n"
+        "                           turns, else the image diagonal, or 30mm where it stands upright)\n"
         "      --gyro FILE          the camera's rotation from a gyroscope's log (.gcsv, .csv, a GoPro's own .mp4) or\n"
         "                           another tracker's rotations (.npz, TUM, COLMAP images.txt, matrices)\n"
         "      --fps F              the true frame rate where the file's is wrong\n"

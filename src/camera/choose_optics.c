@@ -16,8 +16,7 @@ gv_status gv_optics_choose(gv_optics *o, const gv_optics_request *request, const
     if (request->intrinsics) return gv_optics_load(o, request->intrinsics, width, height, err);
     gv_lens lens;
     double sd;
-    gv_status s = gv_optics_pinhole(o, gv_focal_default(width, height), width, height, GV_FOCAL_DIAGONAL,
-                                    GV_FOCAL_DEFAULT_SD, err);
+    gv_status s = gv_optics_guess(o, width, height, err);
     bool found = false;
     if (s == GV_OK) s = gv_lens_from_metadata(&found, &lens, &sd, video, width, height, jail, err);
     if (s != GV_OK) gv_optics_free(o);

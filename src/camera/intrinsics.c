@@ -34,13 +34,10 @@ gv_status gv_focal_parse(double *px, const char *text, int width, int height, gv
 
 const char *gv_focal_origin_text(gv_focal_origin o) {
     static const char *const text[] = {
-        [GV_FOCAL_DIAGONAL] = "image diagonal",
-        [GV_FOCAL_PEOPLE] = "people",
-        [GV_FOCAL_METADATA] = "metadata",
-        [GV_FOCAL_GYROSCOPE] = "gyroscope",
-        [GV_FOCAL_MEASURED] = "measured from the turning camera",
-        [GV_FOCAL_FILE] = "intrinsics file",
-        [GV_FOCAL_GIVEN] = "given",
+        [GV_FOCAL_DIAGONAL] = "image diagonal", [GV_FOCAL_UPRIGHT] = "upright picture",
+        [GV_FOCAL_PEOPLE] = "people",           [GV_FOCAL_METADATA] = "metadata",
+        [GV_FOCAL_GYROSCOPE] = "gyroscope",     [GV_FOCAL_MEASURED] = "measured from the turning camera",
+        [GV_FOCAL_FILE] = "intrinsics file",    [GV_FOCAL_GIVEN] = "given",
     };
     return text[o];
 }
@@ -56,6 +53,13 @@ gv_status gv_optics_pinhole(gv_optics *o, double focal_px, int width, int height
     if (!o->lens) return gv_fail(err, GV_ERR_MEMORY, "no memory for a lens");
     *o->lens = gv_lens_pinhole(focal_px, width, height);
     return GV_OK;
+}
+
+gv_status gv_optics_guess(gv_optics *o, int width, int height, gv_error *err) {
+    const double diagonal = gv_focal_default(width, height);
+    return height > width ? gv_optics_pinhole(o, GV_FOCAL_UPRIGHT_SHARE * diagonal, width, height, GV_FOCAL_UPRIGHT,
+                                              GV_FOCAL_UPRIGHT_SD, err)
+                          : gv_optics_pinhole(o, diagonal, width, height, GV_FOCAL_DIAGONAL, GV_FOCAL_DEFAULT_SD, err);
 }
 
 const gv_lens *gv_optics_at(const gv_optics *o, long frame) {

@@ -9,6 +9,7 @@
 
 typedef enum gv_focal_origin { // from the weakest to the strongest
     GV_FOCAL_DIAGONAL,         // the picture's diagonal: nobody knows
+    GV_FOCAL_UPRIGHT,          // a picture higher than wide: a phone's, most likely
     GV_FOCAL_PEOPLE,           // people of human proportions on one ground
     GV_FOCAL_METADATA,         // the video file's own words
     GV_FOCAL_GYROSCOPE,        // the picture's turns against a gyroscope's
@@ -16,7 +17,8 @@ typedef enum gv_focal_origin { // from the weakest to the strongest
     GV_FOCAL_FILE,             // a file of intrinsics
     GV_FOCAL_GIVEN,            // the user's number
 } gv_focal_origin;
-// "image diagonal", "people", "metadata", "gyroscope", "measured from the turning camera", "intrinsics file", "given"
+// "image diagonal", "upright picture", "people", "metadata", "gyroscope", "measured from the turning camera",
+// "intrinsics file", "given"
 const char *gv_focal_origin_text(gv_focal_origin o);
 
 typedef struct gv_optics {
@@ -35,6 +37,11 @@ const gv_lens *gv_optics_at(const gv_optics *o, long frame); // the last one bey
 // degrees along the diagonal. Phones see wider: theirs is 0.6 to 0.75 of it.
 double gv_focal_default(int width, int height);
 #define GV_FOCAL_DEFAULT_SD 0.35
+// A pinhole for a video of which nothing is known: the diagonal; 0.68 of it where the picture stands upright, for then
+// it is most likely a phone's (main lenses of 24 to 27 mm, cropped by a tenth to a fifth for video).
+gv_status gv_optics_guess(gv_optics *o, int width, int height, gv_error *err);
+#define GV_FOCAL_UPRIGHT_SHARE 0.68
+#define GV_FOCAL_UPRIGHT_SD    0.15
 
 // Focal length of a full-frame (36 x 24 mm) lens with the same diagonal field of view, mm.
 double gv_focal_to_mm(double px, int width, int height);

@@ -51,6 +51,8 @@ static const double WAY_SHARE = 0.65; // and least share of the tracks that agre
 typedef struct keyframe {
     long frame;
     bool cut; // not linked to the keyframe before
+    int boxes;
+    float box[GV_GROUND_BOXES][4]; // people, normalised by the focal length believed at first
     bool has_next;
     double next[9], next_confidence; // rotation from here to the next keyframe, by the surest window
 } keyframe;
@@ -82,6 +84,8 @@ typedef struct solution { // what the window of one keyframe found: poses from i
     bool moved;
     double sigma, place_sd; // place_sd: of a place's coordinate
     window_plan plan;
+    int grounds;
+    gv_ground_point ground[GV_GROUND_POINTS];
     struct {
         double R[9], t[3], info[9];
         int seen, inliers;
@@ -112,6 +116,7 @@ struct gv_odometry {
     gv_spool *spool;          // of the lists:
     gv_long_list away;        // results of the frames before those: nothing changes them any more
     gv_long_list edges, ways; // gv_graph_edge, gv_travel_edge
+    gv_long_list grounds;     // gv_ground_point: `frame` is the keyframe, depths are in its window's unit
     long nkeyframes, done;    // done: keyframes whose window is solved
     size_t cap_keyframes, cap_results;
 };
@@ -159,6 +164,7 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
     o->away = (gv_long_list){.spool = o->spool, .item = sizeof(frame_result)};
     o->edges = (gv_long_list){.spool = o->spool, .item = sizeof(gv_graph_edge)};
     o->ways = (gv_long_list){.spool = o->spool, .item = sizeof(gv_travel_edge)};
+    o->grounds = (gv_long_list){.spool = o->spool, .item = sizeof(gv_ground_point)};
     if (s == GV_OK && (!o->solved || !o->spool)) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
     if (s != GV_OK) {
         gv_odometry_destroy(o);
@@ -175,14 +181,16 @@ void gv_odometry_destroy(gv_odometry *o) {
     gv_stillness_free(&o->stillness);
     gv_tracks_store_free(&o->tracks);
     gv_long_list_free(&o->away), gv_long_list_free(&o->edges), gv_long_list_free(&o->ways);
+    gv_long_list_free(&o->grounds);
     gv_spool_destroy(o->spool);
     free(o->solved), free(o->keyframes), free(o->results);
     free(o);
 }
 
 static void forget_way(gv_camera_path *c) {
-    free(c->position), free(c->position_confidence), free(c->stretch);
-    c->position = c->position_confidence = NULL, c->stretch = NULL;
+    free(c->position), free(c->position_confidence), free(c->stretch), free(c->position_metres_sd), free(c->ground);
+    c->position = c->position_confidence = c->position_metres_sd = NULL, c->stretch = NULL, c->ground = NULL,
+    c->ground_count = 0;
 }
 
 void gv_camera_path_free(gv_camera_path *c) {
@@ -287,6 +295,21 @@ static void keep_solution(solution *s, const gv_window *w, const window_plan *pl
         memcpy(s->pose[j].info, p->info, sizeof p->info);
         s->pose[j].seen = p->seen, s->pose[j].inliers = p->inliers;
     }
+}
+
+// Points of the ground at people's feet.
+static void keep_ground(const gv_odometry *o, long k, const gv_window *w, solution *s) {
+    const keyframe *key = &o->keyframes[k];
+    float boxes[GV_GROUND_BOXES][4];
+    int index[GV_GROUND_POINTS];
+    for (int i = 0; i < key->boxes; i++)
+        for (int c = 0; c < 4; c++) boxes[i][c] = key->box[i][c] * (float)o->tracks.scale;
+    s->grounds =
+        s->moved ? gv_ground_choose(index, w->a[0], w->a[1], w->rho, w->points, (const float(*)[4])boxes, key->boxes)
+                 : 0;
+    for (int i = 0; i < s->grounds; i++)
+        s->ground[i] = (gv_ground_point){(int32_t)k, (float)w->a[0][index[i]], (float)w->a[1][index[i]],
+                                         (float)(1 / w->rho[index[i]])};
 }
 
 // The frame after the last one that keyframe k's shot is known to have.
@@ -406,7 +429,7 @@ static gv_status solve_keyframe(const gv_odometry *o, long k, const solution *be
     if (!gv_tracks_store_at(&o->tracks, o->keyframes[k].frame)) return GV_OK;
     fill_window(o, k, before, w, &plan);
     gv_status s = w->poses ? gv_window_solve(w, NOISE_PX * o->unit, (unsigned)k + 1, err) : GV_OK;
-    if (s == GV_OK) keep_solution(out, w, &plan);
+    if (s == GV_OK) keep_solution(out, w, &plan), keep_ground(o, k, w, out);
     return s;
 }
 
@@ -436,6 +459,8 @@ static gv_status keep_ways(gv_odometry *o, long k, const solution *s, gv_error *
         if (!gv_long_list_add(&o->ways, &e, 1))
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld places of the camera", o->ways.count);
     }
+    if (longest > 0 && !gv_long_list_add(&o->grounds, s->ground, s->grounds))
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld points of the ground", o->grounds.count);
     frame_result *r = result_of(o, o->keyframes[k].frame);
     r->place_confidence = longest > 0 ? (float)(longest / (longest + 100 * s->place_sd * s->place_sd)) : 0;
     return GV_OK;
@@ -547,10 +572,23 @@ static gv_status remember(gv_odometry *o, const gv_corners *t, long from, gv_err
                                err);
 }
 
-static gv_status add_keyframe(gv_odometry *o, long frame, bool cut, int tracks, gv_error *err) {
+// People's boxes on the reduced picture, normalised.
+static void keep_boxes(const gv_odometry *o, keyframe *k, const float (*boxes)[4], int n) {
+    const gv_lens *l = gv_optics_at(o->optics, k->frame);
+    k->boxes = gv_ground_boxes(k->box, boxes, n);
+    for (int i = 0; i < k->boxes; i++)
+        for (int c = 0; c < 4; c++)
+            k->box[i][c] = c % 2 ? (float)(((double)k->box[i][c] * o->reducer.scale_y - l->cy) / l->fy)
+                                 : (float)(((double)k->box[i][c] * o->reducer.scale_x - l->cx) / l->fx);
+}
+
+static gv_status add_keyframe(gv_odometry *o, long frame, bool cut, int tracks, const float (*boxes)[4], int nboxes,
+                              gv_error *err) {
     if (!grow((void **)&o->keyframes, &o->cap_keyframes, o->nkeyframes, sizeof *o->keyframes))
         return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld keyframes", o->nkeyframes);
-    o->keyframes[o->nkeyframes++] = (keyframe){.frame = frame, .cut = cut};
+    keyframe *k = &o->keyframes[o->nkeyframes++];
+    *k = (keyframe){.frame = frame, .cut = cut};
+    keep_boxes(o, k, boxes, nboxes);
     o->keyframe_tracks = tracks;
     return GV_OK;
 }
@@ -592,7 +630,7 @@ static gv_status accept(gv_odometry *o, view *from, const float (*boxes)[4], int
     long since = o->frames - o->keyframes[o->nkeyframes - 1].frame;
     if (since >= SPAN || (since >= 2 && v->tracks.count < 0.6 * o->keyframe_tracks)) {
         detect(o, v, boxes, nboxes);
-        s = add_keyframe(o, o->frames, false, v->tracks.count, err);
+        s = add_keyframe(o, o->frames, false, v->tracks.count, boxes, nboxes, err);
         if (s != GV_OK) return s;
     }
     s = remember(o, &v->tracks, from->frame, err);
@@ -631,7 +669,7 @@ gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, cons
     if (link(o, o->held, boxes, nboxes)) {
         s = accept(o, o->held, boxes, nboxes, err);
     } else if (link(o, o->fresh, boxes, nboxes)) {
-        s = add_keyframe(o, o->fresh->frame, true, o->fresh->tracks.count, err);
+        s = add_keyframe(o, o->fresh->frame, true, o->fresh->tracks.count, boxes, nboxes, err);
         gv_stillness_restart(&o->stillness);
         if (s == GV_OK) gv_stillness_frame(&o->stillness, &o->fresh->picture, &o->fresh->tracks, boxes, nboxes);
         if (s == GV_OK) s = accept(o, o->fresh, boxes, nboxes, err);
@@ -766,6 +804,20 @@ static void fill_ways(gv_camera_path *out, long n) {
     }
 }
 
+// The ground's points with depths in their stretches' units.
+static gv_status place_ground(gv_odometry *o, const gv_travel_node *node, gv_camera_path *out, gv_error *err) {
+    long n = o->grounds.count;
+    gv_status s = gv_long_list_gather(&o->grounds, (void **)&out->ground, err);
+    for (long i = 0; s == GV_OK && i < n; i++) {
+        gv_ground_point p = out->ground[i];
+        const gv_travel_node *k = &node[p.frame];
+        if (k->stretch < 0 || !(k->unit > 0)) continue;
+        p.frame = (int32_t)o->keyframes[p.frame].frame, p.depth *= (float)k->unit;
+        out->ground[out->ground_count++] = p;
+    }
+    return s;
+}
+
 // Positions in the axes of frame 0 where windows tell of a way.
 static gv_status travel(gv_odometry *o, double (*R)[9], gv_camera_path *out, gv_error *err) {
     const long nways = o->ways.count;
@@ -774,10 +826,11 @@ static gv_status travel(gv_odometry *o, double (*R)[9], gv_camera_path *out, gv_
     out->position = gv_calloc2((size_t)o->frames, 3 * sizeof(float));
     out->position_confidence = gv_calloc2((size_t)o->frames, sizeof(float));
     out->stretch = gv_calloc2((size_t)o->frames, sizeof *out->stretch);
+    out->position_metres_sd = gv_calloc2((size_t)o->frames, sizeof(float));
     gv_travel_edge *ways = NULL;
     gv_status s = gv_long_list_gather(&o->ways, (void **)&ways, err);
     if (s != GV_OK) goto done;
-    if (!node || !out->position || !out->position_confidence || !out->stretch) {
+    if (!node || !out->position || !out->position_confidence || !out->stretch || !out->position_metres_sd) {
         s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way over %ld keyframes", o->nkeyframes);
         goto done;
     }
@@ -797,6 +850,7 @@ static gv_status travel(gv_odometry *o, double (*R)[9], gv_camera_path *out, gv_
         if (node[k].stretch >= 0) place_ways(o, k, ways + at, ways + nways, node, R, out), any = true;
     }
     fill_ways(out, o->frames);
+    if (any) s = place_ground(o, node, out, err);
     if (!any) forget_way(out);
 done:
     free(ways);

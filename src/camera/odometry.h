@@ -10,6 +10,7 @@
 //     gv_odometry_finish(o, &camera, &err);
 #pragma once
 #include "base/error.h"
+#include "camera/ground.h"
 #include "camera/intrinsics.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,12 +20,15 @@ typedef struct gv_camera_path {
     float *R_w2c;      // [frames, 3, 3]; frame 0 is the identity
     float *confidence; // [frames] 0..1 of the rotation between this frame and the one before, the lens's error counted
     bool is_static;    // measured: the camera never moved; then every R_w2c is exactly the identity
-    // Where the camera was, up to scale, while things near enough went by: axes of frame 0, origin and unit new in every
-    // stretch of frames. All three are NULL where nothing is known of it: a camera that stands or only turns.
+    // Where the camera was, up to scale, while things near enough went by: axes of frame 0, origin and unit new in
+    // every stretch of frames. All are NULL where nothing is known of it: a camera that stands or only turns.
     float *position;            // [frames, 3]; zero where not known
     float *position_confidence; // [frames] 0..1; 0 where not known
     int32_t *stretch;           // [frames] 0, 1 ... in order of time; -1 where not known
-    float focal_px;    // the focal length used (of the first frame)
+    float *position_metres_sd;  // [frames] not 0: positions are in metres, with this relative error (way_metres.h)
+    gv_ground_point *ground;    // [ground_count] at people's feet, in order of time
+    long ground_count;
+    float focal_px; // the focal length used (of the first frame)
     gv_focal_origin focal_origin;
     float focal_sd; // its relative standard deviation
 } gv_camera_path;

@@ -3,14 +3,16 @@
 #include "geometry/rotation.h"
 #include "pipeline/predict.h"
 #include "pipeline/settle.h"
+#include "pipeline/way_metres.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PIECE = 300, SHORTEST = 60, J = 22, FEET = GV_FEET };
 static const int pelvis[2] = {1, 2};
 
-const char *const gv_stage_names[GV_STAGES] = {"network", "solved", "refined", "settled"};
+const char *const gv_stage_names[GV_STAGES] = {"network", "solved", "refined", "settled", "held"};
 
 typedef struct bench {
     gv_network *net;
@@ -70,6 +72,73 @@ static const float *stage_array(const gv_motion *m, const char *name) {
     return NULL;
 }
 
+// A number from -1 to 1 that looks random.
+static double noise_of(long i) {
+    uint64_t x = (uint64_t)(i + 1) * 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 31)) * 0xBF58476D1CE4E5B9u;
+    return (double)((x ^ (x >> 29)) >> 11) / 4503599627370496.0 - 1;
+}
+
+// A point of the ground around somebody's feet in frame t, as seen with an error; false where it is behind the camera.
+static bool ground_point(gv_ground_point *p, const gv_batch *b, int t, const double centre[3], double ground, long i) {
+    const float *feet = b->joints_w + 3 * ((size_t)t * J + 7);
+    bool stone = i % 10 == 0;
+    float at[3] = {(float)(feet[0] + 0.8 * noise_of(4 * i) - centre[0]),
+                   (float)(ground + (stone ? 0.5 : 0) - centre[1]),
+                   (float)(feet[2] + 0.8 * noise_of(4 * i + 1) - centre[2])},
+          seen[3];
+    gv_mat3_apply(seen, b->R_w2c + 9 * (size_t)t, at);
+    *p =
+        (gv_ground_point){t, seen[0] / seen[2], seen[1] / seen[2], (float)(seen[2] * exp(0.087 * noise_of(4 * i + 2)))};
+    return seen[2] > 0.1f;
+}
+
+// What a picture tells of the camera's way.
+static gv_status way_of(gv_camera_path *c, const gv_batch *b, bool moving, gv_error *err) {
+    enum { SPAN = 5 };
+    const double unit = 0.37; // m
+    int L = b->length[0];
+    *c = (gv_camera_path){.frames = L, .is_static = !moving};
+    if (!moving) return GV_OK;
+    c->position = gv_calloc2((size_t)L, sizeof(float[3])), c->stretch = gv_calloc2((size_t)L, sizeof *c->stretch);
+    c->position_metres_sd = gv_calloc2((size_t)L, sizeof(float));
+    c->ground = gv_calloc2((size_t)(L / SPAN + 1), GV_GROUND_POINTS * sizeof *c->ground);
+    if (!c->position || !c->stretch || !c->position_metres_sd || !c->ground) {
+        gv_camera_path_free(c);
+        return gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's way over %d frames", L);
+    }
+    double ground = INFINITY;
+    for (int i = 0; i < L * J; i++) ground = fmin(ground, (double)b->joints_w[3 * i + 1]);
+    for (int t = 0; t < L; t++) {
+        float away[3];
+        double centre[3];
+        gv_mat3_apply_t(away, b->R_w2c + 9 * t, b->y.joints + 3 * (size_t)t * J);
+        for (int i = 0; i < 3; i++) {
+            centre[i] = (double)b->joints_w[3 * (size_t)t * J + i] - (double)away[i];
+            c->position[3 * t + i] = (float)(centre[i] / unit);
+        }
+        for (int k = 0; t % SPAN == 0 && k < GV_GROUND_POINTS; k++) {
+            gv_ground_point *p = &c->ground[c->ground_count];
+            if (!ground_point(p, b, t, centre, ground - 0.02, (long)t * GV_GROUND_POINTS + k)) continue;
+            p->depth /= (float)unit;
+            c->ground_count++;
+        }
+    }
+    return GV_OK;
+}
+
+// As `run` does it.
+static gv_status hold(gv_motion *m, const bench *b, bool moving, gv_error *err) {
+    gv_camera_path way;
+    gv_status s = way_of(&way, b->batch, moving, err);
+    if (s) return s;
+    s = gv_way_to_metres(&way, m, 1, err);
+    if (!s) s = gv_hold_to_way(m, &way, err);
+    if (!s) s = gv_settle(m, b->body, false, NULL, err);
+    gv_camera_path_free(&way);
+    return s;
+}
+
 static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_error *err) {
     gv_observations o = {0};
     gv_status s = observed(&o, b->batch, points, err);
@@ -88,6 +157,13 @@ static gv_status run_piece(bench *b, gv_benchmark_piece *p, bool points, gv_erro
         if (!s && refined) s = gv_settle(&m, b->body, false, NULL, err);
         if (!s && refined)
             s = score(&p->score[GV_STAGE_SETTLED], b, m.joints_world, m.joints_incam, m.global_orient,
+                      m.global_orient_incam, err);
+        gv_motion_free(&m);
+        if (s || !refined) continue;
+        s = gv_predict(&m, b->net, b->body, &o, &how, NULL, err);
+        if (!s) s = hold(&m, b, p->moving, err);
+        if (!s)
+            s = score(&p->score[GV_STAGE_HELD], b, m.joints_world, m.joints_incam, m.global_orient,
                       m.global_orient_incam, err);
         gv_motion_free(&m);
     }

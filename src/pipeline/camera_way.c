@@ -12,9 +12,9 @@ enum { BAND = 5, ROW = BAND + 1, LAG = 30, LEAST_PAIRS = 15, ROUNDS = 8 };
 static const double ACROSS = 0.04, ALONG = 0.2; // m, error of what one person says across and along the line of sight
 static const double LASTING = 15;               // frames for which such an error stays the same
 static const double STEP_SHARE = 0.05, STEP_FLOOR = 0.001; // error of the picture's step: share; m
-static const double LEAP = 0.05;     // m, a step of which the picture says nothing, where it leaves its stretch
+static const double LEAP = 0.05;      // m, a step of which the picture says nothing, where it leaves its stretch
 static const double PEOPLE_SD = 0.05; // what people's steps are wrong by as a whole, relative
-static const double SURE = 0.2;      // largest relative error of a unit that is used
+static const double SURE = 0.2;       // largest relative error of a unit that is used
 
 gv_status gv_place_votes_alloc(gv_place_votes *v, long frames, gv_error *err) {
     size_t n = (size_t)frames;
@@ -105,6 +105,8 @@ static void find_units(work *w, gv_camera_way *way) {
         for (end = f + 1; end < n && stretch[end] == stretch[f]; end++) {
         }
         double unit = stretch[f] >= 0 ? unit_of(w, f, end, &sd) : 0;
+        if (!(unit > 0) && stretch[f] >= 0 && w->camera->position_metres_sd[f] > 0)
+            unit = 1, sd = (double)w->camera->position_metres_sd[f];
         for (long g = f; g < end; g++) w->unit[g] = unit, way->known[g] = unit > 0;
         if (unit > 0) way->any = true, way->unit_sd = fmax(way->unit_sd, sd);
     }

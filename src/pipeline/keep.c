@@ -105,6 +105,11 @@ static void walk_camera(walk *w, gv_camera_path *c) {
         floats(w, &c->position, 3 * (int64_t)c->frames);
         floats(w, &c->position_confidence, c->frames);
         array(w, (void **)&c->stretch, c->frames, sizeof *c->stretch);
+        floats(w, &c->position_metres_sd, c->frames);
+        c->ground_count = number(w, c->ground_count, 0, INT32_MAX);
+        array(w, (void **)&c->ground, c->ground_count, sizeof *c->ground);
+        for (long i = 0; w->ok && w->mode == READ && i < c->ground_count; i++)
+            w->ok = c->ground[i].frame >= 0 && c->ground[i].frame < c->frames;
     }
     if (w->mode == READ && !(isfinite(c->focal_px) && c->focal_px > 0)) w->ok = false;
 }

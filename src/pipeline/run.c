@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "body/body.h"
 #include "pipeline/settle.h"
+#include "pipeline/way_metres.h"
 #include "pipeline/camera_stage.h"
 #include "pipeline/common_gravity.h"
 #include "pipeline/focal_people.h"
@@ -114,6 +115,19 @@ static gv_status focal_from_people(job *j, gv_error *err) {
     return GV_OK;
 }
 
+// Everybody in one world, on his feet.
+static gv_status settle_all(job *j, gv_error *err) {
+    gv_scene_observations *s = &j->observations;
+    gv_status status = gv_common_gravity(j->motions, s->people, s->camera.is_static, err);
+    if (status == GV_OK) status = gv_way_to_metres(&s->camera, j->motions, s->people, err);
+    for (int k = 0; status == GV_OK && k < s->people; k++) {
+        status = gv_hold_to_way(&j->motions[k], &s->camera, err);
+        if (status == GV_OK)
+            status = gv_settle(&j->motions[k], j->runner->body, s->people > 1, j->opt->observe.listener, err);
+    }
+    return status;
+}
+
 static gv_status predict_all(job *j, gv_error *err) {
     gv_scene_observations *s = &j->observations;
     j->motions = gv_calloc2((size_t)s->people, sizeof *j->motions);
@@ -137,12 +151,8 @@ static gv_status predict_all(job *j, gv_error *err) {
         if (status != GV_OK) return status;
         gv_progress_set(&progress, k + 1);
     }
-    if (refine) {
-        gv_status status = gv_common_gravity(j->motions, s->people, s->camera.is_static, err);
-        for (int k = 0; status == GV_OK && k < s->people; k++)
-            status = gv_settle(&j->motions[k], j->runner->body, s->people > 1, listener, err);
-        if (status != GV_OK) return status;
-    }
+    gv_status status = refine ? settle_all(j, err) : GV_OK;
+    if (status != GV_OK) return status;
     gv_timing_add(s, "predict", gv_progress_end(&progress), frames);
     return GV_OK;
 }
