@@ -3,8 +3,8 @@
 //
 // Every clip is cut into pieces of at most 10 s; each is seen by a static and by a moving camera. Focal length and
 // camera rotation are told rightly, and of a moving camera's way what a picture tells: all but its unit, with points of
-// the ground around the feet (depths with an error of 5 %, one in ten half a metre high). The measures of score.h, with the 22 joints; the feet's points are ankles and toe
-// joints.
+// the ground around the feet (depths with an error of 5 %, one in ten half a metre high). The measures of score.h, with
+// the 22 joints; the feet's points are ankles and toe joints.
 #pragma once
 #include "body/body.h"
 #include "evaluation/score.h"

@@ -171,11 +171,12 @@ gv_status gv_way_to_metres(gv_camera_path *c, const gv_motion *motions, int peop
 // --- people held to it ---------------------------------------------------------------------------------
 
 enum { BAND = 3, ROW = BAND + 1 };
-static const double ACROSS = 0.04, ALONG = 0.2; // m, error of what the camera sees, across and along the line of sight,
-static const double LASTING = 0.5;              // s for which it stays the same
-static const double DRIFT = 0.06;               // m after a second, squared: how far the network's way strays
-enum { PATH_REACH = 8, FOOT_REACH = 2 };        // frames to each side, of a person's way and of a foot's
-static const double WALKING = 0.35;             // m/s
+static const double ACROSS = 0.04,
+                    ALONG = 0.15;        // m, error of what the camera sees, across and along the line of sight,
+static const double LASTING = 0.25;      // s for which it stays the same
+static const double DRIFT = 0.06;        // m after a second, squared: how far the network's way strays
+enum { PATH_REACH = 8, FOOT_REACH = 2 }; // frames to each side, of a person's way and of a foot's
+static const double WALKING = 0.5;       // m/s
 
 typedef struct hold {
     witness w;

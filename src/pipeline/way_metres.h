@@ -1,6 +1,7 @@
 // way_metres.h - the way of a camera that moves, in metres, and people held to it.
 //
-// An addition to the reference, used by `gvhmr run` before motions are settled. A camera that stands has a way too: none.
+// An addition to the reference, used by `gvhmr run` before motions are settled. A camera that stands has a way too:
+// none.
 //
 // How far somebody goes whom the camera follows is told by the
 // network from the gait alone: from how the legs swing. The picture knows better. Points of the ground at somebody's
