@@ -47,7 +47,7 @@ static scene walking(double share, bool follows, double outliers) {
     s.c.position_metres_sd = calloc(1, L * sizeof(float)), s.c.ground = calloc(1, L * sizeof *s.c.ground * 2);
     for (int t = 0; t < L; t++) {
         const double way = STEP * t / STRIDE, from = follows ? way - 5 : -5;
-        s.m.time_sec[t] = t / 30.0, s.m.frame_index[t] = t;
+        s.m.time_sec[t] = t / 30.0, s.m.frame_index[t] = t, s.m.bbx_xys[3 * t + 2] = 400;
         gv_rot_to_aa(s.m.global_orient_incam + 3 * t, down); // upright, seen from behind
         for (int i = 0; i < 9; i += 4) s.m.R_w2c[9 * t + i] = 1;
         for (int j = 0; j < J; j++) {

@@ -173,6 +173,7 @@ gv_status gv_way_to_metres(gv_camera_path *c, const gv_motion *motions, int peop
 enum { BAND = 3, ROW = BAND + 1 };
 static const double ACROSS = 0.04,
                     ALONG = 0.15;        // m, error of what the camera sees, across and along the line of sight,
+static const double PIXELS = 4;          // px, error of a body's size in the picture, by which its distance is wrong
 static const double LASTING = 0.25;      // s for which it stays the same
 static const double DRIFT = 0.06;        // m after a second, squared: how far the network's way strays
 enum { PATH_REACH = 8, FOOT_REACH = 2 }; // frames to each side, of a person's way and of a foot's
@@ -197,8 +198,11 @@ static void add(hold *h, long row, long column, double k) {
 
 // The place that the camera saw, less where m is: how far it is to be moved, up to the stretch's origin.
 static void add_sighting(hold *h, int t, const double origin[3], double fps) {
-    double place[3], sight[3], across = 1 / (ACROSS * ACROSS), along = 1 / (ALONG * ALONG), M[2][2], d[2], r[2];
+    double place[3], sight[3], M[2][2], d[2], r[2];
     seen_place(h, t, place, sight);
+    double side = fmax((double)h->w.m->bbx_xys[3 * (size_t)t + 2], 1),
+           blur = PIXELS / side * sqrt(gv_dot3(sight, sight)), across = 1 / (ACROSS * ACROSS),
+           along = 1 / (ALONG * ALONG + blur * blur);
     double length = hypot(sight[0], sight[2]), share = 1 / (LASTING * fps);
     d[0] = sight[0] / fmax(length, 1e-9), d[1] = sight[2] / fmax(length, 1e-9);
     for (int i = 0; i < 2; i++) {
