@@ -289,12 +289,44 @@ static void a_video_of_pictures_shown_twice(void **state) {
     gv_scene_observations_free(&b);
 }
 
+// What is known of four pictures, for the six frames that show them.
+static void a_camera_goes_from_pictures_to_frames(void **state) {
+    (void)state;
+    const uint8_t repeated[6] = {0, 1, 0, 0, 1, 0};
+    const int shown[6] = {0, 0, 1, 2, 2, 3};
+    gv_camera_path c = {.frames = 4, .ground_count = 4};
+    c.R_w2c = calloc(4, 9 * sizeof(float)), c.confidence = calloc(4, sizeof(float));
+    c.position = calloc(4, 3 * sizeof(float)), c.position_confidence = calloc(4, sizeof(float));
+    c.position_metres_sd = calloc(4, sizeof(float)), c.stretch = calloc(4, sizeof(int32_t));
+    c.ground = calloc(4, sizeof *c.ground);
+    for (int t = 0; t < 4; t++) {
+        c.R_w2c[9 * t] = c.confidence[t] = c.position[3 * t + 2] = c.position_confidence[t] = (float)t;
+        c.position_metres_sd[t] = (float)t, c.stretch[t] = t;
+        c.ground[t].frame = t < 2 ? t : t - (t == 2);
+    }
+    gv_error err = {0};
+    assert_int_equal(gv_camera_hold(&c, repeated, 6, &err), GV_OK);
+    assert_int_equal(c.frames, 6);
+    for (int t = 0; t < 6; t++) {
+        const float p = (float)shown[t];
+        assert_true(c.R_w2c[9 * t] == p && c.confidence[t] == p && c.position[3 * t + 2] == p);
+        assert_true(c.position_confidence[t] == p && c.position_metres_sd[t] == p && c.stretch[t] == shown[t]);
+    }
+    const int32_t first[4] = {0, 2, 2, 5}; // of the pictures 0, 1, 1, 3
+    for (int i = 0; i < 4; i++) assert_int_equal(c.ground[i].frame, first[i]);
+    gv_camera_path_free(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(repeats_are_found),    cmocka_unit_test(stillness_repeats_nothing),
-        cmocka_unit_test(rhythms_become_even),  cmocka_unit_test(losses_are_no_rhythm),
-        cmocka_unit_test(motion_is_even_again), cmocka_unit_test(new_pictures_change_nothing),
+        cmocka_unit_test(repeats_are_found),
+        cmocka_unit_test(stillness_repeats_nothing),
+        cmocka_unit_test(rhythms_become_even),
+        cmocka_unit_test(losses_are_no_rhythm),
+        cmocka_unit_test(motion_is_even_again),
+        cmocka_unit_test(new_pictures_change_nothing),
         cmocka_unit_test(a_video_of_pictures_shown_twice),
+        cmocka_unit_test(a_camera_goes_from_pictures_to_frames),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

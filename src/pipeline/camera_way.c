@@ -105,7 +105,7 @@ static void find_units(work *w, gv_camera_way *way) {
         for (end = f + 1; end < n && stretch[end] == stretch[f]; end++) {
         }
         double unit = stretch[f] >= 0 ? unit_of(w, f, end, &sd) : 0;
-        if (!(unit > 0) && stretch[f] >= 0 && w->camera->position_metres_sd[f] > 0)
+        if (!(unit > 0) && stretch[f] >= 0 && w->camera->position_metres_sd && w->camera->position_metres_sd[f] > 0)
             unit = 1, sd = (double)w->camera->position_metres_sd[f];
         for (long g = f; g < end; g++) w->unit[g] = unit, way->known[g] = unit > 0;
         if (unit > 0) way->any = true, way->unit_sd = fmax(way->unit_sd, sd);

@@ -256,8 +256,13 @@ gv_status gv_camera_hold(gv_camera_path *c, const uint8_t *repeated, long frames
     bool ok = shown && hold((void **)&c->R_w2c, 9 * f, shown, frames) &&
               hold((void **)&c->confidence, f, shown, frames) && hold((void **)&c->position, 3 * f, shown, frames) &&
               hold((void **)&c->position_confidence, f, shown, frames) &&
+              hold((void **)&c->position_metres_sd, f, shown, frames) &&
               hold((void **)&c->stretch, sizeof *c->stretch, shown, frames);
     c->frames = (int)frames;
+    for (long i = 0, t = 0; ok && i < c->ground_count; i++) { // to the first frame that shows the picture
+        while (t + 1 < frames && shown[t] < c->ground[i].frame) t++;
+        c->ground[i].frame = (int32_t)t;
+    }
     free(shown);
     return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for the camera in %ld frames", frames);
 }

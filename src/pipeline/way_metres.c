@@ -23,7 +23,8 @@ static const double SURE = 0.2; // largest relative error of a unit that is used
 
 // A camera that stands has a way of its own: none.
 static bool in_metres(const gv_camera_path *c, long f) {
-    return f < c->frames && (c->is_static || (c->position && c->stretch[f] >= 0 && c->position_metres_sd[f] > 0));
+    return f < c->frames &&
+           (c->is_static || (c->position_metres_sd && c->stretch[f] >= 0 && c->position_metres_sd[f] > 0));
 }
 
 // --- units by the ground ---------------------------------------------------------------------------------------------
