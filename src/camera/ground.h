@@ -2,7 +2,7 @@
 //
 // Where somebody stands the ground's distance follows from the size of the body; where the camera moves it follows
 // from the tracks, in the unit of the way. Both together say how long that unit is, whatever the gait
-// (camera_way.h).
+// (pipeline/way_metres.h).
 #pragma once
 #include <stdint.h>
 
