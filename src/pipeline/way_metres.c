@@ -17,6 +17,7 @@ static const double LOOSE = 0.5;       // error of a ratio's logarithm by wrong 
 static const double NOISE = 0.15;      // and of any
 static const double KERNEL = 0.12;     // width in which ratios agree
 static const double STATURE_SD = 0.05; // what all of them are wrong by
+enum { MOST = 500000 };                // ratios that are looked at
 static const int LEAST_PICTURES = 8;   // keyframes, and the share of the ratios, that agree
 static const double LEAST_SHARE = 0.35;
 static const double SURE = 0.2; // largest relative error of a unit that is used
@@ -94,11 +95,13 @@ static int by_frame(const void *a, const void *b) {
     return p->frame != q->frame ? p->frame - q->frame : q->agrees - p->agrees;
 }
 
-static double agreement(const ratio *r, long n, double at) {
+// How much of the n ratios (ascending) lies around `at`. *first: of those that may, moved on; `at` must ascend, too.
+static double agreement(const ratio *r, long n, double at, long *first) {
     double sum = 0;
-    for (long i = 0; i < n; i++) {
+    while (*first < n && r[*first].value < at - 4 * KERNEL) ++*first;
+    for (long i = *first; i < n && r[i].value < at + 4 * KERNEL; i++) {
         double d = (r[i].value - at) / KERNEL;
-        if (fabs(d) < 4) sum += r[i].weight * exp(-0.5 * d * d);
+        sum += r[i].weight * exp(-0.5 * d * d);
     }
     return sum;
 }
@@ -106,11 +109,12 @@ static double agreement(const ratio *r, long n, double at) {
 // What most of n ratios (ascending) agree on; its error, 0 where they do not agree.
 static double mode_of(ratio *r, long n, double *sd) {
     double best = 0, at = 0, near = 0, all = 0;
+    long first = 0;
     int pictures = 0;
     *sd = 0;
     if (n < LEAST_PICTURES) return 0;
     for (double v = r[0].value; v <= r[n - 1].value; v += KERNEL / 4) {
-        double a = agreement(r, n, v);
+        double a = agreement(r, n, v, &first);
         if (a > best) best = a, at = v;
     }
     for (int round = 0; round < 10; round++) { // to the top
@@ -145,7 +149,8 @@ static void apply_unit(gv_camera_path *c, int32_t stretch, double log_unit, doub
 
 gv_status gv_way_to_metres(gv_camera_path *c, const gv_motion *motions, int people, gv_error *err) {
     if (!c->position || !c->ground_count || people < 1) return GV_OK;
-    ratio *r = gv_calloc2((size_t)c->ground_count, (size_t)people * sizeof *r);
+    const long every = 1 + c->ground_count / (MOST / people + 1); // of the points, where they are very many
+    ratio *r = gv_calloc2((size_t)(c->ground_count / every + 1), (size_t)people * sizeof *r);
     witness *w = gv_calloc2((size_t)people, sizeof *w);
     gv_status s = GV_OK;
     long n = 0;
@@ -153,7 +158,7 @@ gv_status gv_way_to_metres(gv_camera_path *c, const gv_motion *motions, int peop
     for (int k = 0; s == GV_OK && k < people; k++) {
         w[k].m = &motions[k];
         gv_motion_to_odometry(w[k].world, w[k].m);
-        for (long i = 0; i < c->ground_count; i++) {
+        for (long i = 0; i < c->ground_count; i += every) {
             int32_t stretch = c->stretch[c->ground[i].frame];
             if (stretch >= 0 && compare(&r[n], &w[k], &c->ground[i])) r[n++].stretch = stretch;
         }
@@ -224,7 +229,7 @@ static void add_step(hold *h, int t) { // from t to t + 1
     }
 }
 
-// Where a stretch begins nothing is to be moved: what m had done by then goes on.
+// Where a stretch begins nothing is to be moved.
 static void add_stretch(hold *h, int first, int end, double fps) {
     double place[3], sight[3], origin[3];
     seen_place(h, first, place, sight);
@@ -234,6 +239,24 @@ static void add_stretch(hold *h, int first, int end, double fps) {
 
 static bool goes_on(const gv_camera_path *c, long f, long g) {
     return in_metres(c, f) && in_metres(c, g) && (c->is_static || c->stretch[f] == c->stretch[g]);
+}
+
+// Frame t has nothing to do with the one before: neither has the camera a way there, or it is another stretch.
+static bool begins(const hold *h, int t) {
+    const int32_t *f = h->w.m->frame_index;
+    return t == 0 || !goes_on(h->camera, f[t - 1], f[t]);
+}
+
+// Every stretch begins where the one before it ended.
+static void join_stretches(const hold *h) {
+    double base[2] = {0};
+    for (int t = 1; t < h->w.m->frames; t++) {
+        const bool anew = begins(h, t);
+        for (int i = 0; i < 2; i++) {
+            if (anew) base[i] = h->b[2 * t - 2 + i] - h->b[2 * t + i];
+            h->b[2 * t + i] += base[i];
+        }
+    }
 }
 
 static void move_along_ground(gv_motion *m, const double *moved) {
@@ -281,16 +304,17 @@ gv_status gv_hold_to_way(gv_motion *m, const gv_camera_path *camera, gv_error *e
         s = gv_fail(err, GV_ERR_MEMORY, "no memory for a way of %d frames", m->frames);
         goto done;
     }
-    for (int t = 0; t + 1 < m->frames; t++) add_step(&h, t);
+    for (int t = 0; t + 1 < m->frames; t++)
+        if (!begins(&h, t + 1)) add_step(&h, t);
     for (int t = 0; t < 2 * m->frames; t++) h.A[(long)t * ROW + BAND] += 1e-9;
     for (int t = 0, end; t < m->frames; t = end) {
-        int32_t f = m->frame_index[t];
-        for (end = t + 1; end < m->frames && goes_on(camera, f, m->frame_index[end]); end++) {
+        for (end = t + 1; end < m->frames && !begins(&h, end); end++) {
         }
-        if (in_metres(camera, f)) add_stretch(&h, t, end, m->fps > 0 ? m->fps : 30);
+        if (in_metres(camera, m->frame_index[t])) add_stretch(&h, t, end, m->fps > 0 ? m->fps : 30);
     }
     if (gv_cholesky_banded(h.A, 2 * m->frames, BAND)) {
         gv_cholesky_banded_solve(h.A, 2 * m->frames, BAND, h.b);
+        join_stretches(&h);
         move_along_ground(m, h.b);
         doubt_feet(m, camera);
     } else {
