@@ -37,7 +37,7 @@ static void free_stages(stages *s) {
     s->arena = s->inputs = NULL;
 }
 
-static gv_status allocate(stages *s, const gv_network *net, int frames, bool verbose, gv_error *err) {
+static gv_status allocate_inputs(stages *s, const gv_network *net, int frames, bool verbose, gv_error *err) {
     *s = (stages){.arena = gv_arena_create(0),
                   .inputs = gv_arena_create(0),
                   .verbose = verbose,
@@ -46,21 +46,26 @@ static gv_status allocate(stages *s, const gv_network *net, int frames, bool ver
                   .layers = gv_network_layers(net)};
     if (!s->arena || !s->inputs)
         return gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
-    size_t D = (size_t)s->width;
     s->obs = take(s, s->inputs, 51);
     s->cliff = take(s, s->inputs, 3);
     s->angvel = take(s, s->arena, 6);
+    bool ok = s->obs && s->cliff && s->angvel;
+    return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
+}
+
+static gv_status allocate_outputs(stages *s, gv_error *err) {
+    size_t D = (size_t)s->width;
     s->net.pred_x = take(s, s->arena, GV_PRED_X);
     s->net.pred_cam = take(s, s->arena, 3);
     s->net.static_conf_logits = take(s, s->arena, 6);
-    bool ok = s->obs && s->cliff && s->angvel && s->net.pred_x && s->net.pred_cam && s->net.static_conf_logits;
-    if (ok && verbose) {
+    bool ok = s->net.pred_x && s->net.pred_cam && s->net.static_conf_logits;
+    if (ok && s->verbose) {
         s->net.pred_context = take(s, s->arena, D);
         s->net.x_embed = take(s, s->arena, D);
         s->net.x_blocks = take(s, s->arena, D * (size_t)s->layers);
         ok = s->net.pred_context && s->net.x_embed && s->net.x_blocks;
     }
-    return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", frames);
+    return ok ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "out of memory for the prediction of %d frames", s->frames);
 }
 
 // A network's output that is not finite would poison every frame; weights with NaN are the likely cause.
@@ -127,10 +132,11 @@ static gv_status average_mirrored(stages *s, gv_network *net, const gv_observati
     const gv_observations *seen = opt->mirrored ? opt->mirrored : &made;
     stages other = {0};
     gv_status status = opt->mirrored ? GV_OK : gv_mirror_observations(&made, o, err);
-    if (!status) status = allocate(&other, net, s->frames, false, err);
+    if (!status) status = allocate_inputs(&other, net, s->frames, false, err);
     if (!status) prepare_inputs(&other, seen);
     float **done[] = {&made.bbx_xys, &made.kp2d, &made.K, &made.R_w2c}; // two hours of them are 60 MB
     for (int i = 0; i < 4; i++) free(*done[i]), *done[i] = NULL;
+    if (!status) status = allocate_outputs(&other, err); // not before: the copies took the memory
     if (!status) status = run_prepared(&other, net, seen, opt->listener, err);
     if (!status && camera_orient)
         gv_mirror_average(s->net.pred_x, other.net.pred_x, s->frames, opt->camera_pose, camera_orient);
@@ -309,7 +315,8 @@ gv_status gv_predict(gv_motion *out, gv_network *net, const gv_body *body, const
         return gv_fail(err, GV_ERR_ARGUMENT, "the flip test needs the same frames in both views, at 30 fps");
     gv_status status = as_is ? GV_OK : gv_timebase_resample(&resampled, obs, err);
     const gv_observations *at30 = as_is ? obs : &resampled;
-    if (!status) status = allocate(&s, net, at30->frames, opt->verbose, err);
+    if (!status) status = allocate_inputs(&s, net, at30->frames, opt->verbose, err);
+    if (!status) status = allocate_outputs(&s, err);
     if (!status) status = run_stages(&solved, &s, net, body, at30, opt, times, err);
     if (!opt->verbose) free_stages(&s);
     if (!status) status = at_own_times(out, &solved, obs, &resampled, err);
