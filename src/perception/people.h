@@ -50,7 +50,8 @@ gv_status gv_people_frame(gv_people *p, const gv_image *image, double time_sec, 
 // Boxes x0, y0, x1, y1 (px) of those followed in the last frame; returns their number, at most max.
 int gv_people_boxes(const gv_people *p, float (*boxes)[4], int max);
 // Who is there now: identities that have been seen in three looks running, fifteen where they are partly on somebody
-// known (a second reading of one person does not last so long). A number is never given twice.
+// known (a second reading of one person does not last so long) or not clear; a thing whose limbs are read in another
+// way each time is none. A number is never given twice.
 typedef struct gv_presence {
     int id;    // 1, 2, 3 ... in the order of appearance
     bool seen; // in the last look; else its points are those of the last sighting. Forgotten after three seconds,
