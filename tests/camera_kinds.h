@@ -19,6 +19,10 @@ static inline void kind_pan(double t, double R[9], double c[3]) {
                    0.4 * scene_wobble(t, 40, 2));
     c[0] = c[1] = c[2] = 0;
 }
+static inline void kind_there_and_back(double t, double R[9], double c[3]) { // 70 degrees, farther than the picture is wide
+    scene_rotation(R, 0.8 * scene_wobble(t, 50, 1), 35 * (1 - cos(t * 0.0528)), 0.4 * scene_wobble(t, 40, 2));
+    c[0] = c[1] = c[2] = 0;
+}
 static inline void kind_tilt(double t, double R[9], double c[3]) {
     scene_rotation(R, -18 + 0.3 * t, 0.7 * scene_wobble(t, 41, 1), 0.4 * scene_wobble(t, 37, 2));
     c[0] = c[1] = c[2] = 0;
@@ -96,6 +100,7 @@ static inline void kind_rolling_street(scene *s) {
 
 static const camera_kind camera_kinds[] = {
     {"pan", kind_pan, NULL, NULL, true, false},
+    {"there-and-back", kind_there_and_back, NULL, NULL, true, false},
     {"tilt", kind_tilt, NULL, NULL, true, false},
     {"roll-night", kind_roll, kind_night, NULL, true, false},
     {"pan-night", kind_pan, kind_night, NULL, true, false},

@@ -2,6 +2,7 @@
 #include "camera/intrinsics.h"
 #include "camera/odometry.h"
 #include "camera/path_smooth.h"
+#include "camera/rotation_graph.h"
 #include "camera_check.h"
 #include "camera_kinds.h"
 
@@ -297,6 +298,64 @@ static void a_flash_and_a_cut(void **state) {
     gv_camera_path_free(&p);
 }
 
+// The lens is covered while the camera turns on; afterwards it looks where it had looked before.
+static void pose_there_and_back(double t, double R[9], double c[3]) {
+    scene_rotation(R, 0.5 * scene_wobble(t, 50, 1), 22 * (1 - cos(t * 0.0524)), 0.4 * scene_wobble(t, 40, 2));
+    c[0] = c[1] = c[2] = 0;
+}
+enum { COVERED = 34, UNCOVERED = 50 };
+static void fill_covered(int f, uint8_t *rgb, int w, int h) {
+    scene s = small_scene();
+    s.pose = pose_there_and_back;
+    if (f >= COVERED && f < UNCOVERED)
+        memset(rgb, 0, (size_t)w * h * 3);
+    else
+        scene_render(&s, f, rgb);
+}
+
+static void a_view_seen_again_after_the_lens_was_covered(void **state) {
+    (void)state;
+    enum { N = 100 };
+    gv_camera_path p = run_frames(W, H, N, fill_covered);
+    for (int f = 0; f < N; f++) {
+        double first[9], now[9], truth[9], R[9], c[3];
+        if (f >= COVERED && f <= UNCOVERED) continue;
+        pose_there_and_back(0, first, c), pose_there_and_back(f, now, c);
+        gv_so3_mul_nt(truth, now, first);
+        for (int i = 0; i < 9; i++) R[i] = p.R_w2c[9 * f + i];
+        double off = gv_so3_angle(R, truth) * 57.29578;
+        if (off > 0.3) fail_msg("frame %d: off by %g degrees", f, off);
+    }
+    gv_camera_path_free(&p);
+}
+
+// A chain that drifts evenly about one axis, and one edge from its beginning to its end: least squares by hand.
+static void a_loop_is_closed(void **state) {
+    (void)state;
+    enum { N = 90 };
+    const double drift[3] = {0, 0, 1e-5}, chain_info = 1e6, loop_info = 4e5;
+    static double R[N][9];
+    static gv_graph_edge e[N];
+    gv_error err = {0};
+    for (int i = 0; i < N; i++) {
+        gv_so3_identity(R[i]);
+        e[i] = (gv_graph_edge){.from = i, .to = i + 1};
+        gv_so3_exp(e[i].R, drift);
+        for (int k = 0; k < 9; k += 4) e[i].info[k] = chain_info;
+    }
+    e[N - 1].from = 0, e[N - 1].to = N - 1; // the loop: no turn at all
+    gv_so3_identity(e[N - 1].R);
+    for (int k = 0; k < 9; k += 4) e[N - 1].info[k] = loop_info;
+    assert_int_equal(gv_rotation_graph_solve(R, N, e, N, &err), GV_OK);
+    const double all = (N - 1) * drift[2], v = (N - 1) / chain_info, left = all * (1 / loop_info) / (v + 1 / loop_info);
+    for (int i = 0; i < N; i++) {
+        double w[3];
+        gv_so3_log(w, R[i]);
+        if (fabs(w[2] - left * i / (N - 1)) > 1e-3 * left || fabs(w[0]) + fabs(w[1]) > 1e-9)
+            fail_msg("node %d: %g %g %g, expected %g about z", i, w[0], w[1], w[2], left * i / (N - 1));
+    }
+}
+
 static void boxes_and_arguments(void **state) {
     (void)state;
     gv_error err = {0};
@@ -350,6 +409,8 @@ int main(void) {
         cmocka_unit_test(paths_are_smoothed_as_they_allow),
         cmocka_unit_test(pictures_that_tell_nothing),
         cmocka_unit_test(a_flash_and_a_cut),
+        cmocka_unit_test(a_view_seen_again_after_the_lens_was_covered),
+        cmocka_unit_test(a_loop_is_closed),
         cmocka_unit_test(boxes_and_arguments),
         cmocka_unit_test(focal_lengths_are_read),
     };

@@ -1,6 +1,7 @@
 // A camera that follows somebody who walks: the metre from the ground at the feet, and a walk of which the network
 // makes half as much as there is, held to what the camera says.
 #include "geometry/rotation.h"
+#include "pipeline/hold_to_way.h"
 #include "pipeline/way_metres.h"
 #include "test.h"
 
@@ -89,7 +90,7 @@ static double went(const gv_motion *m, int joint) {
 
 static void hold(scene *s) {
     gv_error err = {0};
-    if (gv_way_to_metres(&s->c, &s->m, 1, &err) || gv_hold_to_way(&s->m, &s->c, &err)) fail_msg("%s", err.text);
+    if (gv_way_to_metres(&s->c, &s->m, 1, &err) || gv_hold_to_way(&s->m, &s->c, true, &err)) fail_msg("%s", err.text);
 }
 
 static void the_ground_tells_the_metre(void **state) {
@@ -131,6 +132,24 @@ static void the_foot_that_swings_does_not_stand(void **state) {
         if (at < 4 || at > STRIDE - 4) continue;
         const float *p = s.m.static_prob + 6 * t;
         if (!(p[2 * swings] < 0.3f) || !(p[2 - 2 * swings] > 0.7f)) fail_msg("frame %d: %g and %g", t, p[0], p[2]);
+    }
+    let_go(&s);
+}
+
+// The network keeps somebody on his feet who jumps; the camera, which stands, sees him in the air.
+static void a_jump_is_seen(void **state) {
+    (void)state;
+    enum { UP = 100, DOWN = 115 };
+    const double high = 0.4;
+    scene s = walking(1, false, 0);
+    for (int t = UP; t < DOWN; t++)
+        for (int j = 0; j < J; j++) s.m.joints_incam[3 * (J * t + j) + 1] -= (float)high;
+    hold(&s);
+    for (int t = 0; t < L; t++) {
+        const double truth = 0.95 + (t >= UP && t < DOWN ? high : 0), y = (double)s.m.joints_world[3 * J * t + 1];
+        const bool between = abs(t - UP) < 4 || abs(t - DOWN) < 4;
+        if (!between && fabs(y - truth) > 0.08) fail_msg("frame %d: the pelvis is at %g m, expected %g", t, y, truth);
+        for (int f = 0; f < 4 && !between && t > UP && t < DOWN; f++) assert_true(s.m.static_prob[6 * t + f] < 0.2f);
     }
     let_go(&s);
 }
@@ -194,11 +213,9 @@ static void points_at_the_feet_are_chosen(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_ground_tells_the_metre),
-        cmocka_unit_test(half_a_gait_becomes_a_whole_one),
-        cmocka_unit_test(the_foot_that_swings_does_not_stand),
-        cmocka_unit_test(without_a_way_nothing_changes),
-        cmocka_unit_test(stretches_are_joined),
+        cmocka_unit_test(the_ground_tells_the_metre),          cmocka_unit_test(half_a_gait_becomes_a_whole_one),
+        cmocka_unit_test(the_foot_that_swings_does_not_stand), cmocka_unit_test(a_jump_is_seen),
+        cmocka_unit_test(without_a_way_nothing_changes),       cmocka_unit_test(stretches_are_joined),
         cmocka_unit_test(points_at_the_feet_are_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,7 @@ float gv_patch_similarity(const gv_patch *p, const gv_plane *plane, float x, flo
 static bool follow_point(const gv_picture *from, float x0, float y0, const gv_picture *to, int levels, float *x,
                          float *y) {
     int top = (levels < from->levels ? levels : from->levels) - 1;
+    if (top >= to->levels) top = to->levels - 1;
     float dx = *x - x0, dy = *y - y0; // level-0 px
     gv_patch p;
     for (int level = top; level >= 0; level--) {
@@ -320,6 +321,18 @@ static bool refine_on_anchor(gv_corner *k, gv_patch *anchor, const gv_picture *f
            gv_patch_similarity(anchor, &to->level[0], *x, *y) > SIMILAR;
 }
 
+// The way back starts at the goal: enough to see a wrong match move away.
+static bool comes_back(const gv_picture *from, float x0, float y0, const gv_picture *to, float x, float y) {
+    float bx = x0, by = y0;
+    return follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) && hypotf(bx - x0, by - y0) <= BACKWARD;
+}
+
+bool gv_corner_search(const gv_picture *from, float x0, float y0, const gv_picture *to, float *x, float *y) {
+    gv_patch p;
+    return follow_point(from, x0, y0, to, GV_PICTURE_LEVELS, x, y) && comes_back(from, x0, y0, to, *x, *y) &&
+           gv_patch_make(&p, &from->level[0], x0, y0) && gv_patch_similarity(&p, &to->level[0], *x, *y) > SIMILAR;
+}
+
 void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
                        int nboxes, gv_corners *out) {
     out->count = 0, out->next_id = t->next_id;
@@ -328,8 +341,7 @@ void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_pic
         gv_patch *anchor = &out->anchor[out->count];
         float x = k.x, y = k.y;
         if (!follow_point(from, k.x, k.y, to, GV_PICTURE_LEVELS, &x, &y)) continue;
-        float bx = k.x, by = k.y; // the way back starts at the goal: enough to see a wrong match move away
-        if (!follow_point(to, x, y, from, BACKWARD_LEVELS, &bx, &by) || hypotf(bx - k.x, by - k.y) > BACKWARD) continue;
+        if (!comes_back(from, k.x, k.y, to, x, y)) continue;
         *anchor = t->anchor[i];
         if (!refine_on_anchor(&k, anchor, from, to, &x, &y)) continue;
         if (x < 3 || y < 3 || x > (float)t->width - 3 || y > (float)t->height - 3 || in_boxes(x, y, boxes, nboxes))

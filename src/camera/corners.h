@@ -52,3 +52,6 @@ void gv_corners_detect(gv_corners *t, const gv_picture *picture, const float (*b
 // survive outside of the boxes.
 void gv_corners_follow(const gv_corners *t, const gv_picture *from, const gv_picture *to, const float (*boxes)[4],
                        int nboxes, gv_corners *out);
+// Searches what is at (x0, y0) of one picture in another, from (*x, *y) on, and checks it backwards. Pictures from the
+// same lens, turned against each other by no more than a few degrees about the line of sight.
+bool gv_corner_search(const gv_picture *from, float x0, float y0, const gv_picture *to, float *x, float *y);

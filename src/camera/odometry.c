@@ -6,6 +6,7 @@
 #include "camera/path_smooth.h"
 #include "camera/picture.h"
 #include "camera/relative.h"
+#include "camera/revisits.h"
 #include "camera/rolling.h"
 #include "camera/rotation_graph.h"
 #include "camera/stillness.h"
@@ -32,6 +33,7 @@ enum {
     LARGEST_SIDE = 32768,
     CHUNK = 8,             // keyframes whose windows know each other
     BATCH = 64,            // keyframes that are solved side by side at most
+    LOOK_BACK = 3,         // keyframes from one look for a view seen before to the next
     RECENT = DEFER + 1024, // frames whose results are in memory; more than ever wait for their windows
 };
 static const int lags[] = {2, 3, 4, 6, 8, 10, 12}; // keyframes ahead that join a window besides the next
@@ -41,9 +43,11 @@ static const double SHORTEST = 0.28, LONGEST = 3;  // focal lengths that are thi
 static const double AT_ONCE = 0.01;      // standard deviation of a focal length with which nobody waits longer
 static const double TRACK_RADIUS = 0.28; // mean distance of a picture's points from its middle, diagonals
 static const float BOX_MARGIN = 0.06f;
-static const double FOCAL_HARM = 0.007; // rad, error of a step by the focal length that halves the confidence
-static const float UNSURE = 0.2f;       // confidence below which a rotation counts as not known
-static const double SYSTEMATIC = 3e-5;  // rad: what no number of tracks averages out of an edge
+static const double FOCAL_HARM = 0.007;      // rad, error of a step by the focal length that halves the confidence
+static const float UNSURE = 0.2f;            // confidence below which a rotation counts as not known
+static const double SYSTEMATIC = 3e-5;       // rad: what no number of tracks averages out of an edge
+static const double SYSTEMATIC_AGAIN = 1e-4; // and out of one between a view and itself seen again: no rolling shutter
+static const double SAME_VIEW = 0.6;         // least share of its matches that agree
 static const double PLACE_CORRELATED = 4, PLACE_FLOOR = 0.005; // the same of places: factor; share of the way
 static const double SURE_WAY = 0.3;   // least confidence of a rotation for which the way beside it counts,
 static const double WAY_SHARE = 0.65; // and least share of the tracks that agree: somebody large may walk along
@@ -72,6 +76,7 @@ typedef struct view { // a picture with its tracks
     gv_corners tracks;
     long frame;
     bool valid;
+    double turned[9]; // from the first view, roughly
 } view;
 
 typedef struct window_plan {                            // what the poses of a window are
@@ -116,8 +121,10 @@ struct gv_odometry {
     gv_spool *spool;          // of the lists:
     gv_long_list away;        // results of the frames before those: nothing changes them any more
     gv_long_list edges, ways; // gv_graph_edge, gv_travel_edge
-    gv_long_list grounds;     // gv_ground_point: `frame` is the keyframe, depths are in its window's unit
-    long nkeyframes, done;    // done: keyframes whose window is solved
+    gv_revisits *revisits;
+    gv_long_list again;    // gv_revisit, of keyframes
+    gv_long_list grounds;  // gv_ground_point: `frame` is the keyframe, depths are in its window's unit
+    long nkeyframes, done; // done: keyframes whose window is solved
     size_t cap_keyframes, cap_results;
 };
 
@@ -153,7 +160,9 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
         s = gv_picture_alloc(&o->slot[i].picture, o->reducer.reduced_width, o->reducer.reduced_height, err);
         if (s == GV_OK)
             s = gv_corners_alloc(&o->slot[i].tracks, o->reducer.reduced_width, o->reducer.reduced_height, err);
+        gv_so3_identity(o->slot[i].turned);
     }
+    if (s == GV_OK) s = gv_revisits_create(&o->revisits, o->reducer.reduced_width, o->reducer.reduced_height, err);
     if (s == GV_OK) s = gv_stillness_alloc(&o->stillness, err);
     if (s == GV_OK) s = gv_tracks_store_alloc(&o->tracks, o->measuring ? DEFER : REACH + 4, err);
     believe(o, 0.5 * (optics->lens[0].fx + optics->lens[0].fy), optics->sd, optics->origin);
@@ -164,6 +173,7 @@ gv_status gv_odometry_create(gv_odometry **out, int width, int height, const gv_
     o->away = (gv_long_list){.spool = o->spool, .item = sizeof(frame_result)};
     o->edges = (gv_long_list){.spool = o->spool, .item = sizeof(gv_graph_edge)};
     o->ways = (gv_long_list){.spool = o->spool, .item = sizeof(gv_travel_edge)};
+    o->again = (gv_long_list){.spool = o->spool, .item = sizeof(gv_revisit)};
     o->grounds = (gv_long_list){.spool = o->spool, .item = sizeof(gv_ground_point)};
     if (s == GV_OK && (!o->solved || !o->spool)) s = gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
     if (s != GV_OK) {
@@ -181,7 +191,8 @@ void gv_odometry_destroy(gv_odometry *o) {
     gv_stillness_free(&o->stillness);
     gv_tracks_store_free(&o->tracks);
     gv_long_list_free(&o->away), gv_long_list_free(&o->edges), gv_long_list_free(&o->ways);
-    gv_long_list_free(&o->grounds);
+    gv_long_list_free(&o->grounds), gv_long_list_free(&o->again);
+    gv_revisits_destroy(o->revisits);
     gv_spool_destroy(o->spool);
     free(o->solved), free(o->keyframes), free(o->results);
     free(o);
@@ -354,11 +365,11 @@ static void fill_window(const gv_odometry *o, long k, const solution *before, gv
 }
 
 // Covariance = inverse information plus what never averages out.
-static void temper(double out[9], const double info[9]) {
+static void temper(double out[9], const double info[9], double systematic) {
     double C[9];
     memset(out, 0, 9 * sizeof *out);
     if (!gv_inverse_sym3(C, info)) return;
-    for (int i = 0; i < 3; i++) C[4 * i] += SYSTEMATIC * SYSTEMATIC;
+    for (int i = 0; i < 3; i++) C[4 * i] += systematic * systematic;
     gv_inverse_sym3(out, C);
 }
 
@@ -474,7 +485,7 @@ static gv_status keep_window(gv_odometry *o, long k, const solution *s, gv_error
         if (!s->plan.key[j] || pose_confidence(s, j) <= 0) continue;
         gv_graph_edge e = {.from = (int)k, .to = (int)s->plan.span[j]};
         memcpy(e.R, s->pose[j].R, sizeof e.R);
-        temper(e.info, s->pose[j].info);
+        temper(e.info, s->pose[j].info, SYSTEMATIC);
         if (!gv_long_list_add(&o->edges, &e, 1))
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
     }
@@ -549,6 +560,8 @@ static gv_status measure_focal(gv_odometry *o, bool last, gv_error *err) {
         gv_track_frame *r = gv_tracks_store_at(&o->tracks, f);
         if (r) chain_rotation(o, r);
     }
+    gv_revisits_refocus(o->revisits, exp(c.log_ratio));
+    for (int i = 0; i < 3; i++) gv_revisits_refocus_rotation(o->slot[i].turned, exp(c.log_ratio));
     return GV_OK;
 }
 
@@ -623,19 +636,34 @@ static void detect(gv_odometry *o, view *v, const float (*boxes)[4], int nboxes)
     o->next_id = v->tracks.next_id;
 }
 
+// The newest keyframe, if it is time to look: has its view been seen before?
+static gv_status look_back(gv_odometry *o, view *v, gv_error *err) {
+    gv_revisit found;
+    const long k = o->nkeyframes - 1;
+    if (k % LOOK_BACK ||
+        !gv_revisits_look(o->revisits, k, o->frames, v->turned, 1 / o->unit, &v->picture, &v->tracks, &found))
+        return GV_OK;
+    if (gv_long_list_add(&o->again, &found, 1)) return GV_OK;
+    return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld views seen again", o->again.count);
+}
+
 // The frame in `spare` continues `from` and becomes `held`. A keyframe when it is time or tracks run out.
 static gv_status accept(gv_odometry *o, view *from, const float (*boxes)[4], int nboxes, gv_error *err) {
     view *v = o->spare;
     gv_status s = GV_OK;
     long since = o->frames - o->keyframes[o->nkeyframes - 1].frame;
-    if (since >= SPAN || (since >= 2 && v->tracks.count < 0.6 * o->keyframe_tracks)) {
+    const bool key = since >= SPAN || (since >= 2 && v->tracks.count < 0.6 * o->keyframe_tracks);
+    if (key) {
         detect(o, v, boxes, nboxes);
         s = add_keyframe(o, o->frames, false, v->tracks.count, boxes, nboxes, err);
         if (s != GV_OK) return s;
     }
     s = remember(o, &v->tracks, from->frame, err);
     if (s != GV_OK) return s;
-    chain_rotation(o, gv_tracks_store_at(&o->tracks, o->frames));
+    gv_track_frame *r = gv_tracks_store_at(&o->tracks, o->frames);
+    chain_rotation(o, r);
+    gv_so3_mul(v->turned, r->chain, from->turned);
+    if (key && (s = look_back(o, v, err)) != GV_OK) return s;
     gv_stillness_frame(&o->stillness, &v->picture, &v->tracks, boxes, nboxes);
     v->frame = o->frames, v->valid = true, o->fresh->valid = false, o->lost = 0;
     swap(&o->spare, &o->held);
@@ -649,6 +677,7 @@ static gv_status begin_afresh(gv_odometry *o, const float (*boxes)[4], int nboxe
     detect(o, v, boxes, nboxes);
     v->valid = v->tracks.count >= LEAST_TRACKS;
     v->frame = o->frames;
+    memcpy(v->turned, o->held->turned, sizeof v->turned); // as good a guess as any
     swap(&o->spare, &o->fresh);
     if (++o->lost > HOLD) o->held->valid = false;
     return remember(o, &v->tracks, -1, err);
@@ -671,6 +700,7 @@ gv_status gv_odometry_frame(gv_odometry *o, const uint8_t *rgb, int stride, cons
     } else if (link(o, o->fresh, boxes, nboxes)) {
         s = add_keyframe(o, o->fresh->frame, true, o->fresh->tracks.count, boxes, nboxes, err);
         gv_stillness_restart(&o->stillness);
+        gv_revisits_cut(o->revisits);
         if (s == GV_OK) gv_stillness_frame(&o->stillness, &o->fresh->picture, &o->fresh->tracks, boxes, nboxes);
         if (s == GV_OK) s = accept(o, o->fresh, boxes, nboxes, err);
     } else {
@@ -693,6 +723,55 @@ static void across_cut(const gv_odometry *o, long k, double R[9]) {
         }
 }
 
+// The rotation between two keyframes that saw the same, as an edge of the graph; false where they do not agree on one.
+static bool same_view(const gv_odometry *o, const gv_revisit *v, gv_window *w, gv_graph_edge *e, gv_status *status,
+                      gv_error *err) {
+    const gv_lens *lens[2] = {gv_optics_at(o->optics, o->keyframes[v->from].frame),
+                              gv_optics_at(o->optics, o->keyframes[v->to].frame)};
+    gv_match m[GV_REVISIT_MATCHES];
+    gv_window_pose *p = &w->pose[0];
+    int n = 0;
+    for (int i = 0; i < v->count; i++) {
+        const double sx = o->reducer.scale_x, sy = o->reducer.scale_y, k = o->tracks.scale;
+        double a[2], b[2];
+        if (!gv_lens_direction(lens[0], v->a[i][0] * sx, v->a[i][1] * sy, a) ||
+            !gv_lens_direction(lens[1], v->b[i][0] * sx, v->b[i][1] * sy, b))
+            continue;
+        m[n++] = (gv_match){{k * a[0], k * a[1]}, {k * b[0], k * b[1]}};
+    }
+    *w = (gv_window){.points = n, .poses = 1};
+    gv_so3_identity(p->R);
+    gv_relative_rotation(p->R, m, n, 2 * o->unit, 4 * CHAIN_DRAWS, (uint32_t)v->to + 1);
+    for (int i = 0; i < GV_WINDOW_POINTS; i++)
+        for (int c = 0; c < 2; c++)
+            if (i < n)
+                w->a[c][i] = m[i].a[c], p->obs[c][i] = m[i].b[c];
+            else
+                p->obs[c][i] = NAN;
+    *status = gv_window_solve(w, 2 * NOISE_PX * o->unit, (unsigned)v->to + 1, err);
+    if (*status != GV_OK || p->inliers < LEAST_TRACKS || p->inliers < SAME_VIEW * p->seen) return false;
+    *e = (gv_graph_edge){.from = (int)v->from, .to = (int)v->to};
+    memcpy(e->R, p->R, sizeof e->R);
+    temper(e->info, p->info, SYSTEMATIC_AGAIN);
+    return true;
+}
+
+static gv_status close_loops(gv_odometry *o, gv_error *err) {
+    const long n = o->again.count;
+    if (!n || o->rolling.readout > 0) return GV_OK;
+    gv_revisit *again = NULL;
+    gv_window *w = gv_calloc2(1, sizeof *w);
+    gv_status s = w ? gv_long_list_gather(&o->again, (void **)&again, err)
+                    : gv_fail(err, GV_ERR_MEMORY, "no memory for the camera's tracks");
+    for (long i = 0; s == GV_OK && i < n; i++) {
+        gv_graph_edge e;
+        if (same_view(o, &again[i], w, &e, &s, err) && !gv_long_list_add(&o->edges, &e, 1))
+            s = gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
+    }
+    free(again), free(w);
+    return s;
+}
+
 // Rotations of all keyframes: chained over neighbours, then averaged over every edge.
 static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
     long n = o->nkeyframes;
@@ -710,8 +789,9 @@ static gv_status solve_graph(gv_odometry *o, double (*node)[9], gv_error *err) {
             return gv_fail(err, GV_ERR_MEMORY, "no memory for %ld camera rotations", o->edges.count);
     }
     gv_graph_edge *edges = NULL;
+    gv_status s = close_loops(o, err);
     const long nedges = o->edges.count;
-    gv_status s = gv_long_list_gather(&o->edges, (void **)&edges, err);
+    if (s == GV_OK) s = gv_long_list_gather(&o->edges, (void **)&edges, err);
     if (s == GV_OK) s = gv_rotation_graph_solve(node, (int)n, edges, nedges, err);
     free(edges);
     return s;

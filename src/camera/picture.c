@@ -124,3 +124,11 @@ void gv_picture_fill(gv_picture *p, const gv_reducer *r, const uint8_t *rgb, int
     fill_base(&p->level[0], r, rgb, stride);
     for (int i = 1; i < p->levels; i++) halve(&p->level[i - 1], &p->level[i]);
 }
+
+void gv_picture_fill_grey(gv_picture *p, const uint8_t *grey) {
+    const gv_plane *l = &p->level[0];
+    for (int y = 0; y < l->height; y++)
+        for (int x = 0; x < l->width; x++) l->data[(long)y * l->stride + x] = grey[(long)y * l->width + x];
+    replicate_border(l);
+    for (int i = 1; i < p->levels; i++) halve(&p->level[i - 1], &p->level[i]);
+}

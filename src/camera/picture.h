@@ -37,3 +37,5 @@ gv_status gv_picture_alloc(gv_picture *p, int width, int height, gv_error *err);
 void gv_picture_free(gv_picture *p);
 // rgb [height, stride] bytes; fills every level.
 void gv_picture_fill(gv_picture *p, const gv_reducer *r, const uint8_t *rgb, int stride);
+// The same from grey [height, width] of level 0.
+void gv_picture_fill_grey(gv_picture *p, const uint8_t *grey);

@@ -4,18 +4,19 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "body/body.h"
-#include "pipeline/settle.h"
-#include "pipeline/way_metres.h"
 #include "pipeline/camera_stage.h"
 #include "pipeline/common_gravity.h"
 #include "pipeline/focal_people.h"
+#include "pipeline/hold_to_way.h"
 #include "pipeline/judge.h"
 #include "pipeline/motion_lens.h"
 #include "pipeline/pictures.h"
 #include "pipeline/predict.h"
 #include "pipeline/scene_export.h"
 #include "pipeline/scene_file.h"
+#include "pipeline/settle.h"
 #include "pipeline/view.h"
+#include "pipeline/way_metres.h"
 #include "video/video.h"
 
 #include <pthread.h>
@@ -121,7 +122,7 @@ static gv_status settle_all(job *j, gv_error *err) {
     gv_status status = gv_common_gravity(j->motions, s->people, s->camera.is_static, err);
     if (status == GV_OK) status = gv_way_to_metres(&s->camera, j->motions, s->people, err);
     for (int k = 0; status == GV_OK && k < s->people; k++) {
-        status = gv_hold_to_way(&j->motions[k], &s->camera, err);
+        status = gv_hold_to_way(&j->motions[k], &s->camera, s->people == 1, err);
         if (status == GV_OK)
             status = gv_settle(&j->motions[k], j->runner->body, s->people > 1, j->opt->observe.listener, err);
     }
