@@ -3,7 +3,7 @@
 //     bench_train [width layers heads batch runs bf16 device]     (512 12 8 8 3 0 cpu: the released network's size)
 //
 // Random weights and inputs, image features included, dropout 0.1, gradients of all parameters. Losses, data and
-// optimiser are left out; on a device (cuda) the inputs' way there and the outputs' back are not. Prints the median and
+// optimiser are left out; on a device (cuda) the inputs' way there is not. Prints the median and
 // the fastest of the runs; peer_train.py compares it with PyTorch.
 #include "base/memory.h"
 #include "base/progress.h"
@@ -44,14 +44,16 @@ int main(int argc, char **argv) {
     const size_t size[3] = {T * GV_PRED_X, T * 3, T * 6};
     int *length = gv_calloc2((size_t)B, sizeof *length), ok = n && length;
     for (int i = 0; i < 4; i++) ok = ok && in[i];
-    for (int i = 0; i < 3; i++) ok = (d[i] = gv_calloc2(size[i], sizeof(float))) && ok && out[i];
+    for (int i = 0; i < 3; i++) ok = ok && out[i];
+    for (int i = 0; i < 3 && ok; i++)
+        ok = (d[i] = gv_engine_alloc(&n->engine, (int64_t)size[i], sizeof(float))) != NULL;
     if (!ok) return fputs("bench_train: no memory\n", stderr), 1;
     for (int b = 0; b < B; b++) length[b] = L;
     gv_net_initialise(n, 42, 0.5f);
     double seconds[MOST_RUNS];
     for (int r = -1; r < runs; r++) { // the first warms up
         gv_net_input input = {in[0], in[1], in[2], in[3], length};
-        for (int i = 0; i < 3; i++) memcpy(d[i], out[i], size[i] * sizeof(float)); // consumed
+        for (int i = 0; i < 3; i++) gv_engine_put(&n->engine, d[i], out[i], (int64_t)size[i]); // consumed
         double start = gv_now();
         gv_net_forward(n, &input, 1, 7);
         gv_engine_clear(&n->engine, n->grads, n->parameters);
@@ -64,10 +66,11 @@ int main(int argc, char **argv) {
            "\"best\": %.3f}\n",
            c.width, c.layers, (long long)n->parameters, c.bf16, gv_device_name(device), B / seconds[runs / 2],
            B / seconds[0]);
+    for (int i = 0; i < 3; i++) gv_engine_free(&n->engine, d[i]);
     gv_net_destroy(n);
     gv_device_close(device);
     for (int i = 0; i < 4; i++) free(in[i]);
-    for (int i = 0; i < 3; i++) free(out[i]), free(d[i]);
+    for (int i = 0; i < 3; i++) free(out[i]);
     free(length);
     return 0;
 }

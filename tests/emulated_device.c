@@ -245,6 +245,9 @@ enum {
     POINTERS_softmax = 3,
     POINTERS_softmax_backward = 2,
     POINTERS_embed_joints_backward = 3,
+    POINTERS_heads_end = 4,
+    POINTERS_frame_losses = 23,
+    POINTERS_rollout_loss = 8,
     POINTERS_square_sum = 3,
     POINTERS_adamw = 6,
 };

@@ -134,6 +134,7 @@ static double difference(const char *model, int L, int absolute, int window) {
         angvel[i] = normal[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
     }
     gv_net_forward(net, &(gv_net_input){obs, cliff, normal, NULL, &L}, 0, 0);
+    gv_net_outputs(net);
     const gv_network_input in = {.frames = L, .length = L, .obs = obs, .cliff = cliff, .cam_angvel = angvel};
     const gv_network_output out = {.pred_x = x};
     assert_int_equal(gv_network_run(inference, &in, &out, &err), GV_OK);

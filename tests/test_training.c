@@ -262,6 +262,7 @@ static void test_resume(void **state) {
     gv_batch_fill(batch, &s, 9, 9);
     gv_net_input in = {batch->obs, batch->cliff, batch->angvel, NULL, batch->length};
     gv_net_forward(net, &in, 0, 0);
+    gv_net_outputs(net);
     float angvel[L * 6], x[L * 151], cam[L * 3], still[L * 6];
     for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
     gv_network_input ni = {
@@ -383,6 +384,7 @@ static void test_reference(void **state) {
         }
     gv_net_input in = {obs, cliff, angvel, img, length};
     gv_net_forward(n, &in, 0, 0);
+    gv_net_outputs(n);
     double worst = max_abs_diff(n->pred_x, pred_x, 120 * 151); // the first sample has no padding
     print_message("pred_x: %.2g\n", worst);
     assert_true(worst < 2e-4);
@@ -449,6 +451,7 @@ static void test_points(void **state) {
     gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length};
     load_into(plain, model);
     gv_net_forward(plain, &in, 0, 0);
+    gv_net_outputs(plain);
 
     o.init = model;
     o.points = 1;
@@ -459,12 +462,14 @@ static void test_points(void **state) {
     snprintf(second, sizeof second, "%s/model.safetensors", r.two);
     load_into(seeing, second);
     gv_net_forward(seeing, &in, 0, 0);
+    gv_net_outputs(seeing);
     assert_true(max_abs_diff(plain->pred_x, seeing->pred_x, L * GV_PRED_X) < 1e-5);
     o.lr = 1e-2;
     o.steps = 8;
     assert_int_equal(gv_train_run(&o, &r.store, &r.rig, NULL, &err), GV_OK);
     load_into(seeing, second);
     gv_net_forward(seeing, &in, 0, 0);
+    gv_net_outputs(seeing);
 
     float angvel[L * 6], kp3d[L * 51], x[L * 151], blind[L * 151];
     for (int i = 0; i < L * 6; i++) angvel[i] = batch->angvel[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];

@@ -5,6 +5,7 @@
 #include "on_device.h"
 
 #include "nn/kernels.h"
+#include "training/losses.h"
 #include "training/net.h"
 #include "training/random.h"
 #include "training/train.h"
@@ -45,7 +46,7 @@ static problem begin(gv_device *d, int absolute, int bf16) {
     for (int i = 0; i < 4; i++) p.in[i] = noise(in_size[i], 10 + (uint64_t)i, 0.5f);
     for (int t = 0; t < T * 17; t++) p.in[0][3 * t + 2] = (float)(t % 3 > 0); // a third of the joints unseen
     for (int i = 0; i < OUTPUTS; i++) p.weight[i] = noise(out_size[i], 20 + (uint64_t)i, 1);
-    for (int i = 0; i < OUTPUTS; i++) p.d[i] = calloc((size_t)out_size[i], sizeof(float));
+    for (int i = 0; i < OUTPUTS; i++) p.d[i] = gv_engine_alloc(&p.net->engine, out_size[i], sizeof(float));
     // the zero second layers of the embedders would hide what lies before them
     int64_t n = p.net->parameters;
     p.grads = calloc((size_t)n, sizeof *p.grads);
@@ -58,9 +59,9 @@ static problem begin(gv_device *d, int absolute, int bf16) {
 }
 
 static void end(problem *p) {
+    for (int i = 0; i < OUTPUTS; i++) free(p->weight[i]), gv_engine_free(&p->net->engine, p->d[i]);
     gv_net_destroy(p->net);
     for (int i = 0; i < 4; i++) free(p->in[i]);
-    for (int i = 0; i < OUTPUTS; i++) free(p->weight[i]), free(p->d[i]);
     free(p->grads);
 }
 
@@ -68,6 +69,7 @@ static double forward(problem *p) {
     static const int length[B] = {L, L - 7, 1};
     gv_net *n = p->net;
     gv_net_forward(n, &(gv_net_input){p->in[0], p->in[1], p->in[2], p->in[3], length}, 1, 7);
+    gv_net_outputs(n);
     if (gv_engine_finish(&n->engine, &err)) fail_msg("%s", err.text);
     const float *out[OUTPUTS] = {n->pred_x, n->pred_cam, n->logits};
     double sum = 0;
@@ -83,7 +85,7 @@ static double run(problem *p) {
     gv_engine_clear(&n->engine, n->grads, n->parameters);
     for (int k = 0; k < 2; k++) {
         loss = forward(p);
-        for (int i = 0; i < OUTPUTS; i++) memcpy(p->d[i], p->weight[i], sizeof(float) * (size_t)out_size[i]);
+        for (int i = 0; i < OUTPUTS; i++) gv_engine_put(&n->engine, p->d[i], p->weight[i], out_size[i]);
         gv_net_backward(n, p->d[0], p->d[1], p->d[2]);
     }
     gv_engine_get(&n->engine, p->grads, n->grads, n->parameters);
@@ -172,6 +174,108 @@ static void test_differences(void **state) {
     assert_true(fabs(found - slope) < 3e-3 * fabs(slope));
     free(at), free(to), free(way);
     end(&p);
+}
+
+// ---- losses
+
+enum { LB = 4, LL = 20, LT = LB * LL, SURFACE = 40, EACH = 3 };
+
+// Points that ride on three bones each, and move with the shape, as does the skeleton.
+static void ride(gv_rig_points *p, int count, gv_rng *r) {
+    free(p->first), free(p->part);
+    p->count = count;
+    p->first = calloc((size_t)count + 1, sizeof(int));
+    p->part = calloc((size_t)count * EACH, sizeof *p->part);
+    for (int i = 0; i < count * EACH; i++) {
+        gv_rig_part *q = &p->part[i];
+        p->first[i / EACH + 1] = i + 1;
+        *q = (gv_rig_part){.bone = (i * 5 + 1) % 22, .W = 1.0f / EACH};
+        for (int c = 0; c < 3; c++) q->Y[c] = 0.1f * (float)gv_normal(r);
+        for (int k = 0; k < 30; k++) q->dirs[k / 10][k % 10] = 0.01f * (float)gv_normal(r);
+    }
+}
+
+static double relative(const char *what, const float *found, const float *expected, int n) {
+    double off = 0, top = 0;
+    for (int i = 0; i < n; i++) {
+        off = fmax(off, fabs((double)found[i] - expected[i]));
+        top = fmax(top, fabs(expected[i]));
+    }
+    print_message("%s: off by %.2g of at most %.3g\n", what, off, top);
+    assert_true(top > 0);
+    return off / top;
+}
+
+// Outputs near the truth, of a batch as training has it; one sequence is short, one without labels in the world. The
+// sums are float32's: their gradients are the same but for rounding.
+static void check_losses(int surface) {
+    runs r;
+    runs_begin(&r);
+    gv_rng g = gv_rng_make(4, 5, 6);
+    ride(&r.rig.coco, GV_COCO, &g);
+    ride(&r.rig.surface, SURFACE, &g);
+    for (int i = 0; i < 22 * 30; i++) r.rig.dirs[i / 30][i / 10 % 3][i % 10] = 0.01f * (float)gv_normal(&g);
+    gv_sampler s;
+    assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
+    gv_batch *b = gv_batch_create(LB, LL, SURFACE);
+    assert_true(gv_batch_fill(b, &s, 3, 1));
+    b->length[1] = LL - 6, b->length[2] = 1, b->incam_only[3] = 1;
+    if (!surface) r.rig.surface.count = 0;
+    gv_net_config c = {D, 1, H, 1, 0, 0, 0, NULL}, there = c;
+    there.device = the_device();
+    gv_net *n[2] = {gv_net_create(&c, LB, LL), gv_net_create(&there, LB, LL)};
+    static const int size[OUTPUTS] = {LT * GV_PRED_X, LT * 3, LT * 6};
+    for (int i = 0; i < OUTPUTS; i++) {
+        float *x = noise(size[i], 40 + (uint64_t)i, i == 0 ? 0.2f : i == 1 ? 0.05f : 2);
+        for (int t = 0; t < LT * GV_PRED_X && i == 0; t++) x[t] += b->y.x[t];
+        for (int t = 0; t < LT && i == 1; t++) {
+            float goal[3];
+            gv_cam_target(goal, b->y.transl_c + 3 * t, b->y.coco + 51 * t, b->y.box + 3 * t, b->y.K + 4 * t);
+            for (int k = 0; k < 3; k++) x[3 * t + k] += goal[k];
+        }
+        for (int k = 0; k < 2; k++) gv_engine_put(&n[k]->engine, n[k]->out[i], x, size[i]);
+        free(x);
+    }
+    gv_loss loss[2];
+    float *d[2][OUTPUTS];
+    for (int k = 0; k < 2; k++) {
+        gv_losses *l = gv_losses_create(&n[k]->engine, &r.rig, LB, LL);
+        assert_non_null(l);
+        gv_losses_run(l, n[k], &b->y, gv_loss_weights);
+        gv_losses_get(l, &loss[k]);
+        const float *from[OUTPUTS] = {l->dx, l->dcam, l->dlogits};
+        for (int i = 0; i < OUTPUTS; i++) {
+            d[k][i] = calloc((size_t)size[i], sizeof(float));
+            gv_engine_get(&n[k]->engine, d[k][i], from[i], size[i]);
+        }
+        if (gv_engine_finish(&n[k]->engine, &err)) fail_msg("%s", err.text);
+        gv_losses_destroy(l);
+    }
+    double worst = fabs(loss[1].total / loss[0].total - 1);
+    for (int i = 0; i < GV_LOSS_TERMS; i++) {
+        bool none = !surface && (i == GV_LOSS_CR_VERTS || i == GV_LOSS_VERTS2D);
+        assert_true(none ? loss[0].term[i] == 0 && loss[1].term[i] == 0 : loss[0].term[i] > 0);
+        if (!none) worst = fmax(worst, fabs(loss[1].term[i] / loss[0].term[i] - 1));
+    }
+    print_message("losses with %d surface points: relative %.2g\n", r.rig.surface.count, worst);
+    assert_true(worst < 2e-6);
+    assert_true(relative("gradient of x", d[1][0], d[0][0], size[0]) < 5e-6);
+    assert_true(relative("gradient of the camera", d[1][1], d[0][1], size[1]) < 5e-6);
+    assert_true(relative("gradient of the logits", d[1][2], d[0][2], size[2]) < 5e-6);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < OUTPUTS; i++) free(d[k][i]);
+        gv_net_destroy(n[k]);
+    }
+    gv_sampler_free(&s);
+    gv_batch_destroy(b);
+    r.rig.surface.count = SURFACE;
+    runs_end(&r);
+}
+
+static void test_losses(void **state) {
+    (void)state;
+    check_losses(1);
+    check_losses(0);
 }
 
 // ---- runs
@@ -268,7 +372,8 @@ static void test_no_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),   cmocka_unit_test(test_bf16),
-                                       cmocka_unit_test(test_differences), cmocka_unit_test(test_steps),
-                                       cmocka_unit_test(test_broken_off),  cmocka_unit_test(test_no_room)};
+                                       cmocka_unit_test(test_differences), cmocka_unit_test(test_losses),
+                                       cmocka_unit_test(test_steps),       cmocka_unit_test(test_broken_off),
+                                       cmocka_unit_test(test_no_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

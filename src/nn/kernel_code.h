@@ -38,6 +38,7 @@ enum { GV_EMULATED_THREADS = 256 };
 #define UNROLL
 #endif
 
+#include "nn/body_losses.h"
 #include "nn/crop_pixel.h"
 #include "nn/hash.h"
 #include "nn/heatmap_peak.h"
@@ -642,3 +643,5 @@ GV_CODE(average_mirrored) {
 
 #include "nn/kernel_convolutions.h"
 #include "nn/kernel_training.h"
+
+#include "nn/kernel_losses.h"

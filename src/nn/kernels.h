@@ -44,6 +44,9 @@
     KERNEL(softmax)                                                                                                    \
     KERNEL(softmax_backward)                                                                                           \
     KERNEL(embed_joints_backward)                                                                                      \
+    KERNEL(heads_end)                                                                                                  \
+    KERNEL(frame_losses)                                                                                               \
+    KERNEL(rollout_loss)                                                                                               \
     KERNEL(square_sum)                                                                                                 \
     KERNEL(adamw)
 
@@ -333,6 +336,56 @@ typedef struct gv_embed_joints_backward_args {
     int64_t frames;
     int joints, size, parts, each;
 } gv_embed_joints_backward_args;
+
+// ---- losses (kernel_losses.h). Arrays of frames are [sequences, frames, ..]; frames from a sequence's length on count
+// as nothing.
+
+// What follows the network's heads, in place: the ten shape values of x [.., 151] become their mean over the valid
+// frames, cam [.., 3] is scaled and shifted and its first number held at `least` or more. Backward: their gradients,
+// with `raw` what cam was before.
+typedef struct gv_heads_end_args {
+    float *x, *cam;
+    const float *raw; // NULL: forward
+    const int32_t *length;
+    int sequences, frames;
+    float std[3], mean[3], least;
+} gv_heads_end_args;
+
+// A bone's share of a point that rides on the body (training/rig.h), places at rest in model space, m.
+typedef struct gv_losses_part {
+    int32_t point, bone;
+    float weight, rest[3], dirs[3][10];
+} gv_losses_part;
+enum { GV_LOSSES_JOINTS = 22, GV_LOSSES_COCO = 17, GV_LOSSES = 8 };
+
+// All losses of training/loss.h but the world translation's, in its order, and their gradients. Terms are sums over a
+// frame, before weights and means; column 6 is left alone.
+typedef struct gv_frame_losses_args {
+    float *dx, *dcam, *dlogits, *terms;                                     // [.., 151], [.., 3], [.., 6], [.., 8]
+    const float *x, *cam, *logits;                                          // the network's
+    const float *true_x, *joints, *coco, *verts, *transl, *still, *box, *K; // as gv_targets has them
+    const int32_t *length;
+    const uint8_t *incam_only;
+    const float *statistics;               // [2, 151] deviation and mean of x
+    const float *skeleton;                 // [22, 3] joints at rest, [22, 3, 10] what the shape moves them by
+    const gv_losses_part *parts;           // in the order of their points: 17 keypoints, then `surface` others
+    const int32_t *first;                  // [17 + surface + 1] of a point's parts
+    const int32_t *by_bone;                // [parts] their numbers in the order of bones
+    const int32_t *bone_first;             // [23] into by_bone
+    int sequences, frames, surface, count; // count: of parts
+    float w[GV_LOSSES];                    // weight over number of elements
+    int8_t parent[GV_LOSSES_JOINTS];
+} gv_frame_losses_args;
+
+// The roll-out of predicted velocities, column 6 of terms; its gradient is added to dx.
+typedef struct gv_rollout_loss_args {
+    float *dx, *terms;
+    const float *x, *transl_w, *R_w, *statistics;
+    const int32_t *length;
+    const uint8_t *incam_only;
+    int sequences, frames;
+    float w;
+} gv_rollout_loss_args;
 
 // Sums of squares in double: y [parts] of x, or with x NULL y [1] of what is in `partial` [parts].
 typedef struct gv_square_sum_args {

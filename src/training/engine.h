@@ -4,14 +4,9 @@
 // program's own on the processor, the device's on a device, where operations are put into its queue. A device keeps its
 // failures until gv_device_finish.
 #pragma once
+#include "nn/body_losses.h"
 #include "nn/device.h"
 #include <stdint.h>
-
-#ifdef GV_TRAIN_DOUBLE
-typedef double gv_real;
-#else
-typedef float gv_real;
-#endif
 
 typedef struct gv_engine {
     gv_device *device; // NULL: the processor

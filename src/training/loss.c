@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum { J = GV_RIG_JOINTS, X = GV_PRED_X, MAX_SURFACE = 512 };
-#define NEAR_Z ((gv_real)0.3)
 
 const char *const gv_loss_names[GV_LOSS_TERMS] = {"simple", "cr_j3d",  "transl_c", "cr_verts",
                                                   "j2d",    "verts2d", "transl_w", "static_conf"};
@@ -22,38 +21,14 @@ typedef struct frame { // one frame of one sequence
     double *term;
 } frame;
 
-// x = 2f/(sb) etc., SPEC.md 7
-static void cam_decode(gv_real t[3], const gv_real cam[3], const gv_real *box, const gv_real *K) {
-    gv_real sb = cam[0] * box[2] + (gv_real)1e-9;
-    t[0] = cam[1] + 2 * (box[0] - K[2]) / sb;
-    t[1] = cam[2] + 2 * (box[1] - K[3]) / sb;
-    t[2] = 2 * K[0] / sb;
-}
-
-static void cam_decode_backward(gv_real dcam[3], const gv_real dt[3], const gv_real cam[3], const gv_real *box,
-                                const gv_real *K) {
-    gv_real sb = cam[0] * box[2] + (gv_real)1e-9, k = -2 * box[2] / (sb * sb);
-    dcam[0] += k * (dt[0] * (box[0] - K[2]) + dt[1] * (box[1] - K[3]) + dt[2] * K[0]);
-    dcam[1] += dt[0];
-    dcam[2] += dt[1];
-}
-
 // Squared error of points [n, 3] projected into box coordinates; adds to dpoints and to the translation's gradient.
 static double projection(frame *f, gv_real *dpoints, const gv_real *points, const gv_real *truth, int n, gv_real w) {
     const gv_real *K = f->y->K + 4 * f->at, *box = f->y->box + 3 * f->at;
-    gv_real left = box[0] - box[2] / 2, top = box[1] - box[2] / 2, s = box[2];
     double sum = 0;
     for (int i = 0; i < n; i++) {
-        const gv_real *q = truth + 3 * i;
-        gv_real p[3] = {points[3 * i] + f->transl[0], points[3 * i + 1] + f->transl[1],
-                        points[3 * i + 2] + f->transl[2]};
-        if (q[2] <= NEAR_Z || p[2] <= NEAR_Z) continue;
-        gv_real u = (K[0] * q[0] / q[2] + K[2] - left) / s, v = (K[1] * q[1] / q[2] + K[3] - top) / s;
-        if (!(u > 0 && u < 1 && v > 0 && v < 1)) continue;
-        gv_real du = (K[0] * p[0] / p[2] + K[2] - left) / s - u, dv = (K[1] * p[1] / p[2] + K[3] - top) / s - v;
-        sum += (double)du * du + (double)dv * dv;
-        gv_real gu = 2 * w * du * K[0] / (s * p[2]), gv = 2 * w * dv * K[1] / (s * p[2]);
-        gv_real g[3] = {gu, gv, -(gu * p[0] + gv * p[1]) / p[2]};
+        gv_real g[3],
+            p[3] = {points[3 * i] + f->transl[0], points[3 * i + 1] + f->transl[1], points[3 * i + 2] + f->transl[2]};
+        sum += gv_projected(g, p, truth + 3 * i, box, K, w);
         for (int c = 0; c < 3; c++) {
             dpoints[3 * i + c] += g[c];
             f->d_transl[c] += g[c];
@@ -111,7 +86,7 @@ static void body_losses(frame *f, gv_real *dx, gv_real *dcam, const gv_real *x, 
     gv_rig_shape(&p, f->rig, raw + GV_X_BETAS);
     for (int j = 0; j < J; j++) gv_real_from_6d(p.local[j], j ? raw + GV_X_POSE + 6 * (j - 1) : raw + GV_X_ORIENT_C);
     gv_rig_fk(&p);
-    cam_decode(f->transl, cam, f->y->box + 3 * f->at, f->y->K + 4 * f->at);
+    gv_cam_decode(f->transl, cam, f->y->box + 3 * f->at, f->y->K + 4 * f->at);
     memset(f->d_transl, 0, sizeof f->d_transl);
     joint_losses(f, &g, &p);
     if (f->rig->surface.count) surface_losses(f, &g, &p);
@@ -123,7 +98,7 @@ static void body_losses(frame *f, gv_real *dx, gv_real *dcam, const gv_real *x, 
         for (int i = 0; i < 6; i++) dx[at + i] += d6[i] * gv_pred_x_std[at + i];
     }
     for (int k = 0; k < GV_BETAS; k++) dx[GV_X_BETAS + k] += g.betas[k] * gv_pred_x_std[GV_X_BETAS + k];
-    cam_decode_backward(dcam, f->d_transl, cam, f->y->box + 3 * f->at, f->y->K + 4 * f->at);
+    gv_cam_decode_backward(dcam, f->d_transl, cam, f->y->box + 3 * f->at, f->y->K + 4 * f->at);
 }
 
 static void simple_loss(frame *f, gv_real *dx, const gv_real *x) {
@@ -141,11 +116,8 @@ static void simple_loss(frame *f, gv_real *dx, const gv_real *x) {
 static void camera_loss(frame *f, gv_real *dcam, const gv_real *cam) {
     const gv_real *box = f->y->box + 3 * f->at, *K = f->y->K + 4 * f->at, *t = f->y->transl_c + 3 * f->at,
                   *coco = f->y->coco + f->at * GV_COCO * 3;
-    for (int i = 0; i < GV_COCO; i++)
-        if (!(coco[3 * i + 2] > NEAR_Z)) return;
-    gv_real g[3] = {2 * K[0] / (t[2] * box[2]), t[0] - t[2] * (box[0] - K[2]) / K[0],
-                    t[1] - t[2] * (box[1] - K[3]) / K[0]};
-    if (!(g[0] > NEAR_Z && g[0] < 5 && g[1] > -3 && g[1] < 3 && g[2] > -3 && g[2] < 3 && box[2] > 0)) return;
+    gv_real g[3];
+    if (!gv_cam_target(g, t, coco, box, K)) return;
     for (int c = 0; c < 3; c++) {
         gv_real e = cam[c] - g[c];
         f->term[GV_LOSS_TRANSL_C] += (double)e * e;
@@ -155,9 +127,9 @@ static void camera_loss(frame *f, gv_real *dcam, const gv_real *cam) {
 
 static void static_loss(frame *f, gv_real *dlogits, const gv_real *logits) {
     for (int k = 0; k < 6; k++) {
-        gv_real l = logits[k], y = f->y->still[f->at * 6 + k], a = l < 0 ? -l : l;
-        f->term[GV_LOSS_STATIC] += (l > 0 ? l : 0) - l * y + log1p(exp(-a));
-        dlogits[k] += f->w[GV_LOSS_STATIC] * ((gv_real)(1 / (1 + exp(-l))) - y);
+        gv_real slope;
+        f->term[GV_LOSS_STATIC] += gv_still_loss(&slope, logits[k], f->y->still[f->at * 6 + k]);
+        dlogits[k] += f->w[GV_LOSS_STATIC] * slope;
     }
 }
 
@@ -187,7 +159,7 @@ static double rollout_loss(gv_real *dx, const gv_real *x, const gv_targets *y, i
     return sum;
 }
 
-static void elements(gv_real count[GV_LOSS_TERMS], const gv_targets *y, const gv_rig *rig) {
+void gv_loss_elements(gv_real count[GV_LOSS_TERMS], const gv_targets *y, const gv_rig *rig) {
     gv_real T = (gv_real)y->B * (gv_real)y->L, V = (gv_real)(rig->surface.count ? rig->surface.count : 1);
     const gv_real n[GV_LOSS_TERMS] = {T * X, T * J * 3, T * 3, T * V * 3, T * J * 2, T * V * 2, T * 3, T * 6};
     memcpy(count, n, sizeof n);
@@ -199,7 +171,7 @@ void gv_loss_run(gv_loss *out, gv_real *dx, gv_real *dcam, gv_real *dlogits, con
     int L = y->L;
     int64_t T = (int64_t)y->B * L;
     gv_real count[GV_LOSS_TERMS], w[GV_LOSS_TERMS];
-    elements(count, y, rig);
+    gv_loss_elements(count, y, rig);
     for (int i = 0; i < GV_LOSS_TERMS; i++) w[i] = weights[i] / count[i];
     memset(dx, 0, sizeof(gv_real) * (size_t)(T * X));
     memset(dcam, 0, sizeof(gv_real) * (size_t)(T * 3));

@@ -37,6 +37,9 @@ typedef struct gv_loss {
     double total, term[GV_LOSS_TERMS]; // terms before their weights
 } gv_loss;
 
+// The number of elements of each mean.
+void gv_loss_elements(gv_real count[GV_LOSS_TERMS], const gv_targets *y, const gv_rig *rig);
+
 // Outputs pred_x (shape averaged), pred_cam, logits; gradients are overwritten. partial [B, GV_LOSS_TERMS] is
 // scratch. Where the rig has no points of a kind, that loss is left out.
 void gv_loss_run(gv_loss *out, gv_real *dx, gv_real *dcam, gv_real *dlogits, const gv_real *pred_x,

@@ -2,6 +2,7 @@
 #include "training/net.h"
 #include "base/memory.h"
 #include "network/statistics.h"
+#include "nn/kernels.h"
 #include "training/random.h"
 
 #include <math.h>
@@ -41,8 +42,8 @@ struct gv_net_state {
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
     gv_real *places;                                                   // [L, D], NULL with rotary embedding
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
-    gv_real *in[4], *out[3], *dout[3]; // on a device: inputs, outputs and their gradients there; else the caller's
-    int *placed;                       // [B] lengths, where the engine reads them
+    gv_real *in[4]; // on a device: inputs there; else the caller's
+    int *placed;    // [B] lengths, where the engine reads them
     int training;
     uint64_t seed;
     gv_engine *engine;
@@ -146,21 +147,20 @@ static void create_engine(gv_net *n, int64_t wide) {
     e->bf16 = 1;
 }
 
-// On a device inputs and outputs have places of their own there.
+// On a device inputs, and outputs before the program's, have places of their own there.
 static void create_ports(gv_net *n) {
     struct gv_net_state *s = n->state;
     int64_t T = (int64_t)n->B * n->L;
     const int64_t in[4] = {T * JOINTS * 3, T * 3, T * 6, n->config.images ? T * IMAGE : 0};
     const int64_t out[3] = {T * GV_PRED_X, T * CAM, T * STATIC};
+    gv_real *host[3] = {n->pred_x, n->pred_cam, n->logits};
     s->placed = s->length;
+    s->cam_raw = room(s, out[1]);
+    for (int i = 0; i < 3; i++) n->out[i] = n->engine.device ? room(s, out[i]) : host[i];
     if (!n->engine.device) return;
     s->placed = room_of(s, n->B, sizeof *s->placed);
     for (int i = 0; i < 4; i++)
         if (in[i]) s->in[i] = room(s, in[i]);
-    for (int i = 0; i < 3; i++) {
-        s->out[i] = room(s, out[i]);
-        s->dout[i] = room(s, out[i]);
-    }
 }
 
 // Memory of the program's own, whatever the engine.
@@ -230,7 +230,6 @@ static void create_state(gv_net *n) {
     s->t1 = room(s, T * wide);
     s->t2 = room(s, T * wide);
     create_engine(n, wide);
-    s->cam_raw = host_room(s, T * CAM);
     int64_t squares = n->engine.device ? (int64_t)n->B * n->config.heads : omp_get_max_threads();
     s->scratch = room(s, squares * n->L * n->L);
     int h = n->config.width / n->config.heads / 2;
@@ -284,7 +283,6 @@ void gv_net_destroy(gv_net *n) {
         for (int i = 0; i < n->state->allocations; i++) gv_engine_free(&n->engine, n->state->memory[i]);
         free(n->state->block);
         free(n->state->length);
-        free(n->state->cam_raw);
     }
     free(n->state);
     free(n->pred_x);
@@ -477,49 +475,59 @@ static void average_shape(const gv_net *n, gv_real *x, int backward) {
     }
 }
 
-// Where the engine has what is `host` in the program's memory.
-static gv_real *port(const gv_net *n, gv_real *there, gv_real *host) {
-    return n->engine.device ? there : host;
+// The shape averaged, the camera decoded; or their gradients brought back to the heads' own outputs.
+static void end_heads(gv_net *n, gv_real *x, gv_real *cam, int backward) {
+    struct gv_net_state *s = n->state;
+    const int T = n->B * n->L;
+    const gv_real least = (gv_real)0.25;
+#ifndef GV_TRAIN_DOUBLE
+    if (n->engine.device) {
+        gv_heads_end_args a = {.x = x, .cam = cam, .raw = backward ? s->cam_raw : NULL, .length = s->placed};
+        a.sequences = n->B, a.frames = n->L, a.least = least;
+        memcpy(a.std, gv_pred_cam_std, sizeof a.std);
+        memcpy(a.mean, gv_pred_cam_mean, sizeof a.mean);
+        gv_device_launch(n->engine.device, GV_KERNEL_heads_end, &a);
+        return;
+    }
+#endif
+    average_shape(n, x, backward);
+    for (int i = 0; i < T * CAM; i++) {
+        int c = i % CAM;
+        gv_real v = s->cam_raw[i] * gv_pred_cam_std[c] + gv_pred_cam_mean[c];
+        int low = c == 0 && v < least;
+        cam[i] = backward ? cam[i] * (low ? 0 : gv_pred_cam_std[c]) : low ? least : v;
+    }
 }
 
 static void heads_forward(gv_net *n) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    gv_real *out[3] = {n->pred_x, s->cam_raw, n->logits};
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_real *to = port(n, s->out[i], out[i]);
         gv_linear_forward(s->engine, h->pre, s->x, h->fc1.W, h->fc1.b, T, D, D);
         gv_act_forward(s->engine, h->act, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_forward(s->engine, to, h->act, h->fc2.W, h->fc2.b, T, D, h->out);
+        gv_linear_forward(s->engine, n->out[i], h->act, h->fc2.W, h->fc2.b, T, D, h->out);
     }
+    gv_engine_copy(s->engine, s->cam_raw, n->out[1], (int64_t)T * CAM);
+    end_heads(n, n->out[0], n->out[1], 0);
+}
+
+void gv_net_outputs(gv_net *n) {
+    gv_real *host[3] = {n->pred_x, n->pred_cam, n->logits};
     for (int i = 0; i < 3; i++)
-        gv_engine_get(s->engine, out[i], port(n, s->out[i], out[i]), (int64_t)T * s->heads[i].out);
-    average_shape(n, n->pred_x, 0);
-    for (int t = 0; t < T; t++)
-        for (int c = 0; c < CAM; c++) {
-            gv_real v = s->cam_raw[t * CAM + c] * gv_pred_cam_std[c] + gv_pred_cam_mean[c];
-            n->pred_cam[t * CAM + c] = c == 0 && v < (gv_real)0.25 ? (gv_real)0.25 : v;
-        }
+        gv_engine_get(&n->engine, host[i], n->out[i], (int64_t)n->B * n->L * n->state->heads[i].out);
 }
 
 static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     int64_t TD = (int64_t)T * D;
-    average_shape(n, dpred_x, 1);
-    for (int t = 0; t < T; t++)
-        for (int c = 0; c < CAM; c++) {
-            gv_real v = s->cam_raw[t * CAM + c] * gv_pred_cam_std[c] + gv_pred_cam_mean[c];
-            dpred_cam[t * CAM + c] *= c == 0 && v < (gv_real)0.25 ? 0 : gv_pred_cam_std[c];
-        }
     gv_real *dout[3] = {dpred_x, dpred_cam, dlogits};
+    end_heads(n, dpred_x, dpred_cam, 1);
     gv_engine_clear(s->engine, s->dx, TD);
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
-        gv_real *dy = port(n, s->dout[i], dout[i]);
-        gv_engine_put(s->engine, dy, dout[i], (int64_t)T * h->out);
-        gv_linear_backward(s->engine, s->t1, h->fc2.dW, h->fc2.db, dy, h->act, h->fc2.W, T, D, h->out);
+        gv_linear_backward(s->engine, s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
         gv_act_backward(s->engine, s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
         gv_linear_backward(s->engine, s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
         gv_add(s->engine, s->dx, s->t3, TD, TD);

@@ -1,11 +1,12 @@
 // net.h - the network of SPEC.md 5 for training: saved activations, hand-written backward pass.
 //
 //     gv_net *n = gv_net_create(&config, B, L);        // parameters zero; gv_net_initialise or load them
-//     gv_net_forward(n, &input, training, seed);       // n->pred_x, n->pred_cam, n->logits
+//     gv_net_forward(n, &input, training, seed);
+//     gv_net_outputs(n);                               // n->pred_x, n->pred_cam, n->logits
 //     gv_net_backward(n, dx, dcam, dlogits);           // adds to n->grads
 //
-// On a device the passes are queued: gv_net_forward waits for its outputs, gv_net_backward for nothing, and what goes
-// wrong is told by gv_engine_finish(&n->engine, err). Inputs, outputs and their gradients are the program's memory.
+// On a device the passes are queued and wait for nothing; what goes wrong is told by gv_engine_finish(&n->engine, err).
+// Inputs are the program's memory; outputs and their gradients are the engine's, and gv_net_outputs brings the former.
 //
 // B sequences of L frames (no window: L <= 120 sees everything), T = B L rows. Parameters and gradients are one
 // block each; gv_network_weight_table gives names, shapes and order.
@@ -41,7 +42,8 @@ typedef struct gv_net {
     int64_t parameters;
     gv_engine engine;
     gv_real *params, *grads; // [parameters], the engine's memory
-    // outputs of the last forward pass
+    gv_real *out[3];         // outputs of the last forward pass as below, the engine's memory
+    // the same in the program's memory, on a device since the last gv_net_outputs
     gv_real *pred_x;   // [B, L, 151] shape averaged over valid frames
     gv_real *pred_cam; // [B, L, 3] decoded, clamped
     gv_real *logits;   // [B, L, 6]
@@ -57,5 +59,6 @@ void gv_net_initialise(gv_net *n, uint64_t seed,
                        gv_real gate); // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
 
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed);
-// Gradients with respect to the three outputs; consumed (overwritten). Adds to n->grads.
+void gv_net_outputs(gv_net *n); // waits; on the processor they are there already
+// Gradients with respect to the three outputs, the engine's memory; consumed (overwritten). Adds to n->grads.
 void gv_net_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits);

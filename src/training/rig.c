@@ -9,66 +9,6 @@
 
 enum { J = GV_RIG_JOINTS, NB = GV_BETAS, BONES = GV_SMPLX_JOINTS };
 
-static inline void mul(gv_real C[9], const gv_real A[9], const gv_real B[9]) {
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) C[3 * i + j] = A[3 * i] * B[j] + A[3 * i + 1] * B[3 + j] + A[3 * i + 2] * B[6 + j];
-}
-
-static inline void apply(gv_real y[3], const gv_real A[9], const gv_real x[3]) {
-    for (int i = 0; i < 3; i++) y[i] = A[3 * i] * x[0] + A[3 * i + 1] * x[1] + A[3 * i + 2] * x[2];
-}
-
-static inline void apply_t(gv_real y[3], const gv_real A[9], const gv_real x[3]) {
-    for (int i = 0; i < 3; i++) y[i] = A[i] * x[0] + A[3 + i] * x[1] + A[6 + i] * x[2];
-}
-
-static inline gv_real dot(const gv_real a[3], const gv_real b[3]) {
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-}
-
-static inline void cross(gv_real c[3], const gv_real a[3], const gv_real b[3]) {
-    c[0] = a[1] * b[2] - a[2] * b[1];
-    c[1] = a[2] * b[0] - a[0] * b[2];
-    c[2] = a[0] * b[1] - a[1] * b[0];
-}
-
-// Rows r0 = a/|a|, r1 = u/|u| with u = b - (r0.b) r0, r2 = r0 x r1 (SPEC.md 1.1).
-void gv_real_from_6d(gv_real R[9], const gv_real d6[6]) {
-    const gv_real *a = d6, *b = d6 + 3;
-    gv_real na = (gv_real)sqrt(dot(a, a)), u[3];
-    na = na > (gv_real)1e-12 ? na : (gv_real)1e-12;
-    for (int i = 0; i < 3; i++) R[i] = a[i] / na;
-    gv_real s = dot(R, b);
-    for (int i = 0; i < 3; i++) u[i] = b[i] - s * R[i];
-    gv_real nu = (gv_real)sqrt(dot(u, u));
-    nu = nu > (gv_real)1e-12 ? nu : (gv_real)1e-12;
-    for (int i = 0; i < 3; i++) R[3 + i] = u[i] / nu;
-    cross(R + 6, R, R + 3);
-}
-
-void gv_real_from_6d_backward(gv_real dd6[6], const gv_real dR[9], const gv_real d6[6]) {
-    const gv_real *b = d6 + 3;
-    gv_real R[9], g0[3], g1[3], c[3], du[3];
-    gv_real_from_6d(R, d6);
-    const gv_real *r0 = R, *r1 = R + 3;
-    cross(c, r1, dR + 6); // r2 = r0 x r1
-    for (int i = 0; i < 3; i++) g0[i] = dR[i] + c[i];
-    cross(c, dR + 6, r0);
-    for (int i = 0; i < 3; i++) g1[i] = dR[3 + i] + c[i];
-    gv_real s = dot(r0, b), u[3];
-    for (int i = 0; i < 3; i++) u[i] = b[i] - s * r0[i];
-    gv_real nu = (gv_real)sqrt(dot(u, u)), na = (gv_real)sqrt(dot(d6, d6));
-    nu = nu > (gv_real)1e-6 ? nu : (gv_real)1e-6; // bounded where the rows are parallel
-    na = na > (gv_real)1e-6 ? na : (gv_real)1e-6;
-    gv_real k = dot(g1, r1);
-    for (int i = 0; i < 3; i++) du[i] = (g1[i] - k * r1[i]) / nu;
-    gv_real e = dot(du, r0);
-    for (int i = 0; i < 3; i++) dd6[3 + i] = du[i] - e * r0[i];
-    for (int i = 0; i < 3; i++) g0[i] -= e * b[i] + s * du[i];
-    gv_real h = dot(g0, r0);
-    for (int i = 0; i < 3; i++) dd6[i] = (g0[i] - h * r0[i]) / na;
-}
-
 void gv_rig_shape(gv_rig_pose *p, const gv_rig *r, const gv_real betas[NB]) {
     memcpy(p->betas, betas, sizeof p->betas);
     for (int j = 0; j < J; j++)
@@ -85,8 +25,8 @@ void gv_rig_fk(gv_rig_pose *p) {
     for (int j = 1; j < J; j++) {
         int k = gv_parents55[j];
         gv_real o[3] = {p->S[j][0] - p->S[k][0], p->S[j][1] - p->S[k][1], p->S[j][2] - p->S[k][2]};
-        mul(p->R[j], p->R[k], p->local[j]);
-        apply(p->t[j], p->R[k], o);
+        gv_real_mul(p->R[j], p->R[k], p->local[j]);
+        gv_real_apply(p->t[j], p->R[k], o);
         for (int c = 0; c < 3; c++) p->t[j][c] += p->t[k][c];
     }
 }
@@ -107,7 +47,7 @@ void gv_rig_place(gv_real *out, const gv_rig_points *pts, const gv_rig_pose *p) 
             const gv_rig_part *q = &pts->part[k];
             gv_real y[3], z[3];
             part_offset(y, q, p);
-            apply(z, p->R[q->bone], y);
+            gv_real_apply(z, p->R[q->bone], y);
             for (int c = 0; c < 3; c++) x[c] += z[c] + q->W * p->t[q->bone][c];
         }
     }
@@ -122,7 +62,7 @@ void gv_rig_place_backward(gv_rig_grad *g, const gv_real *dpoints, const gv_rig_
             part_offset(y, q, p);
             for (int a = 0; a < 3; a++)
                 for (int b = 0; b < 3; b++) g->R[q->bone][3 * a + b] += d[a] * y[b];
-            apply_t(dy, p->R[q->bone], d);
+            gv_real_apply_t(dy, p->R[q->bone], d);
             for (int c = 0; c < 3; c++) {
                 g->t[q->bone][c] += q->W * d[c];
                 g->S[q->bone][c] -= q->W * dy[c];
@@ -147,7 +87,7 @@ void gv_rig_fk_backward(gv_rig_grad *g, const gv_rig *r, const gv_rig_pose *p) {
                 g->local[j][3 * a + b] += lo;
                 g->R[k][3 * a + b] += up + g->t[j][a] * o[b];
             }
-        apply_t(d, p->R[k], g->t[j]);
+        gv_real_apply_t(d, p->R[k], g->t[j]);
         for (int c = 0; c < 3; c++) {
             g->t[k][c] += g->t[j][c];
             g->S[j][c] += d[c];

@@ -44,7 +44,3 @@ typedef struct gv_rig_grad { // gradients of a scalar; zeroed by the caller
 void gv_rig_place_backward(gv_rig_grad *g, const gv_real *dpoints, const gv_rig_points *pts, const gv_rig_pose *p);
 // Carries g->R and g->t down the chain into g->local and g->betas (through S); consumes them.
 void gv_rig_fk_backward(gv_rig_grad *g, const gv_rig *r, const gv_rig_pose *p);
-
-// Rotation from the 6D form and its backward pass: d6 is overwritten with the gradient.
-void gv_real_from_6d(gv_real R[9], const gv_real d6[6]);
-void gv_real_from_6d_backward(gv_real dd6[6], const gv_real dR[9], const gv_real d6[6]);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "formats/tensors.h"
+#include "training/losses.h"
 #include "training/optimiser.h"
 #include "training/ranks.h"
 #include "training/validate.h"
@@ -65,8 +66,7 @@ typedef struct trainer {
     float *m, *v, *mean, *live; // [parameters], the engine's memory
     float *host;                // [parameters] the program's, where the engine's is not
     double *squares;            // of the optimiser
-    float *dx, *dcam, *dlogits;
-    double *partial;
+    gv_losses *losses;
     long step, filled; // filled: the step whose sequences are in the batch, or -1
     double seconds;    // of training so far, all runs
     char checkpoint[1024], model[1024], log[1024];
@@ -246,17 +246,15 @@ static gv_status train_step(trainer *t, gv_loss *loss, double *norm, gv_error *e
                        t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
     gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
-    gv_status s = gv_engine_finish(t->engine, err); // outputs that failed are not looked at
-    if (s) return s;
-    gv_loss_run(loss, t->dx, t->dcam, t->dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, t->sampler.rig, weight,
-                t->partial);
+    gv_losses_run(t->losses, n, &b->y, weight);
     gv_engine_clear(t->engine, n->grads, n->parameters);
-    gv_net_backward(n, t->dx, t->dcam, t->dlogits);
+    gv_net_backward(n, t->losses->dx, t->losses->dcam, t->losses->dlogits);
     if (t->ranks) receive_gradients(t);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
     gv_adamw_step(t->engine, &a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters, t->squares);
     t->step++;
     if (t->engine->device && t->step < o->steps) fill(t, t->step); // beside the device's work; if it fails: again then
+    gv_losses_get(t->losses, loss);
     *norm = gv_adamw_norm(t->engine, t->squares);
     return gv_engine_finish(t->engine, err);
 }
@@ -266,8 +264,7 @@ static gv_status validate(trainer *t, gv_validation *v, gv_error *err) {
     int64_t n = t->net->parameters;
     gv_engine_copy(t->engine, t->live, t->net->params, n);
     gv_engine_copy(t->engine, t->net->params, t->mean, n);
-    gv_status s = gv_validate(v, t->net, t->check, &t->held_out, t->o->validation_batches, t->dx, t->dcam, t->dlogits,
-                              t->partial, err);
+    gv_status s = gv_validate(v, t->net, t->check, &t->held_out, t->o->validation_batches, t->losses, err);
     gv_engine_copy(t->engine, t->net->params, t->live, n);
     gv_status device = gv_engine_finish(t->engine, s ? NULL : err);
     return s ? s : device;
@@ -363,7 +360,6 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     if (o->batch % ranks)
         return gv_fail(err, GV_ERR_ARGUMENT, "a batch of %d cannot be shared among %d ranks", o->batch, ranks);
     t->rows = o->batch / ranks;
-    size_t T = (size_t)t->rows * (size_t)o->frames;
     t->net = gv_net_create(&c, t->rows, o->frames);
     t->batch = gv_batch_create(t->rows, o->frames, rig->surface.count);
     t->check = gv_batch_create(t->rows, o->frames, rig->surface.count);
@@ -379,11 +375,7 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
     for (int i = 0; i < 4 && ok; i++) ok = (*blocks[i] = gv_engine_alloc(t->engine, (int64_t)n, sizeof(float))) != NULL;
     if (ok) ok = (t->squares = gv_engine_alloc(t->engine, GV_ADAMW_SQUARES, sizeof(double))) != NULL;
     if (ok && o->device) ok = (t->host = gv_calloc2(n, sizeof(float))) != NULL;
-    t->dx = gv_calloc2(T * GV_PRED_X, sizeof(float));
-    t->dcam = gv_calloc2(T * 3, sizeof(float));
-    t->dlogits = gv_calloc2(T * 6, sizeof(float));
-    t->partial = gv_calloc2((size_t)t->rows * GV_LOSS_TERMS, sizeof(double));
-    ok = ok && t->dx && t->dcam && t->dlogits && t->partial;
+    if (ok) ok = (t->losses = gv_losses_create(t->engine, rig, t->rows, o->frames)) != NULL;
     if (!ok && o->device && (s = gv_device_finish(o->device, err)) && s != GV_ERR_MEMORY) return s;
     if (!ok) return gv_fail(err, GV_ERR_MEMORY, "no memory to train batches of %d", o->batch);
     gv_net_initialise(t->net, o->seed, (gv_real)o->gate);
@@ -424,14 +416,14 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     void *placed[] = {t.m, t.v, t.mean, t.live, t.squares};
     for (size_t i = 0; i < sizeof placed / sizeof *placed; i++)
         if (placed[i]) gv_engine_free(t.engine, placed[i]);
+    gv_losses_destroy(t.losses);
     gv_net_destroy(t.net);
     if (o->device) gv_device_finish(o->device, NULL); // a failure that was not asked for is not the next caller's
     gv_batch_destroy(t.batch);
     gv_batch_destroy(t.check);
     gv_sampler_free(&t.sampler);
     gv_sampler_free(&t.held_out);
-    void *blocks[] = {t.host, t.dx, t.dcam, t.dlogits, t.partial};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    free(t.host);
     gv_ranks_end(t.ranks, s == GV_OK);
     return s;
 }

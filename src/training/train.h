@@ -3,8 +3,8 @@
 // A folder holds checkpoint.gvt (weights, moments, step; replaced whole), log.jsonl and model.safetensors (the
 // running average of the weights, which is what to use). The batch of a step depends on seed and step alone.
 //
-// On a device the network, its gradients, the moments and the average lie there. Sequences are made and losses computed
-// by the processor: a step's sequences while the device is busy with the step before it.
+// On a device the network, its gradients, the moments and the average lie there, and losses are computed there.
+// Sequences are made by the processor, a step's while the device is busy with the step before it.
 #pragma once
 #include "training/sample.h"
 

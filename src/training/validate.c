@@ -109,8 +109,8 @@ static void add_world(sums *s, world *w, const gv_net *n, const gv_batch *b, con
     for (int t = 0; t < L; t++) s->wa += w->error[t];
 }
 
-gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx,
-                      float *dcam, float *dlogits, double *partial, gv_error *err) {
+gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, gv_losses *losses,
+                      gv_error *err) {
     sums sum = {0};
     world *w = malloc(sizeof *w);
     bool ok = w;
@@ -119,8 +119,9 @@ gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampl
         if (!(ok = gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k))) break;
         gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
         gv_net_forward(n, &in, 0, 0);
-        gv_loss_run(&loss, dx, dcam, dlogits, n->pred_x, n->pred_cam, n->logits, &b->y, s->rig, gv_loss_weights,
-                    partial);
+        gv_losses_run(losses, n, &b->y, gv_loss_weights);
+        gv_losses_get(losses, &loss);
+        gv_net_outputs(n);
         sum.loss += loss.total / batches;
         for (int i = 0; i < b->B; i++) add_world(&sum, w, n, b, s->rig, i, s->options.chained);
         for (int i = 0; i < b->B; i++)

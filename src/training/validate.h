@@ -1,7 +1,8 @@
 // validate.h - how good a network is on sequences it was not trained on.
 #pragma once
+#include "training/losses.h"
 #include "training/train.h"
 
-// Runs `batches` fixed batches of the sampler through the network. Scratch arrays as gv_loss_run wants them.
-gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, float *dx,
-                      float *dcam, float *dlogits, double *partial, gv_error *err);
+// Runs `batches` fixed batches of the sampler through the network; the losses' gradients are overwritten.
+gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampler *s, int batches, gv_losses *losses,
+                      gv_error *err);
