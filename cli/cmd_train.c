@@ -189,13 +189,18 @@ static void progress(void *user, const gv_train_progress *p) {
                 v->still_accuracy);
 }
 
+static void note(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "gvhmr: %s\n", text);
+}
+
 static int train(gv_train_options *o, const char *data, const char *body_path, gv_device_choice where, bool quiet) {
     gv_error err = {0};
     gv_store store = {0};
     gv_body *body = NULL;
     gv_rig rig = {0};
     listener l = {o->out, quiet};
-    gv_train_hooks hooks = {progress, &stop, &l};
+    gv_train_hooks hooks = {progress, &stop, &l, note};
     gv_status s = gv_cli_open_device(&o->device, where, quiet, &err);
     if (!s) s = gv_store_open(&store, data, &err);
     if (!s) s = gv_body_open(&body, body_path, &err);

@@ -315,6 +315,64 @@ static void forget(void *self, void *recorded) {
     free(recorded);
 }
 
+// ---- several: means are left undone for as long as a queue of their own may take
+
+enum { MOST_MEANS = 64 };
+static struct {
+    gv_emulated_mean *mean;
+    struct {
+        float *x;
+        int64_t n;
+    } open[MOST_MEANS];
+    int opened, done, count;
+} ours;
+
+void gv_emulated_group(gv_emulated_mean *mean) {
+    ours.mean = mean;
+    ours.done = 0;
+}
+
+int gv_emulated_means(void) {
+    return ours.done;
+}
+
+static bool group(void *self, char name[GV_DEVICE_GROUP], gv_error *err) {
+    (void)self;
+    memset(name, 0, GV_DEVICE_GROUP);
+    memcpy(name, "emulated", 8);
+    if (!ours.mean) gv_fail(err, GV_ERR_MISSING, "the emulated device is alone");
+    return ours.mean != NULL;
+}
+
+static bool join(void *self, const char name[GV_DEVICE_GROUP], int count, int index, gv_error *err) {
+    (void)self, (void)err;
+    if (strcmp(name, "emulated") || index < 0 || index >= count) abort();
+    ours.count = count;
+    return true;
+}
+
+static void leave(void *self) {
+    (void)self;
+    ours.count = 0;
+}
+
+static bool mean(void *self, float *x, int64_t n, gv_error *err) {
+    (void)self;
+    if (!ours.count || ours.opened == MOST_MEANS) abort();
+    if (breaks(err) || !check(x, (size_t)n * sizeof *x, "mean", err)) return false;
+    ours.open[ours.opened].x = x;
+    ours.open[ours.opened++].n = n;
+    return true;
+}
+
+static bool mean_wait(void *self, gv_error *err) {
+    (void)self;
+    for (int i = 0; i < ours.opened; i++) ours.mean(ours.open[i].x, ours.open[i].n, ours.count);
+    ours.done += ours.opened;
+    ours.opened = 0;
+    return !breaks(err);
+}
+
 const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
     static const gv_device_ops ops = {.version = GV_DEVICE_OPS_VERSION,
                                       .open = open_device,
@@ -330,7 +388,12 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
                                       .record = record,
                                       .recorded = recorded,
                                       .replay = replay,
-                                      .forget = forget};
+                                      .forget = forget,
+                                      .group = group,
+                                      .join = join,
+                                      .leave = leave,
+                                      .mean = mean,
+                                      .mean_wait = mean_wait};
     own.limit = limit;
     own.largest = largest;
     own.refusals = own.countdown = own.replays = 0;

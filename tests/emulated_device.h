@@ -11,4 +11,8 @@ size_t gv_emulated_bytes(void);       // in use
 int gv_emulated_refusals(void);       // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel); // since gv_emulated_ops
 int gv_emulated_replays(void);        // of recorded work, since gv_emulated_ops
-void gv_emulated_break(int after);    // the queue fails after so many operations; 0: it does not
+// How x [n] becomes its mean over `count` processes, for groups of such devices; NULL: they cannot be joined.
+typedef void gv_emulated_mean(float *x, int64_t n, int count);
+void gv_emulated_group(gv_emulated_mean *mean);
+int gv_emulated_means(void);       // that were done, since gv_emulated_group
+void gv_emulated_break(int after); // the queue fails after so many operations; 0: it does not

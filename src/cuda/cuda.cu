@@ -9,6 +9,7 @@
 
 #include <cublasLt.h>
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 
 #include <cstdarg>
 #include <cstdio>
@@ -42,6 +43,9 @@ struct context {
     cudaEvent_t free[STAGES]; // when a stage may be written again
     int next_stage, plans;
     plan plan_of[ROOM];
+    cudaStream_t sums; // of several GPUs
+    cudaEvent_t ready, summed;
+    struct nccl_group *group;
     size_t shared_limit;                    // bytes of shared memory that a block can have
     size_t shared_granted[GV_KERNEL_COUNT]; // what each kernel was told it may use
 };
@@ -71,6 +75,70 @@ bool good(cublasStatus_t s, const char *what, gv_error *err) {
     return false;
 }
 
+// ---- several GPUs: NCCL, loaded by name when it is asked for
+
+// As nccl.h (2.10 and later) has them, so that nobody needs it to build.
+constexpr int NCCL_FLOAT32 = 7, NCCL_AVERAGE = 4;
+struct nccl_id {
+    char bytes[128];
+};
+typedef struct nccl_group *nccl_comm;
+
+struct nccl {
+    int (*unique_id)(nccl_id *);
+    int (*join)(nccl_comm *, int count, nccl_id, int index);
+    int (*reduce)(const void *, void *, size_t count, int type, int operation, nccl_comm, cudaStream_t);
+    int (*abort)(nccl_comm), (*destroy)(nccl_comm);
+    const char *(*text)(int);
+    bool here;
+};
+
+template <typename T> bool find(void *module, const char *name, T *function) {
+    void *symbol = dlsym(module, name);
+    memcpy(function, &symbol, sizeof symbol);
+    return symbol;
+}
+
+const nccl *load_nccl(gv_error *err) {
+    static nccl n;
+    if (n.here) return &n;
+    void *module = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!module) {
+        const char *why = dlerror();
+        fail(err, GV_ERR_MISSING, "NCCL cannot be used: %s", why ? why : "it does not load");
+        return nullptr;
+    }
+    n.here = find(module, "ncclGetUniqueId", &n.unique_id) && find(module, "ncclCommInitRank", &n.join) &&
+             find(module, "ncclAllReduce", &n.reduce) && find(module, "ncclCommAbort", &n.abort) &&
+             find(module, "ncclCommDestroy", &n.destroy) && find(module, "ncclGetErrorString", &n.text);
+    if (!n.here) fail(err, GV_ERR_MISSING, "NCCL cannot be used: libnccl.so.2 lacks a function");
+    return n.here ? &n : nullptr;
+}
+
+bool good(const nccl *n, int r, const char *what, gv_error *err) {
+    if (r) fail(err, GV_ERR_INTERNAL, "NCCL: %s failed: %s", what, n->text(r));
+    return r == 0;
+}
+
+void leave(void *self) {
+    context *c = static_cast<context *>(self);
+    cudaSetDevice(c->gpu);
+    if (c->group) { // where a sum is open, another process may never take part in it
+        const nccl *n = load_nccl(nullptr);
+        bool done = cudaStreamQuery(c->sums) == cudaSuccess;
+        if (done)
+            n->destroy(c->group);
+        else
+            n->abort(c->group);
+    }
+    if (c->ready) cudaEventDestroy(c->ready);
+    if (c->summed) cudaEventDestroy(c->summed);
+    if (c->sums) cudaStreamDestroy(c->sums);
+    c->group = nullptr;
+    c->ready = c->summed = nullptr;
+    c->sums = nullptr;
+}
+
 // ---- opening
 
 void forget(plan *p) {
@@ -84,7 +152,7 @@ void forget(plan *p) {
 void close_device(void *self) {
     context *c = static_cast<context *>(self);
     if (!c) return;
-    cudaSetDevice(c->gpu);
+    leave(c);
     if (c->stream) cudaStreamSynchronize(c->stream);
     for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
     for (int i = 0; i < STAGES; i++) {
@@ -241,8 +309,8 @@ template <typename T> bool set(cublasLtMatmulDesc_t op, cublasLtMatmulDescAttrib
 
 // cuBLASLt's matrices are column-major. Read so, our row-major y [rows, out] is Y = y^T [out, rows], and
 //     Y = W x^T: the weight as it lies in memory is [in, out] and is transposed, x is [in, rows].
-// What is turned in memory needs no transposition of the weight, but one of x. The bias belongs to the rows of Y and has
-// Y's type. Sums and scales are float32; float32 products are not rounded to TF32 with this compute type.
+// What is turned in memory needs no transposition of the weight, but one of x. The bias belongs to the rows of Y and
+// has Y's type. Sums and scales are float32; float32 products are not rounded to TF32 with this compute type.
 bool layout(cublasLtMatrixLayout_t *l, cudaDataType_t type, int64_t high, int64_t wide, int stride, int count,
             int64_t step) { // of `high` rows of `wide` numbers in memory
     int32_t n = count;
@@ -293,12 +361,12 @@ search find_algorithm(context *c, plan *p, gv_error *err) {
     uint64_t workspace = WORKSPACE;
     int found = 0;
     cublasStatus_t s = CUBLAS_STATUS_SUCCESS;
-    bool well = good(cublasLtMatmulPreferenceCreate(&wish), "planning", err) &&
-                good(cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
-                                                          sizeof workspace),
-                     "planning", err) &&
-                good(wish_aligned(wish, p->aligned) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE, "planning",
-                     err);
+    bool well =
+        good(cublasLtMatmulPreferenceCreate(&wish), "planning", err) &&
+        good(cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                                  sizeof workspace),
+             "planning", err) &&
+        good(wish_aligned(wish, p->aligned) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE, "planning", err);
     if (well) s = cublasLtMatmulAlgoGetHeuristic(c->lt, p->op, p->weight, p->x, p->y, p->y, wish, 1, &result, &found);
     if (wish) cublasLtMatmulPreferenceDestroy(wish);
     if (!well) return search::failed;
@@ -458,6 +526,42 @@ void forget_graph(void *self, void *graph) {
     cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
 }
 
+// ---- means over several GPUs
+
+bool group(void *, char name[GV_DEVICE_GROUP], gv_error *err) {
+    static_assert(sizeof(nccl_id) == GV_DEVICE_GROUP, "a group's name is NCCL's");
+    const nccl *n = load_nccl(err);
+    nccl_id id;
+    if (!n || !good(n, n->unique_id(&id), "naming a group", err)) return false;
+    memcpy(name, &id, sizeof id);
+    return true;
+}
+
+bool join(void *self, const char name[GV_DEVICE_GROUP], int count, int index, gv_error *err) {
+    context *c = use(self);
+    const nccl *n = load_nccl(err);
+    nccl_id id;
+    memcpy(&id, name, sizeof id);
+    return n && good(cudaStreamCreateWithFlags(&c->sums, cudaStreamNonBlocking), "making a stream", err) &&
+           good(cudaEventCreateWithFlags(&c->ready, cudaEventDisableTiming), "making an event", err) &&
+           good(cudaEventCreateWithFlags(&c->summed, cudaEventDisableTiming), "making an event", err) &&
+           good(n, n->join(&c->group, count, id, index), "joining the GPUs", err);
+}
+
+bool mean(void *self, float *x, int64_t count, gv_error *err) {
+    context *c = use(self);
+    const nccl *n = load_nccl(err);
+    return n && good(cudaEventRecord(c->ready, c->stream), "recording an event", err) &&
+           good(cudaStreamWaitEvent(c->sums, c->ready, 0), "waiting for an event", err) &&
+           good(n, n->reduce(x, x, size_t(count), NCCL_FLOAT32, NCCL_AVERAGE, c->group, c->sums), "a mean", err);
+}
+
+bool mean_wait(void *self, gv_error *err) {
+    context *c = use(self);
+    return good(cudaEventRecord(c->summed, c->sums), "recording an event", err) &&
+           good(cudaStreamWaitEvent(c->stream, c->summed, 0), "waiting for an event", err);
+}
+
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device_ops_get(void) {
@@ -475,6 +579,11 @@ extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device
                                       record,
                                       recorded,
                                       replay,
-                                      forget_graph};
+                                      forget_graph,
+                                      group,
+                                      join,
+                                      leave,
+                                      mean,
+                                      mean_wait};
     return &ops;
 }

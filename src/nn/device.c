@@ -225,6 +225,28 @@ void gv_device_forget(gv_device *d, void *graph) {
     if (graph) d->ops->forget(d->self, graph);
 }
 
+// ---- several devices
+
+gv_status gv_device_group(gv_device *d, char *name, gv_error *err) {
+    return d->ops->group(d->self, name, err) ? GV_OK : err->status;
+}
+
+gv_status gv_device_join(gv_device *d, const char *name, int count, int index, gv_error *err) {
+    return d->ops->join(d->self, name, count, index, err) ? GV_OK : err->status;
+}
+
+void gv_device_leave(gv_device *d) {
+    d->ops->leave(d->self);
+}
+
+void gv_device_mean(gv_device *d, float *x, int64_t n) {
+    if (is_idle(d)) check(d, d->ops->mean(d->self, x, n, &d->failure));
+}
+
+void gv_device_mean_wait(gv_device *d) {
+    if (is_idle(d)) check(d, d->ops->mean_wait(d->self, &d->failure));
+}
+
 // ---- batches
 
 gv_status gv_device_batches(int n, int *batch, gv_device_work *work, void *user, gv_error *err) {

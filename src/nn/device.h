@@ -61,6 +61,15 @@ gv_status gv_device_finish(gv_device *d, gv_error *err);
 // The same where work of the processor beside it came to `status`, which goes first.
 gv_status gv_device_settle(gv_device *d, gv_status status, gv_error *err);
 
+// One device of each of several processes, together (NCCL): group makes a name of GV_DEVICE_GROUP bytes, all join with
+// the same one, and wait for each other. x [n] becomes its mean over all beside what is queued after it; what is queued
+// after gv_device_mean_wait sees it. All ask for the same means in the same order.
+gv_status gv_device_group(gv_device *d, char *name, gv_error *err);
+gv_status gv_device_join(gv_device *d, const char *name, int count, int index, gv_error *err);
+void gv_device_leave(gv_device *d); // after gv_device_finish; also where join failed
+void gv_device_mean(gv_device *d, float *x, int64_t n);
+void gv_device_mean_wait(gv_device *d);
+
 // work(user, first, count) on 0 ... n-1 in batches of *batch items at most. Where one returns GV_ERR_MEMORY, *batch is
 // halved, stays so for the calls to come, and the same items are tried again.
 typedef gv_status gv_device_work(void *user, int first, int count, gv_error *err);

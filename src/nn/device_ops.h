@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 4 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 5 }; // of this table and of the kernels' arguments: both sides must agree
 
 // y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
 // are float32, and float32 products are not rounded to fewer bits (no TF32).
@@ -41,6 +41,8 @@ typedef struct gv_device_matmul {
     void *y;
 } gv_device_matmul;
 
+enum { GV_DEVICE_GROUP = 128 }; // bytes of a group's name
+
 typedef struct gv_device_ops {
     int version;
     // *self is handed back to all others. Fails in one line where there is no driver or no device.
@@ -62,6 +64,15 @@ typedef struct gv_device_ops {
     void *(*recorded)(void *self, gv_error *err);
     bool (*replay)(void *self, void *graph, gv_error *err);
     void (*forget)(void *self, void *graph); // when the queue is empty
+    // Devices of several processes, one each. group makes a name, of which all take one process's; join waits for all
+    // `count`. mean replaces x [n] by its mean over all, in a queue of its own: after what is queued so far, beside
+    // what comes then; all processes ask for the same in the same order. After mean_wait the queue goes on when all
+    // means are done.
+    bool (*group)(void *self, char name[GV_DEVICE_GROUP], gv_error *err);
+    bool (*join)(void *self, const char name[GV_DEVICE_GROUP], int count, int index, gv_error *err);
+    void (*leave)(void *self);
+    bool (*mean)(void *self, float *x, int64_t n, gv_error *err);
+    bool (*mean_wait)(void *self, gv_error *err);
 } gv_device_ops;
 
 // What a module exports, as GV_DEVICE_OPS_SYMBOL.

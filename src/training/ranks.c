@@ -78,6 +78,10 @@ void gv_ranks_sum_now(gv_ranks *r, double *x, int n) {
     }
 }
 
+void gv_ranks_share(gv_ranks *r, void *bytes, int n) {
+    if (r) MPI_Bcast(bytes, n, MPI_BYTE, 0, MPI_COMM_WORLD);
+}
+
 #else
 
 gv_status gv_ranks_begin(gv_ranks **out, gv_error *err) {
@@ -111,5 +115,9 @@ void gv_ranks_wait(gv_ranks *r) {
 
 void gv_ranks_sum_now(gv_ranks *r, double *x, int n) {
     (void)r, (void)x, (void)n;
+}
+
+void gv_ranks_share(gv_ranks *r, void *bytes, int n) {
+    (void)r, (void)bytes, (void)n;
 }
 #endif

@@ -23,3 +23,4 @@ void gv_ranks_sum(gv_ranks *r, float *x, int64_t n);
 void gv_ranks_wait(gv_ranks *r); // for all sums; sleeps meanwhile
 
 void gv_ranks_sum_now(gv_ranks *r, double *x, int n);
+void gv_ranks_share(gv_ranks *r, void *bytes, int n); // rank 0's, for all

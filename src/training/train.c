@@ -58,6 +58,7 @@ static const char MAGIC[16] = "gvhmr training\n";
 typedef struct trainer {
     const gv_train_options *o;
     gv_ranks *ranks; // NULL: alone
+    bool joined;     // the ranks' devices are: gradients are averaged there
     int rows;        // of the batch that this rank computes
     gv_net *net;
     gv_batch *batch, *check;
@@ -199,10 +200,36 @@ static void write_log(const trainer *t, const gv_train_progress *p) {
     fflush(t->log_file);
 }
 
-// The sums of a device's gradients go through the program's memory.
+static bool all_well(trainer *t, gv_status s) {
+    double failed = s != GV_OK;
+    gv_ranks_sum_now(t->ranks, &failed, 1);
+    return failed == 0;
+}
+
+// Where one rank's device cannot, none does, and gradients go through the program's memory.
+static void join_devices(trainer *t, const gv_train_hooks *hooks) {
+    char name[GV_DEVICE_GROUP] = {0}, text[sizeof(gv_error) + 64];
+    gv_error why = {0};
+    gv_status s = gv_device_group(t->engine->device, name, &why);
+    if (all_well(t, s)) {
+        gv_ranks_share(t->ranks, name, sizeof name);
+        s = gv_device_join(t->engine->device, name, gv_ranks_count(t->ranks), gv_ranks_index(t->ranks), &why);
+        t->joined = all_well(t, s);
+        if (!t->joined) gv_device_leave(t->engine->device);
+    }
+    if (t->joined || gv_ranks_index(t->ranks) > 0 || !hooks || !hooks->note) return;
+    snprintf(text, sizeof text, "gradients are averaged in the program's memory: %s",
+             s ? why.text : "another rank's device cannot be joined");
+    hooks->note(hooks->user, text);
+}
+
 static void send_gradients(void *user, int64_t first, int64_t count) {
     trainer *t = user;
     float *grads = t->net->grads + first;
+    if (t->joined) {
+        gv_device_mean(t->engine->device, grads, count);
+        return;
+    }
     if (t->engine->device) {
         gv_engine_get(t->engine, t->host + first, grads, count);
         grads = t->host + first;
@@ -211,6 +238,10 @@ static void send_gradients(void *user, int64_t first, int64_t count) {
 }
 
 static void receive_gradients(trainer *t) {
+    if (t->joined) {
+        gv_device_mean_wait(t->engine->device);
+        return;
+    }
     float share = 1.0f / (float)gv_ranks_count(t->ranks), *grads = t->engine->device ? t->host : t->net->grads;
     gv_ranks_wait(t->ranks);
     for (int64_t i = 0; i < t->net->parameters; i++) grads[i] *= share;
@@ -411,6 +442,7 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     trainer t = {.o = o, .filled = -1};
     if ((s = gv_ranks_begin(&t.ranks, err))) return s;
     s = prepare(&t, store, rig, err);
+    if (!s && t.ranks && o->device) join_devices(&t, hooks);
     if (!s) s = loop(&t, hooks, err);
     if (t.log_file) fclose(t.log_file);
     void *placed[] = {t.m, t.v, t.mean, t.live, t.squares};
@@ -419,6 +451,7 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     gv_losses_destroy(t.losses);
     gv_net_destroy(t.net);
     if (o->device) gv_device_finish(o->device, NULL); // a failure that was not asked for is not the next caller's
+    if (t.joined) gv_device_leave(o->device);
     gv_batch_destroy(t.batch);
     gv_batch_destroy(t.check);
     gv_sampler_free(&t.sampler);

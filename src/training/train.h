@@ -3,6 +3,9 @@
 // A folder holds checkpoint.gvt (weights, moments, step; replaced whole), log.jsonl and model.safetensors (the
 // running average of the weights, which is what to use). The batch of a step depends on seed and step alone.
 //
+// Ranks (ranks.h) average their gradients while the backward pass goes on: on their devices themselves (NCCL) where
+// each has one of its own, else through the program's memory.
+//
 // On a device the network, its gradients, the moments and the average lie there, and losses are computed there.
 // Sequences are made by the processor, a step's while the device is busy with the step before it.
 #pragma once
@@ -45,6 +48,7 @@ typedef struct gv_train_hooks { // may be all NULL
     void (*progress)(void *user, const gv_train_progress *p);
     const volatile int *stop; // non-zero: save and return after the current step
     void *user;
+    void (*note)(void *user, const char *text); // what is otherwise than one might think, one line
 } gv_train_hooks;
 
 // Continues from out/checkpoint.gvt where there is one (its sizes must agree), else starts anew.
