@@ -90,8 +90,40 @@ static void *alloc(void *self, size_t bytes, gv_error *err) {
     return data;
 }
 
-static void release(void *self, void *memory) {
+// Copies that go ahead are done when they are asked for or, late, when the queue first waits for them.
+enum { MOST_COPIES = 256 };
+static struct {
+    bool late;
+    int open, done;
+    struct {
+        void *to, *data;
+        size_t bytes;
+    } copy[MOST_COPIES];
+} ahead;
+
+void gv_emulated_late(bool late) {
+    ahead.late = late;
+    ahead.done = 0;
+}
+
+int gv_emulated_copies(void) {
+    return ahead.done;
+}
+
+static bool ahead_wait(void *self, gv_error *err) {
     (void)self;
+    for (int i = 0; i < ahead.open; i++) {
+        memcpy(ahead.copy[i].to, ahead.copy[i].data, ahead.copy[i].bytes);
+        free(ahead.copy[i].data);
+    }
+    (void)err;
+    ahead.done += ahead.open;
+    ahead.open = 0;
+    return true;
+}
+
+static void release(void *self, void *memory) {
+    ahead_wait(self, NULL); // gv_device_finish has waited for them
     for (int i = 0; i < own.pieces; i++)
         if (own.piece[i].data == memory) {
             own.used -= own.piece[i].bytes;
@@ -107,6 +139,18 @@ static bool upload(void *self, void *to, const void *from, size_t bytes, gv_erro
     if (breaks(err) || !check(to, bytes, "upload", err)) return false;
     memcpy(to, from, bytes);
     return true;
+}
+
+static bool upload_ahead(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    if (breaks(err) || !check(to, bytes, "upload", err)) return false;
+    void *data = ahead.open < MOST_COPIES ? malloc(bytes ? bytes : 1) : NULL;
+    if (!data) abort();
+    memcpy(data, from, bytes);
+    memset(to, 0xff, bytes); // not there yet, and not what it was
+    ahead.copy[ahead.open].to = to;
+    ahead.copy[ahead.open].data = data;
+    ahead.copy[ahead.open++].bytes = bytes;
+    return ahead.late || ahead_wait(self, err);
 }
 
 static bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
@@ -381,6 +425,8 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
                                       .alloc = alloc,
                                       .release = release,
                                       .upload = upload,
+                                      .upload_ahead = upload_ahead,
+                                      .ahead_wait = ahead_wait,
                                       .download = download,
                                       .matmul = matmul,
                                       .launch = launch,

@@ -11,6 +11,9 @@ size_t gv_emulated_bytes(void);       // in use
 int gv_emulated_refusals(void);       // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel); // since gv_emulated_ops
 int gv_emulated_replays(void);        // of recorded work, since gv_emulated_ops
+// Copies that go ahead are done as late as they may be (until then their places are NaN), or as early.
+void gv_emulated_late(bool late);
+int gv_emulated_copies(void); // that went ahead and were done, since gv_emulated_late
 // How x [n] becomes its mean over `count` processes, for groups of such devices; NULL: they cannot be joined.
 typedef void gv_emulated_mean(float *x, int64_t n, int count);
 void gv_emulated_group(gv_emulated_mean *mean);

@@ -43,6 +43,8 @@ struct context {
     cudaEvent_t free[STAGES]; // when a stage may be written again
     int next_stage, plans;
     plan plan_of[ROOM];
+    cudaStream_t copies; // that go ahead
+    cudaEvent_t copied;
     cudaStream_t sums; // of several GPUs
     cudaEvent_t ready, summed;
     struct nccl_group *group;
@@ -153,6 +155,7 @@ void close_device(void *self) {
     context *c = static_cast<context *>(self);
     if (!c) return;
     leave(c);
+    if (c->copies) cudaStreamSynchronize(c->copies);
     if (c->stream) cudaStreamSynchronize(c->stream);
     for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
     for (int i = 0; i < STAGES; i++) {
@@ -161,6 +164,8 @@ void close_device(void *self) {
     }
     if (c->workspace) cudaFree(c->workspace);
     if (c->lt) cublasLtDestroy(c->lt);
+    if (c->copied) cudaEventDestroy(c->copied);
+    if (c->copies) cudaStreamDestroy(c->copies);
     if (c->stream) cudaStreamDestroy(c->stream);
     delete c;
 }
@@ -199,6 +204,8 @@ bool set_up(context *c, gv_error *err) {
     snprintf(c->name, sizeof c->name, "%.100s (compute capability %d.%d)", p.name, p.major, p.minor);
     c->shared_limit = p.sharedMemPerBlockOptin;
     bool well = good(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream", err) &&
+                good(cudaStreamCreateWithFlags(&c->copies, cudaStreamNonBlocking), "making a stream", err) &&
+                good(cudaEventCreateWithFlags(&c->copied, cudaEventDisableTiming), "making an event", err) &&
                 keep_pool(c->gpu, err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
                 good(cudaMalloc(&c->workspace, WORKSPACE), "allocating the workspace", err);
     for (int i = 0; i < STAGES && well; i++)
@@ -267,19 +274,34 @@ void release(void *self, void *memory) {
     if (memory) cudaFreeAsync(memory, use(self)->stream);
 }
 
-bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    context *c = use(self);
+bool copy_there(context *c, cudaStream_t queue, void *to, const void *from, size_t bytes, gv_error *err) {
     for (size_t at = 0; at < bytes; at += STAGE) {
         size_t n = bytes - at < STAGE ? bytes - at : STAGE;
         int i = c->next_stage++ % STAGES;
         if (!good(cudaEventSynchronize(c->free[i]), "waiting for a copy", err)) return false;
         memcpy(c->stage[i], static_cast<const char *>(from) + at, n);
-        if (!good(cudaMemcpyAsync(static_cast<char *>(to) + at, c->stage[i], n, cudaMemcpyHostToDevice, c->stream),
+        if (!good(cudaMemcpyAsync(static_cast<char *>(to) + at, c->stage[i], n, cudaMemcpyHostToDevice, queue),
                   "copying to the GPU", err) ||
-            !good(cudaEventRecord(c->free[i], c->stream), "recording a copy", err))
+            !good(cudaEventRecord(c->free[i], queue), "recording a copy", err))
             return false;
     }
     return true;
+}
+
+bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    context *c = use(self);
+    return copy_there(c, c->stream, to, from, bytes, err);
+}
+
+bool upload_ahead(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
+    context *c = use(self);
+    return copy_there(c, c->copies, to, from, bytes, err);
+}
+
+bool ahead_wait(void *self, gv_error *err) {
+    context *c = use(self);
+    return good(cudaEventRecord(c->copied, c->copies), "recording the copies", err) &&
+           good(cudaStreamWaitEvent(c->stream, c->copied, 0), "waiting for the copies", err);
 }
 
 bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
@@ -298,7 +320,9 @@ bool download(void *self, void *to, const void *from, size_t bytes, gv_error *er
 }
 
 bool wait(void *self, gv_error *err) {
-    return good(cudaStreamSynchronize(use(self)->stream), "the work on the GPU", err);
+    context *c = use(self);
+    return good(cudaStreamSynchronize(c->copies), "copying to the GPU", err) &&
+           good(cudaStreamSynchronize(c->stream), "the work on the GPU", err);
 }
 
 // ---- matrix products
@@ -572,6 +596,8 @@ extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device
                                       alloc,
                                       release,
                                       upload,
+                                      upload_ahead,
+                                      ahead_wait,
                                       download,
                                       matmul,
                                       launch,

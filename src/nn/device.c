@@ -188,6 +188,14 @@ void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes) {
     if (is_idle(d)) check(d, d->ops->upload(d->self, to, from, bytes, &d->failure));
 }
 
+void gv_device_upload_ahead(gv_device *d, void *to, const void *from, size_t bytes) {
+    if (is_idle(d)) check(d, d->ops->upload_ahead(d->self, to, from, bytes, &d->failure));
+}
+
+void gv_device_ahead_wait(gv_device *d) {
+    if (is_idle(d)) check(d, d->ops->ahead_wait(d->self, &d->failure));
+}
+
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes) {
     if (is_idle(d)) check(d, d->ops->download(d->self, to, from, bytes, &d->failure));
 }

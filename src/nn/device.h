@@ -43,7 +43,11 @@ void *gv_device_keep(gv_device *d, const void *host, size_t count, size_t size);
 void gv_device_drop(gv_device *d, void *memory); // accepts NULL
 
 // ---- the queue
-void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes);   // `from` may change at once
+void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes); // `from` may change at once
+// The same beside what is queued, which must have nothing to do with `to`: what is queued after gv_device_ahead_wait
+// may.
+void gv_device_upload_ahead(gv_device *d, void *to, const void *from, size_t bytes);
+void gv_device_ahead_wait(gv_device *d);
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes); // waits
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
 void gv_device_launch(gv_device *d, int kernel, const void *arguments);
@@ -56,7 +60,7 @@ void *gv_device_recorded(gv_device *d);
 void gv_device_replay(gv_device *d, void *graph);
 void gv_device_forget(gv_device *d, void *graph); // after gv_device_finish; accepts NULL
 void gv_device_fail(gv_device *d, gv_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-// Waits, frees all scratch, returns the first failure and forgets it.
+// Waits, for copies that go ahead as well, frees all scratch, returns the first failure and forgets it.
 gv_status gv_device_finish(gv_device *d, gv_error *err);
 // The same where work of the processor beside it came to `status`, which goes first.
 gv_status gv_device_settle(gv_device *d, gv_status status, gv_error *err);

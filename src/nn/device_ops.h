@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 5 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 6 }; // of this table and of the kernels' arguments: both sides must agree
 
 // y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
 // are float32, and float32 products are not rounded to fewer bits (no TF32).
@@ -53,11 +53,14 @@ typedef struct gv_device_ops {
     // the device failed.
     void *(*alloc)(void *self, size_t bytes, gv_error *err);
     void (*release)(void *self, void *memory); // what is queued before may still use it; accepts NULL
-    bool (*upload)(void *self, void *to, const void *from, size_t bytes, gv_error *err);   // `from` is free at once
+    bool (*upload)(void *self, void *to, const void *from, size_t bytes, gv_error *err); // `from` is free at once
+    // The same in a queue of its own, beside the other, and what comes after ahead_wait comes after all such copies.
+    bool (*upload_ahead)(void *self, void *to, const void *from, size_t bytes, gv_error *err);
+    bool (*ahead_wait)(void *self, gv_error *err);
     bool (*download)(void *self, void *to, const void *from, size_t bytes, gv_error *err); // waits
     bool (*matmul)(void *self, const gv_device_matmul *m, gv_error *err);
     bool (*launch)(void *self, int kernel, const void *arguments, gv_error *err); // kernels.h
-    bool (*wait)(void *self, gv_error *err); // until the queue is empty; false: something in it failed
+    bool (*wait)(void *self, gv_error *err); // until both queues are empty; false: something in it failed
     // What is queued between record and recorded, products and kernels alone, is remembered and not done; replay puts
     // it into the queue as one piece, with the same addresses. recorded ends it whatever has failed; NULL on failure.
     bool (*record)(void *self, gv_error *err);

@@ -12,10 +12,12 @@ _Static_assert((int)GV_LOSSES == (int)GV_LOSS_TERMS && (int)GV_LOSSES_JOINTS == 
                "kernels.h and loss.h are about the same losses");
 
 struct gv_losses_there { // the device's memory
-    float *target[TARGETS];
+    struct gv_losses_placed {
+        float *target[TARGETS];
+        int32_t *length;
+        uint8_t *incam_only;
+    } placed[2];        // and those that went ahead; they change places when used
     int width[TARGETS]; // numbers a frame
-    int32_t *length;
-    uint8_t *incam_only;
     float *statistics, *skeleton, *terms, *partial, *sum;
     gv_losses_part *parts;
     int32_t *first, *by_bone, *bone_first;
@@ -73,9 +75,13 @@ static bool create_there(gv_losses *l) {
     memcpy(skeleton, l->rig->S, sizeof l->rig->S);
     memcpy(skeleton + J * 3, l->rig->dirs, sizeof l->rig->dirs);
     bool ok = place_parts(l);
-    for (int i = 0; i < TARGETS && ok; i++) ok = (t->target[i] = keep(l, NULL, T * width[i], sizeof(float)));
-    ok = ok && (t->length = keep(l, NULL, l->B, sizeof *t->length)) && (t->incam_only = keep(l, NULL, l->B, 1)) &&
-         (t->statistics = keep(l, statistics, 2 * X, sizeof(float))) &&
+    for (int k = 0; k < 2 && ok; k++) {
+        for (int i = 0; i < TARGETS && ok; i++)
+            ok = (t->placed[k].target[i] = keep(l, NULL, T * width[i], sizeof(float)));
+        ok = ok && (t->placed[k].length = keep(l, NULL, l->B, sizeof *t->placed[k].length)) &&
+             (t->placed[k].incam_only = keep(l, NULL, l->B, 1));
+    }
+    ok = ok && (t->statistics = keep(l, statistics, 2 * X, sizeof(float))) &&
          (t->skeleton = keep(l, skeleton, J * 3 * (1 + NB), sizeof(float))) &&
          (t->terms = keep(l, NULL, T * GV_LOSS_TERMS, sizeof(float))) &&
          (t->partial = keep(l, NULL, GV_ENGINE_PARTS * GV_LOSS_TERMS, sizeof(float))) &&
@@ -103,10 +109,14 @@ void gv_losses_destroy(gv_losses *l) {
     if (!l) return;
     struct gv_losses_there *t = l->there;
     if (t) {
-        void *memory[] = {t->length, t->incam_only, t->statistics, t->skeleton, t->terms,     t->partial,
-                          t->sum,    t->parts,      t->first,      t->by_bone,  t->bone_first};
+        void *memory[] = {t->statistics, t->skeleton, t->terms,   t->partial,   t->sum,
+                          t->parts,      t->first,    t->by_bone, t->bone_first};
         for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) gv_device_drop(l->engine->device, memory[i]);
-        for (int i = 0; i < TARGETS; i++) gv_device_drop(l->engine->device, t->target[i]);
+        for (int k = 0; k < 2; k++) {
+            for (int i = 0; i < TARGETS; i++) gv_device_drop(l->engine->device, t->placed[k].target[i]);
+            gv_device_drop(l->engine->device, t->placed[k].length);
+            gv_device_drop(l->engine->device, t->placed[k].incam_only);
+        }
     }
     free(t);
     free(l->partial);
@@ -116,18 +126,39 @@ void gv_losses_destroy(gv_losses *l) {
     free(l);
 }
 
+typedef void upload(gv_device *d, void *to, const void *from, size_t bytes);
+
+static void place(gv_losses *l, int k, const gv_targets *y, upload *put) {
+    struct gv_losses_there *t = l->there;
+    gv_device *d = l->engine->device;
+    const size_t T = (size_t)l->B * (size_t)l->L;
+    const gv_real *const from[TARGETS] = {y->x,   y->joints,   y->coco,  y->verts, y->transl_c,
+                                          y->R_w, y->transl_w, y->still, y->box,   y->K};
+    for (int i = 0; i < TARGETS; i++)
+        if (t->width[i]) put(d, t->placed[k].target[i], from[i], T * (size_t)t->width[i] * sizeof(float));
+    put(d, t->placed[k].length, y->length, (size_t)l->B * sizeof(int));
+    put(d, t->placed[k].incam_only, y->incam_only, (size_t)l->B);
+}
+
+void gv_losses_ahead(gv_losses *l, const gv_targets *y) {
+    if (l->there) place(l, 1, y, gv_device_upload_ahead);
+}
+
 static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
     struct gv_losses_there *t = l->there;
     gv_device *d = l->engine->device;
     const int64_t T = (int64_t)l->B * l->L;
-    const gv_real *const from[TARGETS] = {y->x,   y->joints,   y->coco,  y->verts, y->transl_c,
-                                          y->R_w, y->transl_w, y->still, y->box,   y->K};
+    if (y) {
+        place(l, 0, y, gv_device_upload);
+    } else {
+        struct gv_losses_placed ahead = t->placed[1];
+        gv_device_ahead_wait(d);
+        t->placed[1] = t->placed[0];
+        t->placed[0] = ahead;
+    }
     gv_real count[GV_LOSS_TERMS];
-    for (int i = 0; i < TARGETS; i++)
-        if (t->width[i]) gv_device_upload(d, t->target[i], from[i], (size_t)(T * t->width[i]) * sizeof(float));
-    gv_device_upload(d, t->length, y->length, (size_t)l->B * sizeof *t->length);
-    gv_device_upload(d, t->incam_only, y->incam_only, (size_t)l->B);
-    gv_loss_elements(count, y, l->rig);
+    gv_loss_elements(count, &(gv_targets){.B = l->B, .L = l->L}, l->rig);
+    float **target = t->placed[0].target;
     gv_frame_losses_args a = {.dx = l->dx,
                               .dcam = l->dcam,
                               .dlogits = l->dlogits,
@@ -135,16 +166,16 @@ static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
                               .x = n->out[0],
                               .cam = n->out[1],
                               .logits = n->out[2],
-                              .true_x = t->target[0],
-                              .joints = t->target[1],
-                              .coco = t->target[2],
-                              .verts = t->target[3],
-                              .transl = t->target[4],
-                              .still = t->target[7],
-                              .box = t->target[8],
-                              .K = t->target[9],
-                              .length = t->length,
-                              .incam_only = t->incam_only,
+                              .true_x = target[0],
+                              .joints = target[1],
+                              .coco = target[2],
+                              .verts = target[3],
+                              .transl = target[4],
+                              .still = target[7],
+                              .box = target[8],
+                              .K = target[9],
+                              .length = t->placed[0].length,
+                              .incam_only = t->placed[0].incam_only,
                               .statistics = t->statistics,
                               .skeleton = t->skeleton,
                               .parts = t->parts,
@@ -158,8 +189,8 @@ static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
     for (int i = 0; i < GV_LOSS_TERMS; i++) a.w[i] = l->weights[i] / count[i];
     for (int j = 0; j < J; j++) a.parent[j] = (int8_t)gv_parents55[j];
     gv_device_launch(d, GV_KERNEL_frame_losses, &a);
-    gv_kernel(d, rollout_loss, .dx = l->dx, .terms = t->terms, .x = n->out[0], .transl_w = t->target[6],
-              .R_w = t->target[5], .statistics = t->statistics, .length = t->length, .incam_only = t->incam_only,
+    gv_kernel(d, rollout_loss, .dx = l->dx, .terms = t->terms, .x = n->out[0], .transl_w = target[6], .R_w = target[5],
+              .statistics = t->statistics, .length = t->placed[0].length, .incam_only = t->placed[0].incam_only,
               .sequences = l->B, .frames = l->L, .w = a.w[GV_LOSS_TRANSL_W]);
     const int parts = T < GV_ENGINE_PARTS ? (int)T : GV_ENGINE_PARTS;
     gv_kernel(d, column_sums, .y = t->partial, .x = t->terms, .rows = T, .width = GV_LOSS_TERMS, .parts = parts,

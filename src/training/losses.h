@@ -25,6 +25,7 @@ typedef struct gv_losses {
 // NULL when memory is exhausted. The rig must outlive it.
 gv_losses *gv_losses_create(gv_engine *e, const gv_rig *rig, int B, int L);
 void gv_losses_destroy(gv_losses *l); // accepts NULL
-// Of the last gv_net_forward. The targets may change when it returns.
+// Of the last gv_net_forward. The targets may change when it returns; y NULL: what gv_losses_ahead was given.
 void gv_losses_run(gv_losses *l, const gv_net *n, const gv_targets *y, const gv_real weights[GV_LOSS_TERMS]);
+void gv_losses_ahead(gv_losses *l, const gv_targets *y); // as gv_net_ahead
 void gv_losses_get(gv_losses *l, gv_loss *out);

@@ -68,8 +68,8 @@ typedef struct trainer {
     float *host;                // [parameters] the program's, where the engine's is not
     double *squares;            // of the optimiser
     gv_losses *losses;
-    long step, filled; // filled: the step whose sequences are in the batch, or -1
-    double seconds;    // of training so far, all runs
+    long step, filled, ahead; // the step whose sequences are in the batch, and on their way to the device; or -1
+    double seconds;           // of training so far, all runs
     char checkpoint[1024], model[1024], log[1024];
     FILE *log_file;
 } trainer;
@@ -276,15 +276,21 @@ static gv_status train_step(trainer *t, gv_loss *loss, double *norm, gv_error *e
         return gv_fail(err, GV_ERR_MEMORY, "step %ld: no memory for its sequences; the last checkpoint is kept",
                        t->step);
     gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
-    gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
-    gv_losses_run(t->losses, n, &b->y, weight);
+    bool ahead = t->ahead == t->step;
+    gv_net_forward(n, ahead ? NULL : &in, 1,
+                   gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
+    gv_losses_run(t->losses, n, ahead ? NULL : &b->y, weight);
     gv_engine_clear(t->engine, n->grads, n->parameters);
     gv_net_backward(n, t->losses->dx, t->losses->dcam, t->losses->dlogits);
     if (t->ranks) receive_gradients(t);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
     gv_adamw_step(t->engine, &a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters, t->squares);
     t->step++;
-    if (t->engine->device && t->step < o->steps) fill(t, t->step); // beside the device's work; if it fails: again then
+    if (t->engine->device && t->step < o->steps && fill(t, t->step)) { // beside the device's work; fails: again then
+        gv_net_ahead(n, &in);
+        gv_losses_ahead(t->losses, &b->y);
+        t->ahead = t->step;
+    }
     gv_losses_get(t->losses, loss);
     *norm = gv_adamw_norm(t->engine, t->squares);
     return gv_engine_finish(t->engine, err);
@@ -439,7 +445,7 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
                        gv_error *err) {
     gv_status s = check_options(o, rig, err);
     if (s) return s;
-    trainer t = {.o = o, .filled = -1};
+    trainer t = {.o = o, .filled = -1, .ahead = -1};
     if ((s = gv_ranks_begin(&t.ranks, err))) return s;
     s = prepare(&t, store, rig, err);
     if (!s && t.ranks && o->device) join_devices(&t, hooks);
