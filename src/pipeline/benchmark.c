@@ -1,6 +1,7 @@
 #include "pipeline/benchmark.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
+#include "pipeline/common_gravity.h"
 #include "pipeline/hold_to_way.h"
 #include "pipeline/predict.h"
 #include "pipeline/settle.h"
@@ -133,7 +134,8 @@ static gv_status hold(gv_motion *m, const bench *b, bool moving, gv_error *err) 
     gv_camera_path way;
     gv_status s = way_of(&way, b->batch, moving, err);
     if (s) return s;
-    s = gv_way_to_metres(&way, m, 1, err);
+    s = gv_common_gravity(m, 1, !moving, err);
+    if (!s) s = gv_way_to_metres(&way, m, 1, err);
     if (!s) s = gv_hold_to_way(m, &way, true, err);
     if (!s) s = gv_settle(m, b->body, false, NULL, err);
     gv_camera_path_free(&way);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_MOTION_JOINTS, ROUNDS = 12, FEWEST_STANDS = 4, BALL = 10 };
+enum { J = GV_MOTION_JOINTS, ROUNDS = 12, FEWEST_STANDS = 4, BALL = 10, BALANCE_ROUNDS = 4 };
 // Standard deviations of the network's direction, rad about each axis: of each person anew, of one second of one
 // person, and of all people of a clip alike. Measured: people of vtest.avi differ by 3 degrees, a man before four
 // calibrated cameras by 7 to 18 from the truth (bench/README.md).
@@ -24,10 +24,24 @@ static const double slope_each = 0.07, slope_all = 0.07; // of level ground, ris
 static const double too_steep = 0.2;                     // from where on a slope counts less
 static const double slope_known = 0.3; // to judge that, who hardly moves has a slope of 0 with this sd
 
+// Who stands keeps the middle of his mass over his feet, a little ahead of half-way from ankle to ball: joint by joint
+// shares of the mass (after de Leva 1996) make that middle. Standard deviations, rad, of one person's mean posture, and
+// of one second of it.
+static const double mass[J] = {0.12, 0.05, 0.05, 0.10, 0.075, 0.075, 0.12, 0.03, 0.03, 0.14,  0,
+                               0,    0.02, 0,    0,    0.07,  0.02,  0.02, 0.02, 0.02, 0.012, 0.012};
+static const double ahead = 0.035; // m
+static const double balanced_each = 0.10, balanced_second = 0.15;
+static const double balanced_seconds = 0.5; // fewer tell nothing
+static const double lifted = 0.25,
+                    rests = 0.35; // m over the lowest foot: of one that carries nothing; of what is not a foot
+static const double sole[4] = {0.08, 0.02, 0.08, 0.02}; // m, about, of ankles and balls over the ground
+
 typedef struct witness {
     double world[9]; // own world to the odometry's
     float down[3];
-    double weight; // of the network's direction, 1 / rad^2
+    double weight;     // of the network's direction, 1 / rad^2
+    float balanced[3]; // down, as his balance says,
+    double balance;    // and what that counts; 0: does not say
     double (*stand)[3];
     int stands;
 } witness;
@@ -67,6 +81,51 @@ static void find_stands(witness *w, const gv_motion *m) {
             }
         }
     }
+}
+
+// From the feet that he stands on to the middle of his mass in frame t, own world, in which `up` is up as far as is
+// known; false where he does not just stand.
+static bool posture(double d[3], const gv_motion *m, int t, const double up[3]) {
+    static const int feet[4] = {7, 10, 8, 11}, others[] = {0, 15, 20, 21};
+    const float *standing = m->static_prob + GV_STATIC_JOINTS * (size_t)t;
+    double p[J][3], low[2] = {INFINITY, INFINITY}, share[2], left[3], front[3], total = 0;
+    if (!(fmaxf(fmaxf(standing[0], standing[1]), fmaxf(standing[2], standing[3])) > 0.4f)) return false;
+    for (int j = 0; j < J; j++)
+        for (int i = 0; i < 3; i++) p[j][i] = (double)m->joints_world[3 * (J * (size_t)t + (size_t)j) + i];
+    for (int f = 0; f < 4; f++) low[f / 2] = fmin(low[f / 2], gv_dot3(p[feet[f]], up) - sole[f]);
+    const double lowest = fmin(low[0], low[1]);
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (gv_dot3(p[others[k]], up) - lowest < rests) return false;
+    for (int side = 0; side < 2; side++) share[side] = fmax(1 - (low[side] - lowest) / lifted, 0);
+    for (int i = 0; i < 3; i++) left[i] = p[1][i] - p[2][i];
+    gv_cross3(front, left, up);
+    gv_normalise3(front);
+    for (int i = 0; i < 3; i++) d[i] = -ahead * front[i];
+    for (int j = 0; j < J; j++) total += mass[j];
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < J; j++) d[i] += mass[j] / total * p[j][i];
+        for (int f = 0; f < 4; f++) d[i] -= 0.5 * share[f / 2] / (share[0] + share[1]) * p[feet[f]][i];
+    }
+    return true;
+}
+
+static void find_balance(witness *w, const gv_motion *m) {
+    double up[3] = {0, 1, 0}, turned[3], seconds = 0;
+    for (int round = 0; round < BALANCE_ROUNDS; round++) { // which foot is lifted depends on it
+        double sum[3] = {0}, d[3];
+        int n = 0;
+        for (int t = 0; t < m->frames; t++) {
+            if (!posture(d, m, t, up)) continue;
+            for (int i = 0; i < 3; i++) sum[i] += d[i];
+            n++;
+        }
+        seconds = n / (m->fps > 0 ? m->fps : 30);
+        if (seconds < balanced_seconds || !(gv_normalise3(sum) > 0)) return;
+        memcpy(up, sum, sizeof up);
+    }
+    gv_so3_apply(turned, w->world, up);
+    for (int i = 0; i < 3; i++) w->balanced[i] = (float)-turned[i];
+    w->balance = 1 / (balanced_each * balanced_each + balanced_second * balanced_second / seconds);
 }
 
 static gv_status listen(witness *w, const gv_motion *m, bool static_camera, gv_error *err) {
@@ -169,20 +228,34 @@ static void level(gv_motion *m, const witness *w, const double n[3]) {
     gv_motion_move(m, d);
 }
 
+// What the network says of all people, and what their balance says: *sure is of the network's.
+static void weigh_balance(double said[3], double *sure, const witness *w, int people) {
+    double sum[3];
+    for (int i = 0; i < 3; i++) sum[i] = *sure * said[i];
+    for (int k = 0; k < people; k++) {
+        *sure += w[k].balance;
+        for (int i = 0; i < 3; i++) sum[i] += w[k].balance * (double)w[k].balanced[i];
+    }
+    if (gv_normalise3(sum) > 0) memcpy(said, sum, sizeof sum);
+}
+
 gv_status gv_common_gravity(gv_motion *motions, int people, bool static_camera, gv_error *err) {
-    if (people < 2) return GV_OK;
+    if (people < 1) return GV_OK;
     witness *w = gv_calloc2((size_t)people, sizeof *w);
     float *down = gv_calloc2((size_t)people, 3 * sizeof *down);
     double *weight = gv_calloc2((size_t)people, sizeof *weight), said[3], n[3], sure = 0;
     gv_status status =
         w && down && weight ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "no memory for the gravity of %d persons", people);
     for (int k = 0; status == GV_OK && k < people; k++) {
-        status = listen(w + k, motions + k, static_camera, err);
+        status = listen(w + k, motions + k, static_camera && people > 1, err);
+        find_balance(w + k, motions + k);
         memcpy(down + 3 * k, w[k].down, 3 * sizeof *down);
         sure += weight[k] = w[k].weight;
     }
     if (status == GV_OK && gv_mean_direction(said, down, weight, people)) {
-        join(n, w, people, said, 1 / (everybody * everybody + 1 / sure));
+        sure = 1 / (everybody * everybody + 1 / sure);
+        weigh_balance(said, &sure, w, people);
+        join(n, w, people, said, sure);
         for (int k = 0; k < people; k++) level(motions + k, w + k, n);
     }
     for (int k = 0; w && k < people; k++) free(w[k].stand);
