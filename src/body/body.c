@@ -16,6 +16,7 @@ const int gv_parents55[GV_SMPLX_JOINTS] = {-1, 0,  0,  0,  1,  2,  3,  4,  5,  6
                                            37, 38, 21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53};
 
 const int gv_foot_joints[GV_FEET] = {7, 10, 8, 11};
+const double gv_soles_about[GV_FEET] = {0.08, 0.02, 0.08, 0.02};
 
 const char *const gv_joint_names55[GV_SMPLX_JOINTS] = {
     "pelvis",       "left_hip",      "right_hip",     "spine1",         "left_knee",    "right_knee",   "spine2",

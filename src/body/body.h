@@ -18,7 +18,8 @@ enum { GV_SMPLX_JOINTS = 55, GV_BODY_JOINTS = 22, GV_BETAS = 10, GV_POSE_FEATURE
 extern const int gv_parents55[GV_SMPLX_JOINTS];             // -1 for the root; the first 22 are the body's
 extern const char *const gv_joint_names55[GV_SMPLX_JOINTS]; // "pelvis", "left_hip", ...
 enum { GV_FEET = 4 };
-extern const int gv_foot_joints[GV_FEET]; // left ankle, left ball, right ankle, right ball
+extern const int gv_foot_joints[GV_FEET];    // left ankle, left ball, right ankle, right ball
+extern const double gv_soles_about[GV_FEET]; // m over the ground when they stand, of anybody
 
 typedef struct gv_body {
     int vertices, triangles;
@@ -50,8 +51,8 @@ void gv_body_close(gv_body *b); // accepts NULL
 // Rest joints S(betas) [n, 3], n <= 55: J_template + J_shapedirs betas.
 void gv_body_rest_joints(float *S, const gv_body *b, const float betas[GV_BETAS], int n);
 
-// Surface in the rest pose, hands flat, without pose correctives: vertices [V, 3] = v_template + shapedirs betas, and unit
-// normals [V, 3] (may be NULL).
+// Surface in the rest pose, hands flat, without pose correctives: vertices [V, 3] = v_template + shapedirs betas, and
+// unit normals [V, 3] (may be NULL).
 void gv_body_rest_surface(const gv_body *b, const float betas[GV_BETAS], float *vertices, float *normals);
 
 // Forward kinematics of the 22 body joints, one frame: G [22, 3x4] row-major global transforms without

@@ -3,6 +3,7 @@
 // h, and level ground would have n - s for its down. Each person's s comes with a 2 x 2 matrix of information H.
 #include "pipeline/common_gravity.h"
 #include "base/memory.h"
+#include "body/body.h"
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
 #include "pipeline/gravity.h"
@@ -34,7 +35,6 @@ static const double balanced_each = 0.10, balanced_second = 0.15;
 static const double balanced_seconds = 0.5; // fewer tell nothing
 static const double lifted = 0.25,
                     rests = 0.35; // m over the lowest foot: of one that carries nothing; of what is not a foot
-static const double sole[4] = {0.08, 0.02, 0.08, 0.02}; // m, about, of ankles and balls over the ground
 
 typedef struct witness {
     double world[9]; // own world to the odometry's
@@ -86,13 +86,14 @@ static void find_stands(witness *w, const gv_motion *m) {
 // From the feet that he stands on to the middle of his mass in frame t, own world, in which `up` is up as far as is
 // known; false where he does not just stand.
 static bool posture(double d[3], const gv_motion *m, int t, const double up[3]) {
-    static const int feet[4] = {7, 10, 8, 11}, others[] = {0, 15, 20, 21};
+    static const int others[] = {0, 15, 20, 21};
     const float *standing = m->static_prob + GV_STATIC_JOINTS * (size_t)t;
     double p[J][3], low[2] = {INFINITY, INFINITY}, share[2], left[3], front[3], total = 0;
     if (!(fmaxf(fmaxf(standing[0], standing[1]), fmaxf(standing[2], standing[3])) > 0.4f)) return false;
     for (int j = 0; j < J; j++)
         for (int i = 0; i < 3; i++) p[j][i] = (double)m->joints_world[3 * (J * (size_t)t + (size_t)j) + i];
-    for (int f = 0; f < 4; f++) low[f / 2] = fmin(low[f / 2], gv_dot3(p[feet[f]], up) - sole[f]);
+    for (int f = 0; f < GV_FEET; f++)
+        low[f / 2] = fmin(low[f / 2], gv_dot3(p[gv_foot_joints[f]], up) - gv_soles_about[f]);
     const double lowest = fmin(low[0], low[1]);
     for (size_t k = 0; k < sizeof others / sizeof *others; k++)
         if (gv_dot3(p[others[k]], up) - lowest < rests) return false;
@@ -104,7 +105,7 @@ static bool posture(double d[3], const gv_motion *m, int t, const double up[3]) 
     for (int j = 0; j < J; j++) total += mass[j];
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < J; j++) d[i] += mass[j] / total * p[j][i];
-        for (int f = 0; f < 4; f++) d[i] -= 0.5 * share[f / 2] / (share[0] + share[1]) * p[feet[f]][i];
+        for (int f = 0; f < GV_FEET; f++) d[i] -= 0.5 * share[f / 2] / (share[0] + share[1]) * p[gv_foot_joints[f]][i];
     }
     return true;
 }

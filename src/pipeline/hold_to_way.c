@@ -4,6 +4,7 @@
 #include "pipeline/hold_to_way.h"
 
 #include "base/memory.h"
+#include "body/body.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
 #include "pipeline/scene.h"
@@ -12,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_MOTION_JOINTS, FEET = 4, BAND = 5, ROW = BAND + 1, SHARED = 5, ROUNDS = 10 };
-static const int foot[FEET] = {7, 10, 8, 11};
-static const double sole[FEET] = {0.08, 0.02, 0.08, 0.02}; // m, about, of ankles and balls over the ground
+enum { J = GV_MOTION_JOINTS, BAND = 5, ROW = BAND + 1, SHARED = 5, ROUNDS = 10 };
 static const double ACROSS = 0.02, ALONG = 0.2;  // m, error of what the camera sees, across and along the line of sight
 static const double PIXELS = 5;                  // px, error of a body's size in the picture, by which distance is off
 static const double LASTING = 0.25;              // s for which it stays the same
@@ -92,7 +91,7 @@ static void add(hold *h, long row, long column, double k) {
 // Both ends of a step move alike.
 static void add_step(hold *h, int first, int t) { // from t to t + 1
     double stood = 0, seconds = fmax(h->m->time_sec[t + 1] - h->m->time_sec[t], 1e-4);
-    for (int f = 0; f < FEET; f++) stood = fmax(stood, fmin(standing(h, t, f), standing(h, t + 1, f)));
+    for (int f = 0; f < GV_FEET; f++) stood = fmax(stood, fmin(standing(h, t, f), standing(h, t + 1, f)));
     for (int i = 0; i < 3; i++) {
         double k = 1 / (seconds * (i == 1 ? HEIGHT : stood > STANDS ? STANDING : FREE));
         long a = 3L * (t - first) + i, b = a + 3;
@@ -103,8 +102,8 @@ static void add_step(hold *h, int first, int t) { // from t to t + 1
 // The lowest foot that stands is on the ground, or so much over it that it does not matter.
 static void add_ground(hold *h, int first, int t, double elsewhere) {
     double low = INFINITY, sure = 0;
-    for (int f = 0; f < FEET; f++) {
-        double height = (double)joint(h, t, foot[f])[1] - sole[f];
+    for (int f = 0; f < GV_FEET; f++) {
+        double height = (double)joint(h, t, gv_foot_joints[f])[1] - gv_soles_about[f];
         if (standing(h, t, f) > STANDS && height < low) low = height, sure = standing(h, t, f);
     }
     if (!(sure > 0)) return;
@@ -239,11 +238,11 @@ static void doubt_feet(hold *h) {
     for (int t = 0; t < h->m->frames; t++) {
         if (!in_metres(h->camera, h->m->frame_index[t])) continue;
         double own = speed(h, t, 0, PATH_REACH);
-        for (int f = 0; f < FEET; f++) {
+        for (int f = 0; f < GV_FEET; f++) {
             float *p = &h->m->static_prob[GV_STATIC_JOINTS * (size_t)t + f];
-            double height = fmax((double)joint(h, t, foot[f])[1] - sole[f], 0);
+            double height = fmax((double)joint(h, t, gv_foot_joints[f])[1] - gv_soles_about[f], 0);
             *p *= (float)(1 / (1 + pow(height / IN_THE_AIR, 4)));
-            if (own > WALKING) *p *= (float)(1 / (1 + pow(speed(h, t, foot[f], FOOT_REACH) / own, 8)));
+            if (own > WALKING) *p *= (float)(1 / (1 + pow(speed(h, t, gv_foot_joints[f], FOOT_REACH) / own, 8)));
         }
     }
 }

@@ -1,6 +1,7 @@
 #include "pipeline/way_metres.h"
 
 #include "base/memory.h"
+#include "body/body.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
 #include "pipeline/scene.h"
@@ -9,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { J = GV_MOTION_JOINTS, FEET = 4 };
-static const int foot[FEET] = {7, 10, 8, 11};
-static const double sole[FEET] = {0.08, 0.02, 0.08, 0.02}; // m, about, of ankles and balls over the ground
-static const double FARTHEST = 1.0;                        // |log| of a point's distance over the feet's that is used
+enum { J = GV_MOTION_JOINTS };
+static const double FARTHEST = 1.0;    // |log| of a point's distance over the feet's that is used
 static const double LOOSE = 0.5;       // error of a ratio's logarithm by wrong gravity and uneven ground, per FARTHEST
 static const double NOISE = 0.15;      // and of any
 static const double KERNEL = 0.12;     // width in which ratios agree
@@ -49,9 +48,9 @@ static bool compare(ratio *out, const witness *w, const gv_ground_point *p) {
     double V[9], up[3], y[3] = {w->world[1], w->world[4], w->world[7]}, ground = INFINITY, feet = 0;
     for (int i = 0; i < 9; i++) V[i] = w->m->R_w2c[9 * (size_t)t + i];
     gv_so3_apply(up, V, y);
-    for (int f = 0; f < FEET; f++) {
-        const float *q = w->m->joints_incam + 3 * ((size_t)t * J + foot[f]);
-        double x[3] = {q[0], q[1], q[2]}, height = gv_dot3(up, x) - sole[f];
+    for (int f = 0; f < GV_FEET; f++) {
+        const float *q = w->m->joints_incam + 3 * ((size_t)t * J + gv_foot_joints[f]);
+        double x[3] = {q[0], q[1], q[2]}, height = gv_dot3(up, x) - gv_soles_about[f];
         if (height < ground) ground = height, feet = x[2];
     }
     const double sight[3] = {p->x, p->y, 1};
