@@ -16,7 +16,7 @@ typedef struct piece {
 } piece;
 
 static struct {
-    size_t limit, largest, used;
+    size_t limit, largest, refused, used;
     int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays;
     struct graph *recording;
     piece piece[MOST];
@@ -30,6 +30,9 @@ int gv_emulated_refusals(void) {
 }
 int gv_emulated_launches(int kernel) {
     return own.launches[kernel];
+}
+void gv_emulated_refuse(size_t bytes) {
+    own.refused = bytes;
 }
 void gv_emulated_break(int after) {
     own.countdown = after;
@@ -78,6 +81,7 @@ static bool wait(void *self, gv_error *err) {
 static void *alloc(void *self, size_t bytes, gv_error *err) {
     (void)self;
     bool room = own.pieces < MOST && (!own.limit || own.used + bytes <= own.limit);
+    room &= bytes != own.refused || !bytes;
     char *data = room && (!own.largest || bytes <= own.largest) ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
     if (!data) {
         own.refusals++;

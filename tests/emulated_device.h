@@ -7,10 +7,11 @@
 
 // At most `limit` bytes at once (0: any number), at most `largest` in one piece. One such device at a time.
 const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest);
-size_t gv_emulated_bytes(void);       // in use
-int gv_emulated_refusals(void);       // allocations that were over the limit, since gv_emulated_ops
-int gv_emulated_launches(int kernel); // since gv_emulated_ops
-int gv_emulated_replays(void);        // of recorded work, since gv_emulated_ops
+void gv_emulated_refuse(size_t bytes); // there is no memory for pieces of just so many; 0: for all
+size_t gv_emulated_bytes(void);        // in use
+int gv_emulated_refusals(void);        // allocations that were over the limit, since gv_emulated_ops
+int gv_emulated_launches(int kernel);  // since gv_emulated_ops
+int gv_emulated_replays(void);         // of recorded work, since gv_emulated_ops
 // Copies that go ahead are done as late as they may be (until then their places are NaN), or as early.
 void gv_emulated_late(bool late);
 int gv_emulated_copies(void); // that went ahead and were done, since gv_emulated_late

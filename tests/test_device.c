@@ -275,7 +275,8 @@ static void test_crops(void **state) {
         for (int i = 0; i < N; i++) gv_crop_bytes(e + (size_t)i * BYTES, &image, boxes[i], 1);
         gv_device *d = emulated(0, 0);
         uint8_t *placed = gv_device_alloc(d, N, BYTES);
-        gv_crop_queue(d, placed, &image, boxes[0], N, 1);
+        const gv_image there = gv_frame_place(d, &image);
+        gv_crop_queue(d, placed, &there, boxes[0], N, 1);
         gv_device_download(d, y, placed, (size_t)N * BYTES);
         finish(d);
         close_empty(d);
@@ -419,7 +420,8 @@ static void test_staying(void **state) {
     gv_error err = {0};
     gv_device *d = emulated(0, 0);
     uint8_t *placed = gv_device_keep(d, NULL, N, BYTES);
-    gv_crop_queue(d, placed, &image, boxes[0], N, 1);
+    const gv_image there = gv_frame_place(d, &image);
+    gv_crop_queue(d, placed, &there, boxes[0], N, 1);
     finish(d);
     gv_vitpose *v = small_vitpose(GV_PRECISION_F32, d);
     float *maps = gv_calloc2(N, MAP * sizeof *maps);

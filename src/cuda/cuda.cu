@@ -1,8 +1,9 @@
 // cuda.cu - the CUDA back end: nn/device_ops.h on one stream, with cuBLASLt for matrix products.
 //
 // Memory comes from the device's own pool in the order of the stream (cudaMallocAsync), and stays there between runs.
-// Copies go through two pieces of pinned memory, so that the caller's is free at once and the next piece is filled
-// while the last one is on its way. Kernels are those of nn/kernel_code.h.
+// Copies go through pinned memory, so that the caller's is free at once: two stages for each queue of copies, of which
+// one is filled, with many small copies or a part of a large one, while the other is on its way. Kernels are those of
+// nn/kernel_code.h.
 #include "nn/kernel_code.h"
 
 #include "nn/device_ops.h"
@@ -33,17 +34,25 @@ struct plan {
     bool apart; // bias and activation are a kernel behind the product
 };
 
+// A queue of copies to the GPU and its pinned memory.
+struct lane {
+    cudaStream_t queue;
+    char *stage[STAGES];
+    cudaEvent_t free[STAGES]; // when a stage may be written again
+    int at;                   // the one being filled
+    size_t used;              // bytes of it
+};
+
 struct context {
     char name[160];
     int gpu;
     cudaStream_t stream;
     cublasLtHandle_t lt;
     void *workspace;
-    void *stage[STAGES];
-    cudaEvent_t free[STAGES]; // when a stage may be written again
-    int next_stage, plans;
+    lane work, ahead; // the stream's copies, and those that go ahead
+    char *back;       // a stage for what comes back
+    int plans;
     plan plan_of[ROOM];
-    cudaStream_t copies; // that go ahead
     cudaEvent_t copied;
     cudaStream_t sums; // of several GPUs
     cudaEvent_t ready, summed;
@@ -151,21 +160,36 @@ void forget(plan *p) {
     *p = plan();
 }
 
+void close_lane(lane *l) {
+    for (int i = 0; i < STAGES; i++) {
+        if (l->stage[i]) cudaFreeHost(l->stage[i]);
+        if (l->free[i]) cudaEventDestroy(l->free[i]);
+    }
+}
+
+bool open_lane(lane *l, cudaStream_t queue, gv_error *err) {
+    l->queue = queue;
+    for (int i = 0; i < STAGES; i++)
+        if (!good(cudaMallocHost(&l->stage[i], STAGE), "allocating pinned memory", err) ||
+            !good(cudaEventCreateWithFlags(&l->free[i], cudaEventDisableTiming), "making an event", err))
+            return false;
+    return true;
+}
+
 void close_device(void *self) {
     context *c = static_cast<context *>(self);
     if (!c) return;
     leave(c);
-    if (c->copies) cudaStreamSynchronize(c->copies);
+    if (c->ahead.queue) cudaStreamSynchronize(c->ahead.queue);
     if (c->stream) cudaStreamSynchronize(c->stream);
     for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
-    for (int i = 0; i < STAGES; i++) {
-        if (c->stage[i]) cudaFreeHost(c->stage[i]);
-        if (c->free[i]) cudaEventDestroy(c->free[i]);
-    }
+    close_lane(&c->work);
+    close_lane(&c->ahead);
+    if (c->back) cudaFreeHost(c->back);
     if (c->workspace) cudaFree(c->workspace);
     if (c->lt) cublasLtDestroy(c->lt);
     if (c->copied) cudaEventDestroy(c->copied);
-    if (c->copies) cudaStreamDestroy(c->copies);
+    if (c->ahead.queue) cudaStreamDestroy(c->ahead.queue);
     if (c->stream) cudaStreamDestroy(c->stream);
     delete c;
 }
@@ -203,15 +227,13 @@ bool set_up(context *c, gv_error *err) {
     }
     snprintf(c->name, sizeof c->name, "%.100s (compute capability %d.%d)", p.name, p.major, p.minor);
     c->shared_limit = p.sharedMemPerBlockOptin;
-    bool well = good(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream", err) &&
-                good(cudaStreamCreateWithFlags(&c->copies, cudaStreamNonBlocking), "making a stream", err) &&
-                good(cudaEventCreateWithFlags(&c->copied, cudaEventDisableTiming), "making an event", err) &&
-                keep_pool(c->gpu, err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
-                good(cudaMalloc(&c->workspace, WORKSPACE), "allocating the workspace", err);
-    for (int i = 0; i < STAGES && well; i++)
-        well = good(cudaMallocHost(&c->stage[i], STAGE), "allocating pinned memory", err) &&
-               good(cudaEventCreateWithFlags(&c->free[i], cudaEventDisableTiming), "making an event", err);
-    return well;
+    return good(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream", err) &&
+           good(cudaStreamCreateWithFlags(&c->ahead.queue, cudaStreamNonBlocking), "making a stream", err) &&
+           good(cudaEventCreateWithFlags(&c->copied, cudaEventDisableTiming), "making an event", err) &&
+           keep_pool(c->gpu, err) && good(cublasLtCreate(&c->lt), "opening the library", err) &&
+           good(cudaMalloc(&c->workspace, WORKSPACE), "allocating the workspace", err) &&
+           good(cudaMallocHost(&c->back, STAGE), "allocating pinned memory", err) &&
+           open_lane(&c->work, c->stream, err) && open_lane(&c->ahead, c->ahead.queue, err);
 }
 
 bool find_gpu(gv_error *err) {
@@ -274,33 +296,36 @@ void release(void *self, void *memory) {
     if (memory) cudaFreeAsync(memory, use(self)->stream);
 }
 
-bool copy_there(context *c, cudaStream_t queue, void *to, const void *from, size_t bytes, gv_error *err) {
-    for (size_t at = 0; at < bytes; at += STAGE) {
-        size_t n = bytes - at < STAGE ? bytes - at : STAGE;
-        int i = c->next_stage++ % STAGES;
-        if (!good(cudaEventSynchronize(c->free[i]), "waiting for a copy", err)) return false;
-        memcpy(c->stage[i], static_cast<const char *>(from) + at, n);
-        if (!good(cudaMemcpyAsync(static_cast<char *>(to) + at, c->stage[i], n, cudaMemcpyHostToDevice, queue),
+bool copy_there(lane *l, void *to, const void *from, size_t bytes, gv_error *err) {
+    for (size_t at = 0, n; at < bytes; at += n) {
+        if (l->used >= STAGE) {
+            l->at = (l->at + 1) % STAGES;
+            if (!good(cudaEventSynchronize(l->free[l->at]), "waiting for a copy", err)) return false;
+            l->used = 0;
+        }
+        n = bytes - at < STAGE - l->used ? bytes - at : STAGE - l->used;
+        char *stage = l->stage[l->at] + l->used;
+        memcpy(stage, static_cast<const char *>(from) + at, n);
+        l->used += (n + 255) / 256 * 256;
+        if (!good(cudaMemcpyAsync(static_cast<char *>(to) + at, stage, n, cudaMemcpyHostToDevice, l->queue),
                   "copying to the GPU", err) ||
-            !good(cudaEventRecord(c->free[i], queue), "recording a copy", err))
+            !good(cudaEventRecord(l->free[l->at], l->queue), "recording a copy", err))
             return false;
     }
     return true;
 }
 
 bool upload(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    context *c = use(self);
-    return copy_there(c, c->stream, to, from, bytes, err);
+    return copy_there(&use(self)->work, to, from, bytes, err);
 }
 
 bool upload_ahead(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    context *c = use(self);
-    return copy_there(c, c->copies, to, from, bytes, err);
+    return copy_there(&use(self)->ahead, to, from, bytes, err);
 }
 
 bool ahead_wait(void *self, gv_error *err) {
     context *c = use(self);
-    return good(cudaEventRecord(c->copied, c->copies), "recording the copies", err) &&
+    return good(cudaEventRecord(c->copied, c->ahead.queue), "recording the copies", err) &&
            good(cudaStreamWaitEvent(c->stream, c->copied, 0), "waiting for the copies", err);
 }
 
@@ -308,20 +333,18 @@ bool download(void *self, void *to, const void *from, size_t bytes, gv_error *er
     context *c = use(self);
     for (size_t at = 0; at < bytes; at += STAGE) {
         size_t n = bytes - at < STAGE ? bytes - at : STAGE;
-        int i = c->next_stage++ % STAGES;
-        if (!good(cudaMemcpyAsync(c->stage[i], static_cast<const char *>(from) + at, n, cudaMemcpyDeviceToHost,
-                                  c->stream),
+        if (!good(cudaMemcpyAsync(c->back, static_cast<const char *>(from) + at, n, cudaMemcpyDeviceToHost, c->stream),
                   "copying from the GPU", err) ||
             !good(cudaStreamSynchronize(c->stream), "the work on the GPU", err))
             return false;
-        memcpy(static_cast<char *>(to) + at, c->stage[i], n);
+        memcpy(static_cast<char *>(to) + at, c->back, n);
     }
     return true;
 }
 
 bool wait(void *self, gv_error *err) {
     context *c = use(self);
-    return good(cudaStreamSynchronize(c->copies), "copying to the GPU", err) &&
+    return good(cudaStreamSynchronize(c->ahead.queue), "copying to the GPU", err) &&
            good(cudaStreamSynchronize(c->stream), "the work on the GPU", err);
 }
 

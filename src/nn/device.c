@@ -20,6 +20,8 @@ struct gv_device {
     void **scratch;
     int used, room;
     bool recording;
+    void (*meanwhile)(void *user);
+    void *user;       // of meanwhile
     gv_error failure; // the first; status GV_OK: none
 };
 
@@ -123,8 +125,21 @@ static bool is_idle(gv_device *d) {
     return is_well(d);
 }
 
+void gv_device_meanwhile(gv_device *d, void (*work)(void *user), void *user) {
+    d->meanwhile = work;
+    d->user = user;
+}
+
+static void do_meanwhile(gv_device *d) {
+    void (*work)(void *user) = d->meanwhile;
+    if (!work || !is_well(d)) return;
+    d->meanwhile = NULL;
+    work(d->user);
+}
+
 gv_status gv_device_finish(gv_device *d, gv_error *err) {
     if (d->recording) gv_device_forget(d, gv_device_recorded(d));
+    do_meanwhile(d);
     gv_error late = {0};
     bool well = d->ops->wait(d->self, &late);
     if (!well && is_well(d)) d->failure = late;
@@ -197,7 +212,9 @@ void gv_device_ahead_wait(gv_device *d) {
 }
 
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes) {
-    if (is_idle(d)) check(d, d->ops->download(d->self, to, from, bytes, &d->failure));
+    if (!is_idle(d)) return;
+    do_meanwhile(d);
+    if (is_well(d)) check(d, d->ops->download(d->self, to, from, bytes, &d->failure));
 }
 
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m) {

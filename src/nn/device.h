@@ -49,6 +49,10 @@ void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes); /
 void gv_device_upload_ahead(gv_device *d, void *to, const void *from, size_t bytes);
 void gv_device_ahead_wait(gv_device *d);
 void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes); // waits
+// Something for the processor to do while the device works: called once, by the next of gv_device_download and
+// gv_device_finish that has to wait and nothing has failed before. It may copy ahead and queue; NULL: nothing after
+// all.
+void gv_device_meanwhile(gv_device *d, void (*work)(void *user), void *user);
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
 void gv_device_launch(gv_device *d, int kernel, const void *arguments);
 // What comes again and again with the same addresses and sizes is remembered once, and then queued as one piece:

@@ -51,21 +51,24 @@ void gv_crop_bytes(uint8_t *bytes, const gv_image *frame, const float bbx_xys[3]
         for (int i = 0; i < GV_CROP_SIDE; i++) gv_crop_pixel(bytes + 3 * (j * GV_CROP_SIDE + i), &f, &q, i, j);
 }
 
-void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n, float factor) {
-    size_t row = 3 * (size_t)frame->width;
-    gv_crop_square *squares = gv_calloc2((size_t)n, sizeof *squares);
+gv_image gv_frame_place(gv_device *d, const gv_image *frame) {
+    const size_t row = 3 * (size_t)frame->width;
+    const bool whole = (size_t)frame->stride == row;
     uint8_t *rgb = gv_device_alloc(d, (size_t)frame->height, row);
+    for (int y = 0; rgb && y < (whole ? 1 : frame->height); y++)
+        gv_device_upload(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride, whole ? row * frame->height : row);
+    return (gv_image){rgb, frame->width, frame->height, (int)row};
+}
+
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor) {
+    gv_crop_square *squares = gv_calloc2((size_t)n, sizeof *squares);
     gv_crop_square *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
     if (!squares) gv_device_fail(d, GV_ERR_MEMORY, "no memory for %d crops", n);
     for (int i = 0; i < n && squares; i++) squares[i] = square_of(boxes + 3 * (size_t)i, factor);
     if (placed && squares) {
-        bool whole = (size_t)frame->stride == row;
-        for (int y = 0; y < (whole ? 1 : frame->height); y++)
-            gv_device_upload(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride,
-                             whole ? row * frame->height : row);
         gv_device_upload(d, placed, squares, (size_t)n * sizeof *placed);
-        gv_kernel(d, crop, .bytes = bytes, .rgb = rgb, .squares = placed, .n = n, .width = frame->width,
-                  .height = frame->height, .stride = (int)row);
+        gv_kernel(d, crop, .bytes = bytes, .rgb = there->rgb, .squares = placed, .n = n, .width = there->width,
+                  .height = there->height, .stride = there->stride);
     }
     free(squares);
 }

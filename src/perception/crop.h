@@ -22,9 +22,12 @@ void gv_crop_normalise(float *crop, const uint8_t *bytes);
 
 // ---- on a device, where they may stay
 
-// Queues gv_crop_bytes of n boxes: bytes [n, 256, 256, 3] of the device's memory, the same to the last bit. The frame
-// may change at once; what goes wrong is told by gv_device_finish.
-void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *frame, const float *boxes, int n, float factor);
+// The frame there, its rows without gaps, until gv_device_finish. It may change at once here; what goes wrong is told
+// by gv_device_finish.
+gv_image gv_frame_place(gv_device *d, const gv_image *frame);
+// Queues gv_crop_bytes of n boxes of such a frame: bytes [n, 256, 256, 3] of the device's memory, the same to the last
+// bit.
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor);
 
 // Crops as a network takes them: numbers of the program's memory, or of a device that the network is on.
 typedef struct gv_crops {

@@ -13,7 +13,9 @@
 #include <string.h>
 
 enum { KEYPOINTS = 51, FEATURE = 1024, BATCH = 8, DEVICE_BATCH = 64, BUFFERS = 3, MAX_WORKERS = 2 };
-enum { DEVICE_BUFFERS = 32 }; // frames decoded ahead: more than a chunk, so that a device does not wait for the decoder
+// Frames decoded ahead: more than a chunk, so that a device does not wait for the decoder. Frames that go to the device
+// while it works on the chunk before.
+enum { DEVICE_BUFFERS = 32, AHEAD = 24 };
 // A chunk has at least so many frames and crops; where the picture is full of people it ends earlier. Where frames are
 // spared it is longer, for its last frame is always looked at.
 enum {
@@ -43,8 +45,25 @@ typedef struct worker {
     long *crops;
 } worker;
 
+// A frame of the video: in a buffer of the feed, or on the device already.
+typedef struct picture {
+    gv_image image;
+    long index;
+    gv_feed_frame *buffer; // NULL: there
+} picture;
+
+// Frames that went to the device ahead, in their order: number n is in place n % AHEAD.
+typedef struct in_advance {
+    uint8_t *memory; // [AHEAD, bytes] there; NULL: none goes ahead
+    size_t bytes;
+    picture frame[AHEAD];
+    long taken, used;
+} in_advance;
+
 typedef struct pass {
     const gv_study_options *opt;
+    gv_feed *feed;
+    in_advance ahead;
     worker *worker[MAX_WORKERS];
     int workers;
     float factor;    // size of the frames over full size
@@ -220,8 +239,62 @@ static void leave_out(pass *p, const worker *w) {
     }
 }
 
-static gv_status finish_chunk(pass *p, gv_error *err) {
-    gv_status status = p->opt->device ? gv_device_finish(p->opt->device, err) : GV_OK; // of the crops
+// ---- frames
+
+static bool anybody_in(const pass *p, long frame) {
+    for (int i = 0; i < p->opt->people; i++)
+        if (is_there(&p->opt->person[i], frame)) return true;
+    return false;
+}
+
+// Called while the networks are at work on the chunk before: their crops are cut, so that places whose frames were used
+// are free. Where the feed ends or fails, it does so again when next_picture asks.
+static void take_in_advance(void *user) {
+    pass *p = user;
+    in_advance *a = &p->ahead;
+    gv_feed_frame *f;
+    while (a->taken - a->used < AHEAD && gv_feed_next(p->feed, &f, NULL) == GV_OK && f) {
+        picture *to = &a->frame[a->taken % AHEAD];
+        uint8_t *there = a->memory + (size_t)(a->taken % AHEAD) * a->bytes;
+        *to = (picture){{there, f->width, f->height, 3 * f->width}, f->index, NULL};
+        if (anybody_in(p, f->index))
+            gv_device_upload_ahead(p->opt->device, there, f->rgb, (size_t)f->height * f->width * 3);
+        a->taken++;
+        gv_feed_release(p->feed, f);
+    }
+}
+
+// Where the device has no memory for that, nothing goes ahead.
+static gv_status make_room_ahead(pass *p, gv_error *err) {
+    const gv_video_info *v = gv_feed_info(p->feed);
+    in_advance *a = &p->ahead;
+    gv_error why = {0};
+    *a = (in_advance){.bytes = (size_t)v->width * (size_t)v->height * 3};
+    a->memory = gv_device_keep(p->opt->device, NULL, AHEAD, a->bytes);
+    gv_status status = gv_device_finish(p->opt->device, &why);
+    if (status == GV_OK || status == GV_ERR_MEMORY) return GV_OK;
+    if (err) *err = why;
+    return status;
+}
+
+// out->image.rgb NULL: the end.
+static gv_status next_picture(pass *p, picture *out, gv_error *err) {
+    in_advance *a = &p->ahead;
+    gv_feed_frame *f;
+    *out = (picture){0};
+    if (a->used < a->taken) {
+        *out = a->frame[a->used++ % AHEAD];
+        return GV_OK;
+    }
+    gv_status status = gv_feed_next(p->feed, &f, err);
+    if (status == GV_OK && f) *out = (picture){{f->rgb, f->width, f->height, 3 * f->width}, f->index, f};
+    return status;
+}
+
+// ---- the networks
+
+static gv_status run_networks(pass *p, gv_error *err) {
+    gv_status status = GV_OK;
     for (int k = 0; k < p->workers && status == GV_OK; k++) {
         worker *w = p->worker[k];
         if (w->done >= p->end) continue;
@@ -238,28 +311,40 @@ static gv_status finish_chunk(pass *p, gv_error *err) {
     return status;
 }
 
+static gv_status finish_chunk(pass *p, gv_error *err) {
+    gv_device *d = p->opt->device;
+    if (!d) return run_networks(p, err);
+    gv_status status = gv_device_finish(d, err); // of the crops
+    if (p->ahead.memory) gv_device_meanwhile(d, take_in_advance, p);
+    if (status == GV_OK) status = run_networks(p, err);
+    gv_device_meanwhile(d, NULL, NULL);
+    gv_device_ahead_wait(d);
+    return status;
+}
+
 // ---- the pass
 
-
-static void crop_on_device(pass *p, const gv_image *image, int first, int end) {
+static void crop_on_device(pass *p, const picture *from, int first, int end) {
+    if (first == end) return;
+    const gv_image image = from->buffer ? gv_frame_place(p->opt->device, &from->image) : from->image;
     float boxes[BATCH][3];
     for (int i = first; i < end; i += BATCH) {
         int n = end - i < BATCH ? end - i : BATCH;
         for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
-        gv_crop_queue(p->opt->device, p->bytes + (size_t)i * BYTES, image, boxes[0], n, p->factor);
+        gv_crop_queue(p->opt->device, p->bytes + (size_t)i * BYTES, &image, boxes[0], n, p->factor);
     }
 }
 
 // Cuts everybody out of one frame, or lets BlazePose look at it.
-static gv_status take_frame(pass *p, const gv_feed_frame *f, gv_error *err) {
-    gv_image image = {f->rgb, f->width, f->height, 3 * f->width};
+static gv_status take_frame(pass *p, const picture *f, gv_error *err) {
+    const gv_image image = f->image;
     worker *w = p->worker[0];
     int first = 0;
     while (first < p->count && frame_of(p, first) < f->index) first++;
     int end = first;
     while (end < p->count && frame_of(p, end) == f->index) end++;
     if (!w->on_boxes && p->opt->device) {
-        crop_on_device(p, &image, first, end);
+        crop_on_device(p, f, first, end);
         return GV_OK;
     }
     if (!w->on_boxes) {
@@ -290,17 +375,17 @@ static long first_missing(const pass *p) {
     return first;
 }
 
-static gv_status look(pass *p, gv_feed *feed, gv_error *err) {
+static gv_status look(pass *p, gv_error *err) {
     gv_progress progress;
     gv_progress_begin(&progress, p->workers > 1 ? "keypoints, features" : gv_role_name(p->worker[0]->role),
                       p->opt->frames, p->opt->quiet, p->opt->listener);
     gv_status status;
-    gv_feed_frame *f;
+    picture f;
     plan_chunk(p, first_missing(p));
-    while ((status = gv_feed_next(feed, &f, err)) == GV_OK && f) {
-        long index = f->index;
-        if (index >= p->first && index < p->end) status = take_frame(p, f, err);
-        gv_feed_release(feed, f);
+    while ((status = next_picture(p, &f, err)) == GV_OK && f.image.rgb) {
+        long index = f.index;
+        if (index >= p->first && index < p->end) status = take_frame(p, &f, err);
+        if (f.buffer) gv_feed_release(p->feed, f.buffer);
         if (status == GV_OK && index + 1 == p->end) {
             status = finish_chunk(p, err);
             plan_chunk(p, p->end);
@@ -368,8 +453,9 @@ static void release(pass *p) {
 
 // One pass over the video with the workers that have something left to do.
 static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err) {
-    gv_feed *feed = NULL;
     gv_status status = GV_OK;
+    p->feed = NULL;
+    p->ahead = (in_advance){0};
     p->workers = 0;
     for (int k = 0; k < n; k++)
         if (workers[k]->done < p->opt->frames) p->worker[p->workers++] = workers[k];
@@ -380,10 +466,12 @@ static gv_status run_pass(pass *p, worker *const *workers, int n, gv_error *err)
     const int ahead = half && p->opt->device ? DEVICE_BUFFERS : BUFFERS;
     if (status == GV_OK)
         status =
-            gv_feed_open(&feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, ahead, err);
-    if (status == GV_OK) status = look(p, feed, err);
-    gv_feed_close(feed);
+            gv_feed_open(&p->feed, p->opt->video, &(gv_video_options){.half = half, .jail = p->opt->jail}, ahead, err);
+    if (status == GV_OK && half && p->opt->device) status = make_room_ahead(p, err);
+    if (status == GV_OK) status = look(p, err);
+    gv_feed_close(p->feed);
     if (p->opt->device) gv_device_finish(p->opt->device, NULL); // crops of a chunk that was broken off
+    if (p->opt->device) gv_device_drop(p->opt->device, p->ahead.memory);
     for (int k = 0; k < p->workers; k++) close_network(p->worker[k]);
     return status;
 }
