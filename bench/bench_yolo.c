@@ -2,9 +2,9 @@
 //
 //     build/bench/bench_yolo [--scale x] [--size 384x640] [--runs 5] [--threads N] [--no-peer] [--device cpu|cuda]
 //
-// Ours (float32 and bfloat16) and the peer (peer_yolo.py by $PYTHON, float32, on the same device) take turns, twice; the smallest time of each
-// counts. Prints the share of the machine's matrix peak (measured here with the same library) and how far the raw
-// outputs are from the peer's, on the processor.
+// Ours (float32 and bfloat16) and the peer (peer_yolo.py by $PYTHON, float32, on the same device) take turns, twice;
+// the smallest time of each counts. Prints the share of the machine's matrix peak (measured here with the same library)
+// and how far the raw outputs are from the peer's, on the processor.
 #include "formats/tensors.h"
 #include "matrix_peak.h"
 #include "perception/yolo_net.h"
@@ -150,12 +150,13 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static gv_status measure(gv_yolo_net *net, int runs, timing *t, gv_error *err) {
+static gv_status measure(gv_yolo_net *net, const gv_image *image, int runs, timing *t, gv_error *err) {
     double seconds[MAX_RUNS];
-    gv_status status = gv_yolo_net_run(net, err);
+    const gv_letterbox l = {image->width, image->height, image->width, image->height, 0, 0, 1};
+    gv_status status = gv_yolo_net_run(net, l, image, err);
     for (int i = 0; i < runs && status == GV_OK; i++) {
         double start = gv_now();
-        status = gv_yolo_net_run(net, err);
+        status = gv_yolo_net_run(net, l, image, err);
         seconds[i] = gv_now() - start;
     }
     qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
@@ -204,7 +205,8 @@ static void report(const char *name, timing t, double peer, double work, double 
     printf("\n");
 }
 
-static gv_status compare(const settings *s, const char *folder, gv_yolo_net *net[2], int nets, gv_error *err) {
+static gv_status compare(const settings *s, const char *folder, const gv_image *image, gv_yolo_net *net[2], int nets,
+                         gv_error *err) {
     static const char *const names[2] = {"float32", "bfloat16"};
     timing ours[2] = {{.min = NAN}, {.min = NAN}}, peer = {.min = NAN};
     char path[256];
@@ -214,7 +216,7 @@ static gv_status compare(const settings *s, const char *folder, gv_yolo_net *net
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < nets && status == GV_OK; i++) {
             peak[i] = fmax(peak[i], matrix_peak(i ? GV_PRECISION_BF16 : GV_PRECISION_F32, s->device, err));
-            status = measure(net[i], s->runs, &ours[i], err);
+            status = measure(net[i], image, s->runs, &ours[i], err);
         }
         beside = beside && measure_peer(s, folder, &peer);
     }
@@ -253,22 +255,31 @@ static gv_status bench(const settings *s, const char *folder, gv_error *err) {
         if (status == GV_OK && i == 0)
             printf("YOLOv8%c, %.1f M parameters, %d threads, input %d x %d, ready after %.2f s\n", s->scale,
                    parameters * 1e-6, omp_get_max_threads(), s->width, s->height, gv_now() - start);
-        unsigned long long state = 7;
-        for (size_t k = 0; k < bytes && status == GV_OK; k++)
-            gv_yolo_net_input(net[i])[k] = (uint8_t)(127.5f + 127.5f * noise(&state));
     }
+    uint8_t *rgb = malloc(2 * bytes), *planes = rgb + bytes;
+    unsigned long long state = 7;
+    if (!rgb && status == GV_OK) status = gv_fail(err, GV_ERR_MEMORY, "no memory for a picture");
+    for (size_t k = 0; k < bytes && status == GV_OK; k++)
+        rgb[k] = planes[k % 3 * (bytes / 3) + k / 3] = (uint8_t)(127.5f + 127.5f * noise(&state));
+    const gv_image image = {rgb, s->width, s->height, 3 * s->width};
     FILE *f = status == GV_OK ? fopen(input, "wb") : NULL;
-    if (f && fwrite(gv_yolo_net_input(net[0]), 1, bytes, f) + (size_t)fclose(f) == bytes)
-        status = compare(s, folder, net, nets, err);
+    if (f && fwrite(planes, 1, bytes, f) + (size_t)fclose(f) == bytes)
+        status = compare(s, folder, &image, net, nets, err);
     else if (status == GV_OK)
         status = gv_fail(err, GV_ERR_IO, "%s: cannot write", input);
     for (int i = 0; i < nets; i++) gv_yolo_net_close(net[i]);
+    free(rgb);
     return status;
 }
 
 static void parse(settings *s, int argc, char **argv) {
-    static const struct option table[] = {{"scale", 1, NULL, 's'},   {"size", 1, NULL, 'z'},    {"runs", 1, NULL, 'r'},
-                                          {"threads", 1, NULL, 't'}, {"no-peer", 0, NULL, 'n'}, {"device", 1, NULL, 'd'}, {0}};
+    static const struct option table[] = {{"scale", 1, NULL, 's'},
+                                          {"size", 1, NULL, 'z'},
+                                          {"runs", 1, NULL, 'r'},
+                                          {"threads", 1, NULL, 't'},
+                                          {"no-peer", 0, NULL, 'n'},
+                                          {"device", 1, NULL, 'd'},
+                                          {0}};
     const char *python = getenv("PYTHON");
     *s = (settings){'x', 384, 640, 5, true, .python = python ? python : "/usr/bin/python3"};
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;)

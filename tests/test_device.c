@@ -11,8 +11,11 @@
 #include "network/network.h"
 #include "nn/kernels.h"
 #include "nn/vec8.h"
+#include "nn/yolo_cell.h"
+#include "perception/boxes.h"
 #include "perception/crop.h"
 #include "perception/hmr2.h"
+#include "perception/letterbox.h"
 #include "perception/vit.h"
 #include "perception/vit_attention.h"
 #include "perception/vitpose.h"
@@ -283,6 +286,86 @@ static void test_crops(void **state) {
         assert_memory_equal(y, e, (size_t)N * BYTES);
     }
     free(frame), free(e), free(y);
+}
+
+// Sizes that are kept, halved, shrunk, grown, padded on either axis; rows with gaps.
+static void test_letterbox(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{640, 384}, {1280, 720}, {768, 576}, {99, 33}, {300, 811}, {1, 1}, {1500, 2}};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        const int w = sizes[k][0], h = sizes[k][1], stride = 3 * w + (k % 2 ? 5 : 0);
+        const gv_letterbox l = gv_letterbox_for(w, h);
+        const size_t pixels = (size_t)l.width * l.height;
+        uint8_t *rgb = malloc((size_t)stride * h), *planes = malloc(3 * pixels);
+        uint32_t seed = 5;
+        for (int i = 0; i < stride * h; i++) rgb[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+        const gv_image image = {rgb, w, h, stride};
+        float *y = gv_calloc2(pixels, 3 * sizeof *y);
+        gv_device *d = emulated(0, 0);
+        float *there = gv_device_alloc(d, pixels, 3 * sizeof *y);
+        gv_letterbox_queue(d, there, l, &image);
+        gv_device_download(d, y, there, pixels * 3 * sizeof *y);
+        finish(d);
+        close_empty(d);
+        gv_letterbox_apply(planes, l, &image);
+        for (size_t i = 0; i < 3 * pixels; i++)
+            if (y[i] != (float)planes[i % 3 * pixels + i / 3] / 255) fail_msg("%d x %d: number %zu is off", w, h, i);
+        free(rgb), free(planes), free(y);
+    }
+}
+
+typedef struct scored {
+    float box[4], score;
+    int cell;
+} scored;
+
+static int best_first(const void *x, const void *y) {
+    const scored *a = x, *b = y;
+    return a->score != b->score ? (a->score < b->score ? 1 : -1) : a->cell - b->cell;
+}
+
+// Against sorting and gv_box_suppress: many boxes over one another, scores that are the same, boxes that are empty.
+static void check_suppression(int height, int width, int max, float share) {
+    int cells = gv_yolo_cells_of(height, width, GV_YOLO_LEVELS), n = 0;
+    float *cell = noise((size_t)cells * 5, 7, 1), found[1 + 5 * GV_YOLO_MAX];
+    scored *all = gv_calloc2((size_t)cells, sizeof *all);
+    float(*boxes)[4] = gv_calloc2((size_t)cells, sizeof *boxes);
+    int *kept = gv_calloc2((size_t)cells, sizeof *kept);
+    for (int i = 0; i < cells; i++) {
+        float *c = cell + 5 * i;
+        c[0] = c[0] < 2 * share - 1 ? 0.5f + floorf(40 * (c[1] + 1)) / 160 : 0.4f; // a half itself is no person
+        for (int k = 1; k < 5; k++) c[k] = 2 + 2 * c[k];                           // from 0 to 4 cells, some empty
+        if (i % 50 == 7) c[3] = -c[1];
+        if (!(c[0] > 0.5f)) continue;
+        all[n] = (scored){.score = c[0], .cell = i};
+        gv_yolo_box(all[n++].box, c + 1, i, height, width);
+    }
+    qsort(all, (size_t)n, sizeof *all, best_first);
+    for (int i = 0; i < n; i++) memcpy(boxes[i], all[i].box, sizeof *boxes);
+    int count = gv_box_suppress(kept, (const float(*)[4])boxes, n, 0.7, max);
+    gv_device *d = emulated(0, 0);
+    float *dc = placed(d, cell, (size_t)cells, 20), *dk = placed(d, found, 1, sizeof found);
+    gv_kernel(d, suppress, .kept = dk, .cells = dc, .height = height, .width = width, .max = max, .least = 0.5f,
+              .overlap = 0.7);
+    gv_device_download(d, found, dk, sizeof found);
+    finish(d);
+    close_empty(d);
+    assert_int_equal(found[0], count);
+    assert_true(share == 0 ? count == 0 : count > 3);
+    for (int i = 0; i < count; i++) {
+        assert_memory_equal(found + 1 + 5 * i, all[kept[i]].box, sizeof all->box);
+        assert_float_equal(found[5 + 5 * i], all[kept[i]].score, 0);
+    }
+    free(cell), free(all), free(boxes), free(kept);
+}
+
+static void test_suppression(void **state) {
+    (void)state;
+    check_suppression(384, 640, GV_YOLO_MAX, 0.02f);
+    check_suppression(384, 640, GV_YOLO_MAX, 0.6f);
+    check_suppression(640, 640, 5, 0.6f);
+    check_suppression(32, 64, GV_YOLO_MAX, 0.9f); // fewer cells than threads
+    check_suppression(384, 640, GV_YOLO_MAX, 0);
 }
 
 // ---- products of layers
@@ -766,6 +849,8 @@ int main(void) {
         cmocka_unit_test(test_single_query),
         cmocka_unit_test(test_banded_attention),
         cmocka_unit_test(test_crops),
+        cmocka_unit_test(test_letterbox),
+        cmocka_unit_test(test_suppression),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_vitpose),
         cmocka_unit_test(test_hmr2),

@@ -39,10 +39,12 @@ enum { GV_EMULATED_THREADS = 256 };
 #endif
 
 #include "nn/body_losses.h"
+#include "nn/box_overlap.h"
 #include "nn/crop_pixel.h"
 #include "nn/hash.h"
 #include "nn/heatmap_peak.h"
 #include "nn/kernels.h"
+#include "nn/letterbox_pixel.h"
 #include "nn/yolo_cell.h"
 
 typedef struct gv_place { // of a block

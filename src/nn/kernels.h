@@ -28,12 +28,13 @@
     KERNEL(crop)                                                                                                       \
     KERNEL(normalise_crops)                                                                                            \
     KERNEL(decode_heatmaps)                                                                                            \
-    KERNEL(bytes_to_pixels)                                                                                            \
+    KERNEL(letterbox)                                                                                                  \
     KERNEL(windows)                                                                                                    \
     KERNEL(place_rows)                                                                                                 \
     KERNEL(upsample2)                                                                                                  \
     KERNEL(max5)                                                                                                       \
     KERNEL(yolo_cells)                                                                                                 \
+    KERNEL(suppress)                                                                                                   \
     KERNEL(add)                                                                                                        \
     KERNEL(column_sums)                                                                                                \
     KERNEL(norm_backward)                                                                                              \
@@ -202,12 +203,13 @@ typedef struct gv_decode_heatmaps_args {
 // ---- around convolutions (kernel_convolutions.h). Pictures are [height, width, channels], pixels `stride` numbers
 // apart, float32 or with bf16 bfloat16.
 
-// Planes of bytes to numbers from 0 to 1: y [pixels, 3].
-typedef struct gv_bytes_to_pixels_args {
-    float *y;
-    const uint8_t *planes; // [3, pixels]
-    int64_t pixels;
-} gv_bytes_to_pixels_args;
+// A picture of bytes scaled and padded (nn/letterbox_pixel.h), as numbers from 0 to 1.
+typedef struct gv_letterbox_args {
+    float *y;           // [height, width, 3]
+    const uint8_t *rgb; // rows `stride` bytes apart
+    int picture_width, picture_height, stride;
+    int width, height, inner_width, inner_height, left, top;
+} gv_letterbox_args;
 
 // The window of every output pixel (r, c), whose middle is at (r step, c step): y [rows columns, side, side, channels],
 // zero beyond the picture.
@@ -246,6 +248,15 @@ typedef struct gv_yolo_cells_args {
     int classes, side_stride, score_stride;
     float least;
 } gv_yolo_cells_args;
+
+// Boxes of people, the best first, that overlap no better one by more than `overlap`.
+typedef struct gv_suppress_args {
+    float *kept;        // [1 + 5 max]: how many, then x0, y0, x1, y1 (px of the input) and score of each
+    const float *cells; // [cells, 5] of yolo_cells, all scales of an input of height x width one after the other
+    int height, width, max;
+    float least;
+    double overlap;
+} gv_suppress_args;
 
 // ---- training (kernel_training.h); all numbers are float32
 

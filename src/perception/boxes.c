@@ -1,16 +1,14 @@
 #include "perception/boxes.h"
 
 #include "base/memory.h"
+#include "nn/box_overlap.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 float gv_box_iou(const float a[4], const float b[4]) {
-    float w = fminf(a[2], b[2]) - fmaxf(a[0], b[0]), h = fminf(a[3], b[3]) - fmaxf(a[1], b[1]);
-    if (!(w > 0 && h > 0)) return 0;
-    float both = w * h;
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both);
+    return gv_box_overlap(a, b);
 }
 
 int gv_box_suppress(int *kept, const float (*boxes)[4], int n, double overlap, int max) {

@@ -1,10 +1,14 @@
 #include "perception/letterbox.h"
 
+#include "nn/kernels.h"
+#include "nn/letterbox_pixel.h"
+#include "perception/crop.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-enum { SIDE = 640, STEP = 32, PADDING = 114, WEIGHT_BITS = 11 };
+enum { SIDE = 640, STEP = 32 };
 
 // Padding of one axis: to the next multiple of 32 counted from 640, the odd pixel last.
 static int pad(int inner, int *before) {
@@ -24,46 +28,20 @@ gv_letterbox gv_letterbox_for(int width, int height) {
     return l;
 }
 
-typedef struct tap { // two neighbours along one axis and their weights, 2048 in sum
-    int at[2];
-    int weight[2];
-} tap;
-
-// `edge`: at the border all weight goes to the border's pixel; else both neighbours become it.
-static tap make_tap(int i, int from, int to, bool edge) {
-    double scale = 1 / ((double)to / from);
-    float f = (float)((i + 0.5) * scale - 0.5);
-    int s = (int)floorf(f);
-    f -= (float)s;
-    if (edge && s < 0) s = 0, f = 0;
-    if (edge && s >= from - 1) s = from - 1, f = 0;
-    const float unit = 1 << WEIGHT_BITS;
-    tap t = {.weight = {(int)nearbyintf((1 - f) * unit), (int)nearbyintf(f * unit)}};
-    for (int k = 0; k < 2; k++) t.at[k] = s + k < 0 ? 0 : s + k >= from ? from - 1 : s + k;
-    return t;
-}
-
 // One row of three planes from two rows of the picture.
-static void scale_row(uint8_t *const out[3], const uint8_t *a, const uint8_t *b, tap y, const tap *columns, int n) {
+static void scale_row(uint8_t *const out[3], const uint8_t *a, const uint8_t *b, const gv_letterbox_tap *y,
+                      const gv_letterbox_tap *columns, int n) {
     for (int x = 0; x < n; x++) {
-        tap t = columns[x];
-        const uint8_t *p = a + 3 * (size_t)t.at[0], *q = a + 3 * (size_t)t.at[1];
-        const uint8_t *r = b + 3 * (size_t)t.at[0], *s = b + 3 * (size_t)t.at[1];
-        for (int c = 0; c < 3; c++) {
-            int upper = (p[c] * t.weight[0] + q[c] * t.weight[1]) >> 4;
-            int lower = (r[c] * t.weight[0] + s[c] * t.weight[1]) >> 4;
-            int sum = ((upper * y.weight[0]) >> 16) + ((lower * y.weight[1]) >> 16);
-            out[c][x] = (uint8_t)((sum + 2) >> 2);
-        }
+        const gv_letterbox_tap *t = &columns[x];
+        const uint8_t *p = a + 3 * (size_t)t->at[0], *q = a + 3 * (size_t)t->at[1];
+        const uint8_t *r = b + 3 * (size_t)t->at[0], *s = b + 3 * (size_t)t->at[1];
+        for (int c = 0; c < 3; c++) out[c][x] = gv_letterbox_mixed(p[c], q[c], r[c], s[c], t, y);
     }
 }
 
 static void halve_row(uint8_t *const out[3], const uint8_t *a, const uint8_t *b, int n) {
-    for (int x = 0; x < n; x++)
-        for (int c = 0; c < 3; c++)
-            out[c][x] = (uint8_t)((a[6 * (size_t)x + c] + a[6 * (size_t)x + 3 + c] + b[6 * (size_t)x + c] +
-                                   b[6 * (size_t)x + 3 + c] + 2) >>
-                                  2);
+    for (int x = 0; x < n; x++, a += 6, b += 6)
+        for (int c = 0; c < 3; c++) out[c][x] = gv_letterbox_halved(a[c], a[3 + c], b[c], b[3 + c]);
 }
 
 static void copy_row(uint8_t *const out[3], const uint8_t *a, int n) {
@@ -75,12 +53,13 @@ void gv_letterbox_apply(uint8_t *planes, gv_letterbox l, const gv_image *image) 
     const size_t plane = (size_t)l.width * l.height;
     const bool same = l.inner_width == image->width && l.inner_height == image->height;
     const bool half = 2 * l.inner_width == image->width && 2 * l.inner_height == image->height;
-    tap columns[SIDE];
-    memset(planes, PADDING, 3 * plane);
-    for (int x = 0; x < l.inner_width; x++) columns[x] = make_tap(x, image->width, l.inner_width, true);
+    gv_letterbox_tap columns[SIDE];
+    memset(planes, GV_LETTERBOX_PADDING, 3 * plane);
+    for (int x = 0; x < l.inner_width; x++) columns[x] = gv_letterbox_tap_of(x, image->width, l.inner_width, true);
 #pragma omp parallel for
     for (int y = 0; y < l.inner_height; y++) {
-        tap t = half ? (tap){{2 * y, 2 * y + 1}, {0, 0}} : make_tap(y, image->height, l.inner_height, false);
+        const gv_letterbox_tap t = half ? (gv_letterbox_tap){{2 * y, 2 * y + 1}, {0, 0}}
+                                        : gv_letterbox_tap_of(y, image->height, l.inner_height, false);
         const uint8_t *a = image->rgb + (size_t)t.at[0] * image->stride,
                       *b = image->rgb + (size_t)t.at[1] * image->stride;
         size_t first = (size_t)(l.top + y) * l.width + l.left;
@@ -90,6 +69,13 @@ void gv_letterbox_apply(uint8_t *planes, gv_letterbox l, const gv_image *image) 
         else if (half)
             halve_row(out, a, b, l.inner_width);
         else
-            scale_row(out, a, b, t, columns, l.inner_width);
+            scale_row(out, a, b, &t, columns, l.inner_width);
     }
+}
+
+void gv_letterbox_queue(gv_device *d, float *y, gv_letterbox l, const gv_image *image) {
+    const gv_image there = gv_frame_place(d, image);
+    gv_kernel(d, letterbox, .y = y, .rgb = there.rgb, .picture_width = there.width, .picture_height = there.height,
+              .stride = there.stride, .width = l.width, .height = l.height, .inner_width = l.inner_width,
+              .inner_height = l.inner_height, .left = l.left, .top = l.top);
 }

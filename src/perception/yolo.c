@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum { LARGEST_SIDE = 1 << 16 };
-static const double MAX_OVERLAP = 0.7;
 
 typedef struct candidate {
     float box[4], score;
@@ -23,6 +22,7 @@ struct gv_yolo {
     float (*boxes)[4];     // [cells], sorted
     int *kept;             // [cells]
     int cells;
+    float people[1 + 5 * GV_YOLO_MAX];
 };
 
 gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_device *device, gv_error *err) {
@@ -52,9 +52,8 @@ void gv_yolo_close(gv_yolo *y) {
 
 static gv_status prepare(gv_yolo *y, gv_letterbox l, gv_error *err) {
     gv_status status = gv_yolo_net_resize(y->net, l.height, l.width, err);
-    int cells = 0;
-    for (int i = 0; i < GV_YOLO_LEVELS; i++) cells += (l.height >> (3 + i)) * (l.width >> (3 + i));
-    if (status != GV_OK || cells == y->cells) return status;
+    int cells = gv_yolo_cells_of(l.height, l.width, GV_YOLO_LEVELS);
+    if (status != GV_OK || cells == y->cells || gv_yolo_net_people(y->net)) return status;
     free_lists(y);
     y->candidates = gv_calloc2((size_t)cells, sizeof *y->candidates);
     y->boxes = gv_calloc2((size_t)cells, sizeof *y->boxes);
@@ -64,19 +63,19 @@ static gv_status prepare(gv_yolo *y, gv_letterbox l, gv_error *err) {
 }
 
 // Candidates of all levels, boxes in px of the input.
-static int find_candidates(gv_yolo *y) {
-    int n = 0, first = 0;
+static int find_candidates(gv_yolo *y, gv_letterbox l) {
+    int n = 0, cell = 0;
     for (int i = 0; i < GV_YOLO_LEVELS; i++) {
-        gv_yolo_level l = gv_yolo_net_level(y->net, i);
-        size_t cells = (size_t)l.height * l.width;
-        for (size_t k = 0; k < cells; k++) {
-            float d[5], cx = (float)(k % l.width) + 0.5f, cy = (float)(k / l.width) + 0.5f, s = (float)l.stride;
+        gv_yolo_level level = gv_yolo_net_level(y->net, i);
+        size_t cells = (size_t)level.height * level.width;
+        for (size_t k = 0; k < cells; k++, cell++) {
+            float d[5];
             gv_yolo_net_cell(y->net, i, k, d);
             if (!(d[0] > GV_YOLO_LEAST)) continue;
-            y->candidates[n++] =
-                (candidate){{(cx - d[1]) * s, (cy - d[2]) * s, (cx + d[3]) * s, (cy + d[4]) * s}, d[0], first + (int)k};
+            candidate *c = &y->candidates[n++];
+            *c = (candidate){.score = d[0], .cell = cell};
+            gv_yolo_box(c->box, d + 1, cell, l.height, l.width);
         }
-        first += (int)cells;
     }
     return n;
 }
@@ -84,6 +83,22 @@ static int find_candidates(gv_yolo *y) {
 static int best_first(const void *x, const void *y) {
     const candidate *a = x, *b = y;
     return a->score != b->score ? (a->score < b->score ? 1 : -1) : a->cell - b->cell;
+}
+
+// As gv_yolo_net_people has them.
+static const float *find_people(gv_yolo *y, gv_letterbox l) {
+    if (gv_yolo_net_people(y->net)) return gv_yolo_net_people(y->net);
+    int found = find_candidates(y, l);
+    qsort(y->candidates, (size_t)found, sizeof *y->candidates, best_first);
+    for (int i = 0; i < found; i++) memcpy(y->boxes[i], y->candidates[i].box, sizeof y->boxes[i]);
+    int n = gv_box_suppress(y->kept, (const float(*)[4])y->boxes, found, GV_YOLO_OVERLAP, GV_YOLO_MAX);
+    y->people[0] = (float)n;
+    for (int i = 0; i < n; i++) {
+        const candidate *c = &y->candidates[y->kept[i]];
+        memcpy(y->people + 1 + 5 * i, c->box, sizeof c->box);
+        y->people[5 + 5 * i] = c->score;
+    }
+    return y->people;
 }
 
 // From the padded input to the picture, and cut at its border.
@@ -105,17 +120,12 @@ gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], f
     gv_letterbox l = gv_letterbox_for(image->width, image->height);
     gv_status status = prepare(y, l, err);
     if (status != GV_OK) return status;
-    gv_letterbox_apply(gv_yolo_net_input(y->net), l, image);
-    if ((status = gv_yolo_net_run(y->net, err)) != GV_OK) return status;
-    int found = find_candidates(y);
-    qsort(y->candidates, (size_t)found, sizeof *y->candidates, best_first);
-    for (int i = 0; i < found; i++) memcpy(y->boxes[i], y->candidates[i].box, sizeof y->boxes[i]);
-    *n = gv_box_suppress(y->kept, (const float(*)[4])y->boxes, found, MAX_OVERLAP,
-                         max < GV_YOLO_MAX ? max : GV_YOLO_MAX);
+    if ((status = gv_yolo_net_run(y->net, l, image, err)) != GV_OK) return status;
+    const float *people = find_people(y, l);
+    *n = (int)people[0] < max ? (int)people[0] : max;
     for (int i = 0; i < *n; i++) {
-        const candidate *c = &y->candidates[y->kept[i]];
-        to_picture(boxes[i], c->box, l, image);
-        scores[i] = c->score;
+        to_picture(boxes[i], people + 1 + 5 * i, l, image);
+        scores[i] = people[5 + 5 * i];
     }
     return GV_OK;
 }

@@ -10,12 +10,11 @@
 #pragma once
 #include "base/error.h"
 #include "nn/linear.h"
+#include "nn/yolo_cell.h"
 #include "perception/image.h"
 
-enum { GV_YOLO_MAX = 300 }; // people at most in a picture
-
 typedef struct gv_yolo gv_yolo;
-// device NULL: the processor; else the network is there, and shrinking the picture and suppression are here.
+// device NULL: the processor; else all is there, from the decoded picture to the boxes.
 gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, gv_device *device, gv_error *err);
 void gv_yolo_close(gv_yolo *y); // accepts NULL
 

@@ -6,6 +6,7 @@
 #include "nn/conv.h"
 #include "nn/kernels.h"
 #include "perception/checkpoint.h"
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +53,8 @@ struct gv_yolo_net {
     bool bf16, keep_all;
     int classes, height, width;
     gv_conv_engine *engine;
-    gv_nn *nn;    // on a device; else NULL, and nothing of it is used
-    float *cells; // [all cells, 5] of the last run, from the device
+    gv_nn *nn;                         // on a device; else NULL, and nothing of it is used
+    float people[1 + 5 * GV_YOLO_MAX]; // of the last run on a device
     buffer buffers[MAX_BUFFERS];
     step steps[MAX_STEPS];
     int nbuffers, nsteps;
@@ -423,7 +424,6 @@ void gv_yolo_net_close(gv_yolo_net *n) {
     gv_conv_engine_destroy(n->engine);
     free_memory(n);
     gv_nn_destroy(n->nn);
-    free(n->cells);
     free(n->planes);
     free(n->path);
     free(n);
@@ -505,12 +505,6 @@ static size_t place_buffers(gv_yolo_net *n) {
     return total;
 }
 
-static size_t count_cells(const gv_yolo_net *n) {
-    size_t cells = 0;
-    for (int i = 0; i < GV_YOLO_LEVELS; i++) cells += (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
-    return cells;
-}
-
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err) {
     if (height == n->height && width == n->width) return GV_OK;
     if (height < 32 || width < 32 || height > 4096 || width > 4096 || height % 32 || width % 32)
@@ -518,7 +512,7 @@ gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *er
                        width, height);
     n->height = height;
     n->width = width;
-    size_t scratch = 0, bytes = place_buffers(n), cells = count_cells(n);
+    size_t scratch = 0, bytes = place_buffers(n);
     gv_status status = GV_OK;
     for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
         step *s = &n->steps[i];
@@ -529,14 +523,12 @@ gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *er
     }
     free_memory(n);
     free(n->planes);
-    free(n->cells);
     n->scratch = bytes;
     gv_device *d = n->nn ? gv_nn_device(n->nn) : NULL;
     n->memory = d ? gv_device_keep(d, NULL, 1, bytes) : gv_calloc2(1, bytes + scratch);
-    n->planes = gv_calloc2((size_t)height * width, 3);
-    n->cells = d ? gv_calloc2(cells, 5 * sizeof *n->cells) : NULL;
+    n->planes = d ? NULL : gv_calloc2((size_t)height * width, 3);
     if (d && status == GV_OK) status = gv_device_finish(d, err);
-    if (status == GV_OK && (!n->memory || !n->planes || (d && !n->cells)))
+    if (status == GV_OK && (!n->memory || (!d && !n->planes)))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for an input of %d x %d", n->path, width, height);
     if (status != GV_OK) n->height = n->width = 0;
     return status;
@@ -548,10 +540,6 @@ static void *address(const gv_yolo_net *n, place p) {
     const buffer *b = &n->buffers[p.buffer];
     size_t apart = n->nn ? 1 : (size_t)rows(n, b) * columns(n, b); // numbers from one channel to the next
     return n->memory + b->offset + p.channel * apart * element(n, b);
-}
-
-uint8_t *gv_yolo_net_input(gv_yolo_net *n) {
-    return n->planes;
 }
 
 // Bytes to numbers from 0 to 1.
@@ -569,8 +557,9 @@ static void convert_input(gv_yolo_net *n) {
         for (int64_t i = 0; i < count; i++) f32[i] = value[n->planes[i]];
 }
 
-static gv_status run_on_processor(gv_yolo_net *n, gv_error *err) {
+static gv_status run_on_processor(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
     gv_status status = GV_OK;
+    gv_letterbox_apply(n->planes, l, image);
     convert_input(n);
     for (int i = 0; i < n->nsteps && status == GV_OK; i++) {
         const step *s = &n->steps[i];
@@ -640,15 +629,14 @@ static void queue_step(const gv_yolo_net *n, const step *s, void *windows, float
         gv_device_launch(d, s->op == UPSAMPLE ? GV_KERNEL_upsample2 : GV_KERNEL_max5, &a);
 }
 
-static gv_status run_on_device(gv_yolo_net *n, gv_error *err) {
+static gv_status run_on_device(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
     gv_device *d = gv_nn_device(n->nn);
-    size_t pixels = (size_t)n->height * n->width, cells = count_cells(n), windows, product, first = 0;
+    size_t cells = (size_t)gv_yolo_cells_of(n->height, n->width, GV_YOLO_LEVELS), windows, product, first = 0;
     find_scratch(n, &windows, &product);
-    uint8_t *planes = gv_device_alloc(d, pixels, 3);
     void *scratch = gv_device_alloc(d, windows, 1);
-    float *sums = gv_device_alloc(d, product, sizeof *sums), *found = gv_device_alloc(d, cells, 5 * sizeof *found);
-    gv_device_upload(d, planes, n->planes, 3 * pixels);
-    gv_kernel(d, bytes_to_pixels, .y = address(n, (place){n->input, 0}), .planes = planes, .pixels = (int64_t)pixels);
+    float *sums = gv_device_alloc(d, product, sizeof *sums), *found = gv_device_alloc(d, cells, 5 * sizeof *found),
+          *people = gv_device_alloc(d, sizeof n->people, 1);
+    gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, image);
     for (int i = 0; i < n->nsteps; i++) queue_step(n, &n->steps[i], scratch, sums);
     for (int i = 0; i < GV_YOLO_LEVELS; i++) {
         size_t here = (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
@@ -658,20 +646,22 @@ static gv_status run_on_device(gv_yolo_net *n, gv_error *err) {
                   .least = GV_YOLO_LEAST);
         first += here;
     }
-    gv_device_download(d, n->cells, found, cells * 5 * sizeof *found);
+    gv_kernel(d, suppress, .kept = people, .cells = found, .height = n->height, .width = n->width, .max = GV_YOLO_MAX,
+              .least = GV_YOLO_LEAST, .overlap = GV_YOLO_OVERLAP);
+    gv_device_download(d, n->people, people, sizeof n->people);
     return gv_device_finish(d, err);
 }
 
-gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err) {
-    return (n->nn ? run_on_device : run_on_processor)(n, err);
+gv_status gv_yolo_net_run(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
+    assert(l.width == n->width && l.height == n->height);
+    return (n->nn ? run_on_device : run_on_processor)(n, l, image, err);
+}
+
+const float *gv_yolo_net_people(const gv_yolo_net *n) {
+    return n->nn ? n->people : NULL;
 }
 
 void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_and_sides[5]) {
-    if (n->nn) {
-        for (int i = 0; i < level; i++) cell += (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
-        memcpy(score_and_sides, n->cells + 5 * cell, 5 * sizeof *score_and_sides);
-        return;
-    }
     const gv_yolo_level l = gv_yolo_net_level(n, level);
     int64_t block = (int64_t)l.height * l.width * BLOCK;
     score_and_sides[0] = gv_yolo_person_score(l.scores + cell * BLOCK, block, n->classes);

@@ -3,18 +3,17 @@
 // All sizes are read off the tensors' shapes; batch norm is folded into the convolutions. Images between layers are
 // blocked (nn/conv.h) and every concatenation is a place that its parts write to. The network is planned for one
 // input size at a time; weights stay packed when the size changes. On a device images are [height, width, channels], a
-// convolution is its windows written out and a matrix product, and of the head only every cell's score and sides come
-// back.
+// convolution is its windows written out and a matrix product, and of the head only the people come back.
 //
 //     gv_yolo_net *net = NULL;
 //     gv_yolo_net_open(&net, "yolov8x.pt", GV_PRECISION_F32, NULL, &err);
 //     gv_yolo_net_resize(net, 384, 640, &err);
-//     ... fill gv_yolo_net_input(net) ...
-//     gv_yolo_net_run(net, &err);
+//     gv_yolo_net_run(net, letterbox, &image, &err);
 //     gv_yolo_level level = gv_yolo_net_level(net, 0);
 #pragma once
 #include "nn/linear.h"
 #include "nn/yolo_cell.h"
+#include "perception/letterbox.h"
 #include <stdint.h>
 
 typedef struct gv_yolo_net gv_yolo_net;
@@ -29,24 +28,29 @@ int gv_yolo_net_classes(const gv_yolo_net *n);
 // Height and width of the input: multiples of 32, up to 4096. Does nothing where the size is the one it has. After an
 // error the network has no size and must be given one.
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err);
-uint8_t *gv_yolo_net_input(gv_yolo_net *n); // [3, height, width] red, green, blue
-gv_status gv_yolo_net_run(gv_yolo_net *n, gv_error *err);
+// On a picture, brought to that size by a letterbox of it.
+gv_status gv_yolo_net_run(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err);
 
 // What the detection head says at one of the three scales, for cell (y, x):
 // logit i of a list is at [i / 16, y, x, i % 16].
-enum { GV_YOLO_LEVELS = 3 };
 typedef struct gv_yolo_level {
     int stride;          // 8, 16, 32 px of the input
     int height, width;   // cells
     const float *sides;  // 64 logits: 16 bins for each of left, top, right, bottom
     const float *scores; // one logit per class
 } gv_yolo_level;
-gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level); // valid until the next run or resize
-                                                                  // (lists: on the processor alone)
-// Score of a person and the distances of left, top, right and bottom in cells, of cell `cell` (rows, columns) at one
-// of the scales; the distances only where the score is above GV_YOLO_LEAST.
+gv_yolo_level gv_yolo_net_level(const gv_yolo_net *n, int level); // valid until the next run or resize; on the
+                                                                  // processor alone
+// On the processor: score of a person and the distances of left, top, right and bottom in cells, of cell `cell` (rows,
+// columns) at one of the scales; the distances only where the score is above GV_YOLO_LEAST.
 void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_and_sides[5]);
-#define GV_YOLO_LEAST 0.5f
+#define GV_YOLO_LEAST   0.5f
+#define GV_YOLO_OVERLAP 0.7
+
+// Of the last run on a device, else NULL: how many people, then x0, y0, x1, y1 (px of the input) and score of each,
+// GV_YOLO_MAX at most, best first, of those above GV_YOLO_LEAST that overlap no better one by more than
+// GV_YOLO_OVERLAP.
+const float *gv_yolo_net_people(const gv_yolo_net *n);
 
 // A tensor inside, for tests: the output of model.N as [channels, height, width] of float32, to be freed. Only what no
 // later layer has overwritten makes sense: all of them with keep_all set before resizing.
