@@ -229,6 +229,10 @@ static gv_status compare(const settings *s, const char *folder, const gv_image *
     if (status != GV_OK) return status;
     printf("%s, matrix peak %.0f GFLOP/s", gv_device_name(s->device), peak[0] * 1e-9);
     if (nets > 1) printf(", bfloat16 %.0f", peak[1] * 1e-9);
+    const gv_device_convolution usual = {
+        .height = 48, .width = 80, .channels = 64, .out = 64, .side = 3, .step = 1, .bf16 = nets > 1};
+    if (s->device)
+        printf(", convolutions %s", gv_device_convolves(s->device, &usual) ? "by cuDNN" : "as windows and products");
     printf("; %.1f GFLOP a frame\n%-10s %8s %8s %8s %6s %8s   %s\n", work * 1e-9, "", "min s", "median", "GFLOP/s",
            "share", "ratio", "rms off the peer");
     for (int i = 0; i < nets; i++) report(names[i], ours[i], beside ? peer.min : 0, work, peak[i]);

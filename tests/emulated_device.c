@@ -19,6 +19,8 @@ static struct {
     size_t limit, largest, refused, used;
     int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays;
     struct graph *recording;
+    bool convolves; // of its own
+    int convolved;
     piece piece[MOST];
 } own;
 
@@ -258,6 +260,52 @@ static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
     return true;
 }
 
+// ---- convolutions: all windows written out, and a product
+
+void gv_emulated_convolutions(bool own_ones) {
+    own.convolves = own_ones;
+    own.convolved = 0;
+}
+
+int gv_emulated_convolved(void) {
+    return own.convolved;
+}
+
+static bool convolves(void *self, const gv_device_convolution *c) {
+    (void)self, (void)c;
+    return own.convolves;
+}
+
+static bool convolve(void *self, const gv_device_convolution *c, gv_error *err) {
+    (void)self;
+    const int rows = (c->height - 1) / c->step + 1, columns = (c->width - 1) / c->step + 1;
+    const size_t size = c->bf16 ? 2 : 4, one = (size_t)c->channels * size, area = (size_t)c->side * c->side;
+    if (!own.convolves || c->side % 2 == 0) abort();
+    if (breaks(err) || !check(c->x, (size_t)c->height * c->width * one, "x", err) ||
+        !check(c->weight, (size_t)c->out * area * one, "weight", err) ||
+        !check(c->y, (size_t)rows * columns * c->out * size, "y", err))
+        return false;
+    char *windows = gv_calloc2((size_t)rows * columns, area * one);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < columns; k++)
+            for (size_t tap = 0; tap < area; tap++) {
+                int y = r * c->step + (int)tap / c->side - c->side / 2,
+                    x = k * c->step + (int)tap % c->side - c->side / 2;
+                if (y >= 0 && y < c->height && x >= 0 && x < c->width)
+                    memcpy(windows + (((size_t)r * columns + k) * area + tap) * one,
+                           (const char *)c->x + ((size_t)y * c->width + x) * one, one);
+            }
+    const gv_device_matmul m = {.rows = (int64_t)rows * columns,
+                                .in = (int)area * c->channels,
+                                .out = c->out,
+                                .bf16_in = c->bf16,
+                                .bf16_out = c->bf16};
+    multiply(&m, windows, c->weight, c->y);
+    free(windows);
+    own.convolved++;
+    return true;
+}
+
 // ---- kernels
 
 // Arguments begin with their pointers: so many.
@@ -279,7 +327,7 @@ enum {
     POINTERS_decode_heatmaps = 3,
     POINTERS_letterbox = 2,
     POINTERS_windows = 2,
-    POINTERS_place_rows = 3,
+    POINTERS_place_rows = 4,
     POINTERS_upsample2 = 2,
     POINTERS_max5 = 2,
     POINTERS_yolo_cells = 3,
@@ -434,6 +482,8 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
                                       .ahead_wait = ahead_wait,
                                       .download = download,
                                       .matmul = matmul,
+                                      .convolves = convolves,
+                                      .convolve = convolve,
                                       .launch = launch,
                                       .wait = wait,
                                       .record = record,

@@ -18,5 +18,8 @@ int gv_emulated_copies(void); // that went ahead and were done, since gv_emulate
 // How x [n] becomes its mean over `count` processes, for groups of such devices; NULL: they cannot be joined.
 typedef void gv_emulated_mean(float *x, int64_t n, int count);
 void gv_emulated_group(gv_emulated_mean *mean);
-int gv_emulated_means(void);       // that were done, since gv_emulated_group
+int gv_emulated_means(void); // that were done, since gv_emulated_group
+// Whether it has convolutions of its own (at first it has none), and how many it has done since.
+void gv_emulated_convolutions(bool own);
+int gv_emulated_convolved(void);
 void gv_emulated_break(int after); // the queue fails after so many operations; 0: it does not

@@ -181,15 +181,20 @@ static void network_outputs(void **state) {
     (void)state;
     gv_npz *z = open_npz(need_shared(RECORD));
     picture p = open_picture("messi5");
-    for (int bf16 = 0; bf16 < 2; bf16++) {
-        if (bf16 && !on_device() && !gv_nn_has_bf16(NULL)) continue;
+    for (int k = 0; k < 4; k++) { // on the emulated device also with convolutions of its own
+        const bool bf16 = k % 2, own = k / 2;
+        if ((bf16 && !on_device() && !gv_nn_has_bf16(NULL)) || (own && (!on_device() || on_gpu()))) continue;
+        gv_emulated_convolutions(own);
         gv_yolo_net *net = open_net(need_shared(WEIGHTS), bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32);
         gv_yolo_net_keep_all(net);
         run_on(net, &p.image);
         deviation d = {0};
         if (!on_device()) check_levels(&d, net, z);
         check_layers(&d, net, z);
-        printf("%s: %.2g of the largest, %.2g rms\n", bf16 ? "bfloat16" : "float32", d.most, d.rms);
+        assert_int_equal(gv_emulated_convolved(), own ? 39 : 0); // all windows of 3 x 3
+        gv_emulated_convolutions(false);
+        printf("%s%s: %.2g of the largest, %.2g rms\n", bf16 ? "bfloat16" : "float32",
+               own ? ", convolutions of its own" : "", d.most, d.rms);
         assert_true(d.most < (bf16 ? 0.25 : 1e-4));
         assert_true(d.rms < (bf16 ? 0.1 : 3e-5));
         gv_yolo_net_close(net);

@@ -3,7 +3,7 @@
 // Memory comes from the device's own pool in the order of the stream (cudaMallocAsync), and stays there between runs.
 // Copies go through pinned memory, so that the caller's is free at once: two stages for each queue of copies, of which
 // one is filled, with many small copies or a part of a large one, while the other is on its way. Kernels are those of
-// nn/kernel_code.h.
+// nn/kernel_code.h, convolutions those of cuDNN where it is (convolution.h).
 #include "nn/kernel_code.h"
 
 #include "nn/device_ops.h"
@@ -23,6 +23,18 @@ namespace {
 constexpr size_t STAGE = size_t(8) << 20, WORKSPACE = size_t(32)
                                                       << 20; // bytes; the latter as cuBLAS advises for Hopper
 constexpr int STAGES = 2, ROOM = 256;
+
+template <typename T> bool find(void *module, const char *name, T *function) {
+    void *symbol = dlsym(module, name);
+    memcpy(function, &symbol, sizeof symbol);
+    return symbol;
+}
+
+} // namespace
+
+#include "cuda/convolution.h"
+
+namespace {
 
 // A product that has been planned: what it is for, and how cuBLASLt does it.
 struct plan {
@@ -53,6 +65,7 @@ struct context {
     char *back;       // a stage for what comes back
     int plans;
     plan plan_of[ROOM];
+    convolutions cudnn;
     cudaEvent_t copied;
     cudaStream_t sums; // of several GPUs
     cudaEvent_t ready, summed;
@@ -103,12 +116,6 @@ struct nccl {
     const char *(*text)(int);
     bool here;
 };
-
-template <typename T> bool find(void *module, const char *name, T *function) {
-    void *symbol = dlsym(module, name);
-    memcpy(function, &symbol, sizeof symbol);
-    return symbol;
-}
 
 const nccl *load_nccl(gv_error *err) {
     static nccl n;
@@ -183,6 +190,7 @@ void close_device(void *self) {
     if (c->ahead.queue) cudaStreamSynchronize(c->ahead.queue);
     if (c->stream) cudaStreamSynchronize(c->stream);
     for (int i = 0; i < c->plans; i++) forget(&c->plan_of[i]);
+    close_convolutions(&c->cudnn);
     close_lane(&c->work);
     close_lane(&c->ahead);
     if (c->back) cudaFreeHost(c->back);
@@ -503,6 +511,22 @@ bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
            (!p->apart || finish_apart(c, m, err));
 }
 
+// ---- convolutions
+
+bool convolves(void *self, const gv_device_convolution *m) {
+    context *c = use(self);
+    return find_plan(&c->cudnn, c->stream, m);
+}
+
+bool convolve(void *self, const gv_device_convolution *m, gv_error *err) {
+    context *c = use(self);
+    const convolution_plan *p = find_plan(&c->cudnn, c->stream, m);
+    int r = p ? convolve(&c->cudnn, p, m, c->workspace) : 0;
+    if (!p || r)
+        fail(err, GV_ERR_INTERNAL, "cuDNN: a convolution failed: %s", p ? c->cudnn.library.text(r) : "it has none");
+    return p && !r;
+}
+
 // ---- kernels
 
 #define GV_GLOBAL(kernel)                                                                                              \
@@ -623,6 +647,8 @@ extern "C" __attribute__((visibility("default"))) const gv_device_ops *gv_device
                                       ahead_wait,
                                       download,
                                       matmul,
+                                      convolves,
+                                      convolve,
                                       launch,
                                       wait,
                                       record,

@@ -221,6 +221,14 @@ void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m) {
     if (is_well(d)) check(d, d->ops->matmul(d->self, m, &d->failure));
 }
 
+bool gv_device_convolves(gv_device *d, const gv_device_convolution *c) {
+    return is_well(d) && d->ops->convolves(d->self, c);
+}
+
+void gv_device_convolve(gv_device *d, const gv_device_convolution *c) {
+    if (is_idle(d)) check(d, d->ops->convolve(d->self, c, &d->failure));
+}
+
 void gv_device_launch(gv_device *d, int kernel, const void *arguments) {
     if (is_well(d)) check(d, d->ops->launch(d->self, kernel, arguments, &d->failure));
 }

@@ -54,6 +54,10 @@ void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes);
 // all.
 void gv_device_meanwhile(gv_device *d, void (*work)(void *user), void *user);
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
+// Whether the device has convolutions of its own, and one for these sizes (pointers do not matter); else they are
+// windows written out (kernels.h) and a product. Not while work is recorded.
+bool gv_device_convolves(gv_device *d, const gv_device_convolution *c);
+void gv_device_convolve(gv_device *d, const gv_device_convolution *c);
 void gv_device_launch(gv_device *d, int kernel, const void *arguments);
 // What comes again and again with the same addresses and sizes is remembered once, and then queued as one piece:
 //     gv_device_record(d);  gv_kernel(d, ...);  gv_linear_queue(...);  void *graph = gv_device_recorded(d);

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 7 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 8 }; // of this table and of the kernels' arguments: both sides must agree
 
 // y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
 // are float32, and float32 products are not rounded to fewer bits (no TF32).
@@ -41,6 +41,17 @@ typedef struct gv_device_matmul {
     void *y;
 } gv_device_matmul;
 
+// y = x convolved with weight: [height, width, channels] and [out, side, side, channels] to [rows, columns, out], all
+// without gaps. The middle of the window of (r, c) is at (r step, c step), side is odd, and beyond the picture is zero,
+// so that rows = (height - 1) / step + 1, columns likewise. All numbers are float32 or, with bf16, bfloat16; sums are
+// float32, and float32 products are not rounded to fewer bits.
+typedef struct gv_device_convolution {
+    const void *x, *weight;
+    void *y;
+    int height, width, channels, out, side, step;
+    bool bf16;
+} gv_device_convolution;
+
 enum { GV_DEVICE_GROUP = 128 }; // bytes of a group's name
 
 typedef struct gv_device_ops {
@@ -59,6 +70,9 @@ typedef struct gv_device_ops {
     bool (*ahead_wait)(void *self, gv_error *err);
     bool (*download)(void *self, void *to, const void *from, size_t bytes, gv_error *err); // waits
     bool (*matmul)(void *self, const gv_device_matmul *m, gv_error *err);
+    // Whether it has convolutions of its own, and one for these sizes; if so, convolve queues it.
+    bool (*convolves)(void *self, const gv_device_convolution *c);
+    bool (*convolve)(void *self, const gv_device_convolution *c, gv_error *err);
     bool (*launch)(void *self, int kernel, const void *arguments, gv_error *err); // kernels.h
     bool (*wait)(void *self, gv_error *err); // until both queues are empty; false: something in it failed
     // What is queued between record and recorded, products and kernels alone, is remembered and not done; replay puts

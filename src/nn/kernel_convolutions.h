@@ -65,7 +65,8 @@ GV_CODE(place_rows) {
     EACH_THREAD {
         int64_t i = at.block * at.threads + thread, row = i / a->width;
         if (row < a->rows) {
-            float y = gv_activated(a->x[i], a->activation);
+            float x = gv_number(a->x, i, a->bf16_x);
+            float y = gv_activated(a->bias ? x + a->bias[i % a->width] : x, a->activation);
             if (a->addend) y += gv_number(a->addend, row * a->addend_stride + i % a->width, a->bf16);
             gv_put(a->y, row * a->y_stride + i % a->width, y, a->bf16);
         }

@@ -220,15 +220,16 @@ typedef struct gv_windows_args {
     bool bf16;
 } gv_windows_args;
 
-// y = act(x) + addend.
+// y = act(x + bias) + addend.
 typedef struct gv_place_rows_args {
     void *y;            // [rows, width], rows y_stride apart
-    const float *x;     // [rows, width]
+    const void *x;      // [rows, width], float32 or with bf16_x bfloat16
     const void *addend; // rows addend_stride apart, or NULL
+    const float *bias;  // [width] or NULL
     int64_t rows;
     int width, y_stride, addend_stride;
     gv_device_activation activation;
-    bool bf16; // y and addend
+    bool bf16, bf16_x; // y and addend; x
 } gv_place_rows_args;
 
 // Each pixel four times; the largest of the 5x5 pixels around each, as far as they are in the picture.

@@ -387,6 +387,14 @@ void gv_linear_queue(const gv_linear *l, const void *x, void *y, int64_t rows) {
                   .activation = s->activation == GV_LINEAR_SILU ? GV_ACTIVATE_SILU : GV_ACTIVATE_GELU_ERF);
 }
 
+const void *gv_linear_weight(const gv_linear *l) {
+    return l->placed_weight;
+}
+
+const float *gv_linear_bias(const gv_linear *l) {
+    return l->placed_bias;
+}
+
 float *gv_nn_place(gv_nn *nn, float *values, size_t count) {
     if (!nn->device || !values) return values;
     float *placed = gv_device_keep(nn->device, values, count, sizeof *values);

@@ -71,3 +71,6 @@ void gv_linear_destroy(gv_linear *l); // accepts NULL
 gv_status gv_linear_run(const gv_linear *l, int thread, const void *x, void *y);
 // On a device: x [rows, in], y [rows, out] there, not overlapping.
 void gv_linear_queue(const gv_linear *l, const void *x, void *y, int64_t rows);
+// There: the weights [out, in], in the type of x, and the bias [out].
+const void *gv_linear_weight(const gv_linear *l);
+const float *gv_linear_bias(const gv_linear *l);

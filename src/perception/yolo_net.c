@@ -578,7 +578,7 @@ static gv_status run_on_processor(gv_yolo_net *n, gv_letterbox l, const gv_image
     return status;
 }
 
-// ---- On a device: windows written out, products, and what lies between
+// ---- On a device: its own convolutions, or windows written out and products; and what lies between
 
 // Scratch of the largest convolution: windows [pixels, side side channels] and product [pixels, channels].
 static void find_scratch(const gv_yolo_net *n, size_t *windows, size_t *product) {
@@ -594,22 +594,54 @@ static void find_scratch(const gv_yolo_net *n, size_t *windows, size_t *product)
     }
 }
 
-static void queue_convolution(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+// Windows of x written out: [rows columns, side side channels]. With a side and a step of 1 pixels without gaps.
+static void queue_windows(const gv_yolo_net *n, const step *s, int side, int pitch, void *windows) {
+    const buffer *in = &n->buffers[s->in.buffer];
+    gv_kernel(gv_nn_device(n->nn), windows, .y = windows, .x = address(n, s->in), .height = rows(n, in),
+              .width = columns(n, in), .channels = s->channels_in, .stride = stride_of(n, s->in.buffer), .side = side,
+              .step = pitch, .rows = rows(n, in) / pitch, .columns = columns(n, in) / pitch,
+              .bf16 = element(n, in) == 2);
+}
+
+// By the device's own convolution, which gives the type it takes and no bias; false where it has none. A product it
+// would not do better.
+static bool queue_own(const gv_yolo_net *n, const step *s, void *windows, void *product) {
     gv_device *d = gv_nn_device(n->nn);
-    const buffer *in = &n->buffers[s->in.buffer], *out = &n->buffers[s->out.buffer];
-    int64_t pixels = (int64_t)rows(n, out) * columns(n, out);
-    const void *x = address(n, s->in);
-    if (s->side > 1 || s->channels_in != stride_of(n, s->in.buffer)) {
-        gv_kernel(d, windows, .y = windows, .x = x, .height = rows(n, in), .width = columns(n, in),
-                  .channels = s->channels_in, .stride = stride_of(n, s->in.buffer), .side = s->side, .step = s->pitch,
-                  .rows = rows(n, out), .columns = columns(n, out), .bf16 = element(n, in) == 2);
-        x = windows;
+    const buffer *in = &n->buffers[s->in.buffer];
+    gv_device_convolution c = {.x = address(n, s->in),
+                               .weight = gv_linear_weight(s->linear),
+                               .y = product,
+                               .height = rows(n, in),
+                               .width = columns(n, in),
+                               .channels = s->channels_in,
+                               .out = s->channels,
+                               .side = s->side,
+                               .step = s->pitch,
+                               .bf16 = element(n, in) == 2};
+    if (s->side == 1 || !gv_device_convolves(d, &c)) return false;
+    if (s->channels_in != stride_of(n, s->in.buffer)) {
+        queue_windows(n, s, 1, 1, windows);
+        c.x = windows;
     }
-    gv_linear_queue(s->linear, x, product, pixels);
-    gv_kernel(d, place_rows, .y = address(n, s->out), .x = product, .addend = s->add ? address(n, s->addend) : NULL,
+    gv_device_convolve(d, &c);
+    return true;
+}
+
+static void queue_convolution(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+    const buffer *in = &n->buffers[s->in.buffer], *out = &n->buffers[s->out.buffer];
+    const int64_t pixels = (int64_t)rows(n, out) * columns(n, out);
+    const bool own = queue_own(n, s, windows, product);
+    if (!own) {
+        const bool written = s->side > 1 || s->channels_in != stride_of(n, s->in.buffer);
+        if (written) queue_windows(n, s, s->side, s->pitch, windows);
+        gv_linear_queue(s->linear, written ? windows : address(n, s->in), product, pixels);
+    }
+    gv_kernel(gv_nn_device(n->nn), place_rows, .y = address(n, s->out), .x = product,
+              .bias = own ? gv_linear_bias(s->linear) : NULL, .addend = s->add ? address(n, s->addend) : NULL,
               .rows = pixels, .width = s->channels, .y_stride = stride_of(n, s->out.buffer),
               .addend_stride = s->add ? stride_of(n, s->addend.buffer) : 0,
-              .activation = s->silu ? GV_ACTIVATE_SILU : GV_ACTIVATE_NONE, .bf16 = element(n, out) == 2);
+              .activation = s->silu ? GV_ACTIVATE_SILU : GV_ACTIVATE_NONE, .bf16 = element(n, out) == 2,
+              .bf16_x = own && element(n, in) == 2);
 }
 
 static void queue_step(const gv_yolo_net *n, const step *s, void *windows, float *product) {
