@@ -44,13 +44,15 @@ tsan: setup
 	ninja -C $(BUILD)-tsan
 	meson test -C $(BUILD)-tsan --no-rebuild --print-errorlogs --timeout-multiplier 15 $(TSAN_TESTS)
 
-# The processor's parity tests on a GPU, then the same under compute-sanitizer: wrong addresses, races, unwritten memory.
+# The processor's parity tests on a GPU, then the same under compute-sanitizer: wrong addresses, races, barriers that
+# not all threads reach, unwritten memory.
 GPU_TESTS = vit yolo network reference training training_device
 gpu-check: setup
 	test -f $(BUILD)-cuda/build.ninja || meson setup $(BUILD)-cuda --buildtype=release -Dcuda=enabled
 	ninja -C $(BUILD)-cuda
+	@$(BUILD)-cuda/bench/bench_train 8 1 1 1 1 0 cuda >/dev/null # one line where there is no GPU
 	meson test -C $(BUILD)-cuda --print-errorlogs --timeout-multiplier 3 $(GPU_TESTS:=-cuda)
-	for tool in memcheck racecheck initcheck; do for t in $(GPU_TESTS); do \
+	for tool in memcheck racecheck synccheck initcheck; do for t in $(GPU_TESTS); do \
 	  GVHMR_TEST_DEVICE=cuda GVHMR_DATA=models/node_modules/@mediapipe/pose \
 	  compute-sanitizer --tool $$tool --error-exitcode 1 $(BUILD)-cuda/tests/test_$$t || exit 1; done; done
 
