@@ -4,9 +4,12 @@
 //
 // Random weights and inputs, image features included, dropout 0.1, gradients of all parameters. Losses, data and
 // optimiser are left out; on a device (cuda) the inputs' way there is not. Prints the median and
-// the fastest of the runs; peer_train.py compares it with PyTorch.
+// the fastest of the runs, and the latter's share of the matrix peak (measured here with the same library, all threads
+// multiplying); peer_train.py compares it with PyTorch. Counted are 6 operations a weight and token, and attention's
+// products over all frames.
 #include "base/memory.h"
 #include "base/progress.h"
+#include "matrix_peak.h"
 #include "training/net.h"
 #include "training/random.h"
 
@@ -62,10 +65,12 @@ int main(int argc, char **argv) {
         if (r >= 0) seconds[r] = gv_now() - start;
     }
     qsort(seconds, (size_t)runs, sizeof *seconds, ascending);
+    double work = (double)T * (6.0 * (double)n->parameters + 12.0 * c.layers * L * c.width), best = work / seconds[0];
+    double peak = matrix_peak(c.bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, device, &err);
     printf("{\"width\": %d, \"layers\": %d, \"parameters\": %lld, \"bf16\": %d, \"device\": \"%s\", \"median\": %.3f, "
-           "\"best\": %.3f}\n",
+           "\"best\": %.3f, \"gflops\": %.1f, \"peak_share\": %.3f}\n",
            c.width, c.layers, (long long)n->parameters, c.bf16, gv_device_name(device), B / seconds[runs / 2],
-           B / seconds[0]);
+           B / seconds[0], 1e-9 * best, peak > 0 ? best / peak : 0);
     for (int i = 0; i < 3; i++) gv_engine_free(&n->engine, d[i]);
     gv_net_destroy(n);
     gv_device_close(device);

@@ -223,12 +223,12 @@ static size_t extent(const gv_device_matmul *m, int64_t high, int64_t wide, int6
 
 // ---- graphs: the operations one after the other
 
-enum { MOST_STEPS = 4096, PRODUCT = -1, ARGUMENTS = 256 };
+enum { MOST_STEPS = 4096, PRODUCT = -1, CONVOLUTION = -2, ARGUMENTS = 256 };
 
 typedef struct graph {
     int steps;
     struct {
-        int kernel; // or PRODUCT
+        int kernel; // or PRODUCT, CONVOLUTION
         _Alignas(16) char arguments[ARGUMENTS];
     } step[MOST_STEPS];
 } graph;
@@ -278,6 +278,7 @@ static bool convolves(void *self, const gv_device_convolution *c) {
 
 static bool convolve(void *self, const gv_device_convolution *c, gv_error *err) {
     (void)self;
+    if (own.recording) return !breaks(err) && remember(CONVOLUTION, c, sizeof *c);
     const int rows = (c->height - 1) / c->step + 1, columns = (c->width - 1) / c->step + 1;
     const size_t size = c->bf16 ? 2 : 4, one = (size_t)c->channels * size, area = (size_t)c->side * c->side;
     if (!own.convolves || c->side % 2 == 0) abort();
@@ -401,9 +402,13 @@ static bool replay(void *self, void *recorded, gv_error *err) {
     const graph *g = recorded;
     bool well = true;
     own.replays++;
-    for (int i = 0; i < g->steps && well; i++)
-        well = g->step[i].kernel == PRODUCT ? matmul(self, (const void *)g->step[i].arguments, err)
-                                            : launch(self, g->step[i].kernel, g->step[i].arguments, err);
+    for (int i = 0; i < g->steps && well; i++) {
+        const void *arguments = g->step[i].arguments;
+        const int kernel = g->step[i].kernel;
+        well = kernel == PRODUCT       ? matmul(self, arguments, err)
+               : kernel == CONVOLUTION ? convolve(self, arguments, err)
+                                       : launch(self, kernel, arguments, err);
+    }
     return well;
 }
 

@@ -277,6 +277,38 @@ static void recorded_detections(void **state) {
     gv_npz_close(z);
 }
 
+// On a device the layers of a size are recorded in its second run, and what was recorded does the same; other sizes
+// between them, and the way back.
+static void recorded_runs(void **state) {
+    (void)state;
+    if (!on_device()) skip();
+    enum { RUNS = 7, W = 160, H = 96 };
+    static const int turned[RUNS] = {0, 0, 0, 1, 1, 0, 0}, replays[RUNS] = {0, 1, 2, 2, 3, 3, 4};
+    uint8_t *rgb = malloc(3 * W * H);
+    gv_yolo *y = NULL;
+    gv_error err = {0};
+    static detections d[RUNS];
+    uint32_t seed = 3;
+    for (int i = 0; i < 3 * W * H; i++) rgb[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+    ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
+    int before = gv_emulated_replays();
+    for (int r = 0; r < RUNS; r++) {
+        const gv_image image = {rgb, turned[r] ? H : W, turned[r] ? W : H, 3 * (turned[r] ? H : W)};
+        gv_emulated_convolutions(r > 4);
+        ok(gv_yolo_detect(y, &image, d[r].box, d[r].score, GV_YOLO_MAX, &d[r].n, &err), &err);
+        if (!on_gpu()) assert_int_equal(gv_emulated_replays() - before, replays[r]);
+        if (r == 0) assert_true(d[r].n > 0);
+        const detections *same = &d[r == 4 ? 3 : turned[r] ? r : 0];
+        assert_int_equal(d[r].n, same->n);
+        for (int k = 0; k < d[r].n; k++)
+            assert_true(max_abs_diff(d[r].box[k], same->box[k], 4) < 0.05 &&
+                        fabs(d[r].score[k] - same->score[k]) < 1e-4);
+    }
+    gv_emulated_convolutions(false);
+    gv_yolo_close(y);
+    free(rgb);
+}
+
 static void fewer_than_found(void **state) {
     (void)state;
     const char *weights = need_shared(WEIGHTS);
@@ -461,6 +493,7 @@ int main(void) {
         cmocka_unit_test(network_outputs),
         cmocka_unit_test(same_bits_again),
         cmocka_unit_test(recorded_detections),
+        cmocka_unit_test(recorded_runs),
         cmocka_unit_test(fewer_than_found),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(truncated_file_is_refused),

@@ -226,7 +226,7 @@ bool gv_device_convolves(gv_device *d, const gv_device_convolution *c) {
 }
 
 void gv_device_convolve(gv_device *d, const gv_device_convolution *c) {
-    if (is_idle(d)) check(d, d->ops->convolve(d->self, c, &d->failure));
+    if (is_well(d)) check(d, d->ops->convolve(d->self, c, &d->failure));
 }
 
 void gv_device_launch(gv_device *d, int kernel, const void *arguments) {

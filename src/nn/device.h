@@ -55,14 +55,15 @@ void gv_device_download(gv_device *d, void *to, const void *from, size_t bytes);
 void gv_device_meanwhile(gv_device *d, void (*work)(void *user), void *user);
 void gv_device_matmul_queue(gv_device *d, const gv_device_matmul *m);
 // Whether the device has convolutions of its own, and one for these sizes (pointers do not matter); else they are
-// windows written out (kernels.h) and a product. Not while work is recorded.
+// windows written out (kernels.h) and a product.
 bool gv_device_convolves(gv_device *d, const gv_device_convolution *c);
 void gv_device_convolve(gv_device *d, const gv_device_convolution *c);
 void gv_device_launch(gv_device *d, int kernel, const void *arguments);
 // What comes again and again with the same addresses and sizes is remembered once, and then queued as one piece:
 //     gv_device_record(d);  gv_kernel(d, ...);  gv_linear_queue(...);  void *graph = gv_device_recorded(d);
 //     gv_device_replay(d, graph);
-// Products and kernels alone: memory and copies in between are a failure. recorded gives NULL after a failure.
+// Products, convolutions and kernels alone, all of which were queued before, so that they are planned: memory and
+// copies in between are a failure. recorded gives NULL after a failure.
 void gv_device_record(gv_device *d);
 void *gv_device_recorded(gv_device *d);
 void gv_device_replay(gv_device *d, void *graph);

@@ -75,8 +75,9 @@ typedef struct gv_device_ops {
     bool (*convolve)(void *self, const gv_device_convolution *c, gv_error *err);
     bool (*launch)(void *self, int kernel, const void *arguments, gv_error *err); // kernels.h
     bool (*wait)(void *self, gv_error *err); // until both queues are empty; false: something in it failed
-    // What is queued between record and recorded, products and kernels alone, is remembered and not done; replay puts
-    // it into the queue as one piece, with the same addresses. recorded ends it whatever has failed; NULL on failure.
+    // What is queued between record and recorded, products, convolutions and kernels alone, is remembered and not done;
+    // replay puts it into the queue as one piece, with the same addresses. recorded ends it whatever has failed; NULL
+    // on failure.
     bool (*record)(void *self, gv_error *err);
     void *(*recorded)(void *self, gv_error *err);
     bool (*replay)(void *self, void *graph, gv_error *err);

@@ -48,6 +48,16 @@ typedef struct step {
     double work; // multiply-adds per output pixel
 } step;
 
+// On a device: where the largest convolution's windows [pixels, side side channels] and product [pixels, channels] have
+// room, every cell's score and sides [cells, 5], and the people. The layers come again and again with the same
+// addresses.
+typedef struct room {
+    void *windows;
+    float *product, *cells, *people;
+    void *graph; // of the layers, from the second run of a size on
+    bool planned;
+} room;
+
 struct gv_yolo_net {
     char *path;
     bool bf16, keep_all;
@@ -63,7 +73,8 @@ struct gv_yolo_net {
     int input, sides[GV_YOLO_LEVELS], scores[GV_YOLO_LEVELS]; // buffers
     uint8_t *planes;                                          // [3, height, width]
     unsigned char *memory;                                    // the device's
-    size_t scratch; // offset in memory; on a device: bytes of the largest layer's windows and product
+    size_t scratch;                                           // offset in memory
+    room room;
 };
 
 typedef struct builder {
@@ -409,6 +420,15 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
 }
 
 static void free_memory(gv_yolo_net *n) {
+    if (n->nn) {
+        gv_device *d = gv_nn_device(n->nn);
+        gv_device_forget(d, n->room.graph);
+        gv_device_drop(d, n->room.windows);
+        gv_device_drop(d, n->room.product);
+        gv_device_drop(d, n->room.cells);
+        gv_device_drop(d, n->room.people);
+        n->room = (room){0};
+    }
     if (n->nn)
         gv_device_drop(gv_nn_device(n->nn), n->memory);
     else
@@ -505,6 +525,24 @@ static size_t place_buffers(gv_yolo_net *n) {
     return total;
 }
 
+static void make_room(gv_yolo_net *n) {
+    size_t windows = 1, product = 1, cells = (size_t)gv_yolo_cells_of(n->height, n->width, GV_YOLO_LEVELS);
+    gv_device *d = gv_nn_device(n->nn);
+    for (int i = 0; i < n->nsteps; i++) {
+        const step *s = &n->steps[i];
+        const buffer *out = &n->buffers[s->out.buffer];
+        if (s->op != CONVOLVE) continue;
+        size_t pixels = (size_t)rows(n, out) * columns(n, out), area = (size_t)s->side * s->side;
+        size_t one = pixels * area * s->channels_in * element(n, &n->buffers[s->in.buffer]);
+        if (one > windows) windows = one;
+        if (pixels * s->channels > product) product = pixels * s->channels;
+    }
+    n->room.windows = gv_device_keep(d, NULL, windows, 1);
+    n->room.product = gv_device_keep(d, NULL, product, sizeof(float));
+    n->room.cells = gv_device_keep(d, NULL, cells, 5 * sizeof(float));
+    n->room.people = gv_device_keep(d, NULL, sizeof n->people, 1);
+}
+
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err) {
     if (height == n->height && width == n->width) return GV_OK;
     if (height < 32 || width < 32 || height > 4096 || width > 4096 || height % 32 || width % 32)
@@ -527,6 +565,7 @@ gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *er
     gv_device *d = n->nn ? gv_nn_device(n->nn) : NULL;
     n->memory = d ? gv_device_keep(d, NULL, 1, bytes) : gv_calloc2(1, bytes + scratch);
     n->planes = d ? NULL : gv_calloc2((size_t)height * width, 3);
+    if (d) make_room(n);
     if (d && status == GV_OK) status = gv_device_finish(d, err);
     if (status == GV_OK && (!n->memory || (!d && !n->planes)))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for an input of %d x %d", n->path, width, height);
@@ -580,24 +619,10 @@ static gv_status run_on_processor(gv_yolo_net *n, gv_letterbox l, const gv_image
 
 // ---- On a device: its own convolutions, or windows written out and products; and what lies between
 
-// Scratch of the largest convolution: windows [pixels, side side channels] and product [pixels, channels].
-static void find_scratch(const gv_yolo_net *n, size_t *windows, size_t *product) {
-    *windows = *product = 1;
-    for (int i = 0; i < n->nsteps; i++) {
-        const step *s = &n->steps[i];
-        const buffer *out = &n->buffers[s->out.buffer];
-        if (s->op != CONVOLVE) continue;
-        size_t pixels = (size_t)rows(n, out) * columns(n, out), area = (size_t)s->side * s->side;
-        size_t one = pixels * area * s->channels_in * element(n, &n->buffers[s->in.buffer]);
-        if (one > *windows) *windows = one;
-        if (pixels * s->channels > *product) *product = pixels * s->channels;
-    }
-}
-
 // Windows of x written out: [rows columns, side side channels]. With a side and a step of 1 pixels without gaps.
-static void queue_windows(const gv_yolo_net *n, const step *s, int side, int pitch, void *windows) {
+static void queue_windows(const gv_yolo_net *n, const step *s, int side, int pitch) {
     const buffer *in = &n->buffers[s->in.buffer];
-    gv_kernel(gv_nn_device(n->nn), windows, .y = windows, .x = address(n, s->in), .height = rows(n, in),
+    gv_kernel(gv_nn_device(n->nn), windows, .y = n->room.windows, .x = address(n, s->in), .height = rows(n, in),
               .width = columns(n, in), .channels = s->channels_in, .stride = stride_of(n, s->in.buffer), .side = side,
               .step = pitch, .rows = rows(n, in) / pitch, .columns = columns(n, in) / pitch,
               .bf16 = element(n, in) == 2);
@@ -605,12 +630,12 @@ static void queue_windows(const gv_yolo_net *n, const step *s, int side, int pit
 
 // By the device's own convolution, which gives the type it takes and no bias; false where it has none. A product it
 // would not do better.
-static bool queue_own(const gv_yolo_net *n, const step *s, void *windows, void *product) {
+static bool queue_own(const gv_yolo_net *n, const step *s) {
     gv_device *d = gv_nn_device(n->nn);
     const buffer *in = &n->buffers[s->in.buffer];
     gv_device_convolution c = {.x = address(n, s->in),
                                .weight = gv_linear_weight(s->linear),
-                               .y = product,
+                               .y = n->room.product,
                                .height = rows(n, in),
                                .width = columns(n, in),
                                .channels = s->channels_in,
@@ -620,23 +645,23 @@ static bool queue_own(const gv_yolo_net *n, const step *s, void *windows, void *
                                .bf16 = element(n, in) == 2};
     if (s->side == 1 || !gv_device_convolves(d, &c)) return false;
     if (s->channels_in != stride_of(n, s->in.buffer)) {
-        queue_windows(n, s, 1, 1, windows);
-        c.x = windows;
+        queue_windows(n, s, 1, 1);
+        c.x = n->room.windows;
     }
     gv_device_convolve(d, &c);
     return true;
 }
 
-static void queue_convolution(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+static void queue_convolution(const gv_yolo_net *n, const step *s) {
     const buffer *in = &n->buffers[s->in.buffer], *out = &n->buffers[s->out.buffer];
     const int64_t pixels = (int64_t)rows(n, out) * columns(n, out);
-    const bool own = queue_own(n, s, windows, product);
+    const bool own = queue_own(n, s);
     if (!own) {
         const bool written = s->side > 1 || s->channels_in != stride_of(n, s->in.buffer);
-        if (written) queue_windows(n, s, s->side, s->pitch, windows);
-        gv_linear_queue(s->linear, written ? windows : address(n, s->in), product, pixels);
+        if (written) queue_windows(n, s, s->side, s->pitch);
+        gv_linear_queue(s->linear, written ? n->room.windows : address(n, s->in), n->room.product, pixels);
     }
-    gv_kernel(gv_nn_device(n->nn), place_rows, .y = address(n, s->out), .x = product,
+    gv_kernel(gv_nn_device(n->nn), place_rows, .y = address(n, s->out), .x = n->room.product,
               .bias = own ? gv_linear_bias(s->linear) : NULL, .addend = s->add ? address(n, s->addend) : NULL,
               .rows = pixels, .width = s->channels, .y_stride = stride_of(n, s->out.buffer),
               .addend_stride = s->add ? stride_of(n, s->addend.buffer) : 0,
@@ -644,7 +669,7 @@ static void queue_convolution(const gv_yolo_net *n, const step *s, void *windows
               .bf16_x = own && element(n, in) == 2);
 }
 
-static void queue_step(const gv_yolo_net *n, const step *s, void *windows, float *product) {
+static void queue_step(const gv_yolo_net *n, const step *s) {
     gv_device *d = gv_nn_device(n->nn);
     const buffer *b = &n->buffers[s->in.buffer];
     const gv_upsample2_args a = {.y = address(n, s->out),
@@ -656,32 +681,45 @@ static void queue_step(const gv_yolo_net *n, const step *s, void *windows, float
                                  .x_stride = stride_of(n, s->in.buffer),
                                  .bf16 = n->bf16};
     if (s->op == CONVOLVE)
-        queue_convolution(n, s, windows, product);
+        queue_convolution(n, s);
     else
         gv_device_launch(d, s->op == UPSAMPLE ? GV_KERNEL_upsample2 : GV_KERNEL_max5, &a);
 }
 
-static gv_status run_on_device(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
+static void queue_layers(const gv_yolo_net *n) {
     gv_device *d = gv_nn_device(n->nn);
-    size_t cells = (size_t)gv_yolo_cells_of(n->height, n->width, GV_YOLO_LEVELS), windows, product, first = 0;
-    find_scratch(n, &windows, &product);
-    void *scratch = gv_device_alloc(d, windows, 1);
-    float *sums = gv_device_alloc(d, product, sizeof *sums), *found = gv_device_alloc(d, cells, 5 * sizeof *found),
-          *people = gv_device_alloc(d, sizeof n->people, 1);
-    gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, image);
-    for (int i = 0; i < n->nsteps; i++) queue_step(n, &n->steps[i], scratch, sums);
+    size_t first = 0;
+    for (int i = 0; i < n->nsteps; i++) queue_step(n, &n->steps[i]);
     for (int i = 0; i < GV_YOLO_LEVELS; i++) {
         size_t here = (size_t)(n->height >> (3 + i)) * (n->width >> (3 + i));
-        gv_kernel(d, yolo_cells, .y = found + 5 * first, .sides = address(n, (place){n->sides[i], 0}),
+        gv_kernel(d, yolo_cells, .y = n->room.cells + 5 * first, .sides = address(n, (place){n->sides[i], 0}),
                   .scores = address(n, (place){n->scores[i], 0}), .cells = (int64_t)here, .classes = n->classes,
                   .side_stride = stride_of(n, n->sides[i]), .score_stride = stride_of(n, n->scores[i]),
                   .least = GV_YOLO_LEAST);
         first += here;
     }
-    gv_kernel(d, suppress, .kept = people, .cells = found, .height = n->height, .width = n->width, .max = GV_YOLO_MAX,
-              .least = GV_YOLO_LEAST, .overlap = GV_YOLO_OVERLAP);
-    gv_device_download(d, n->people, people, sizeof n->people);
-    return gv_device_finish(d, err);
+    gv_kernel(d, suppress, .kept = n->room.people, .cells = n->room.cells, .height = n->height, .width = n->width,
+              .max = GV_YOLO_MAX, .least = GV_YOLO_LEAST, .overlap = GV_YOLO_OVERLAP);
+}
+
+// A picture is hundreds of small kernels. The first run of a size plans the products; the second is recorded.
+static gv_status run_on_device(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
+    gv_device *d = gv_nn_device(n->nn);
+    room *r = &n->room;
+    gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, image);
+    if (r->planned && !r->graph) {
+        gv_device_record(d);
+        queue_layers(n);
+        r->graph = gv_device_recorded(d);
+    }
+    if (r->planned)
+        gv_device_replay(d, r->graph);
+    else
+        queue_layers(n);
+    gv_device_download(d, n->people, r->people, sizeof n->people);
+    gv_status status = gv_device_finish(d, err);
+    r->planned = r->planned || status == GV_OK;
+    return status;
 }
 
 gv_status gv_yolo_net_run(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {

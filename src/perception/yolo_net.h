@@ -4,7 +4,7 @@
 // blocked (nn/conv.h) and every concatenation is a place that its parts write to. The network is planned for one
 // input size at a time; weights stay packed when the size changes. On a device images are [height, width, channels], a
 // convolution is the device's own or its windows written out and a matrix product, and of the head only the people
-// come back.
+// come back; from the second run of a size on what is done there is one recorded piece.
 //
 //     gv_yolo_net *net = NULL;
 //     gv_yolo_net_open(&net, "yolov8x.pt", GV_PRECISION_F32, NULL, &err);
