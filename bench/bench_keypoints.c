@@ -98,7 +98,7 @@ static int run(scene *s, float from, float to, int pictures, gv_error *err) {
         if (!look(s, pose, betas, yaw, wanted, &l, err)) return 1;
         if (l.presence < 0.5f) continue;
         seen++;
-        gv_blaze_to_coco17(got, &l);
+        gv_blaze_to_coco17(got, &l, GV_BLAZE_HEAVY);
         for (int k = 0; k < 17; k++) {
             int g = (k + 1) / 2;
             double mm = 1e3 * distance_m / focal_px, outward = (k % 2 || !k ? 1 : -1) * (cosf(yaw) > 0 ? 1 : -1);

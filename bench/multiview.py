@@ -7,7 +7,7 @@ DEMO: a folder like Pose2Sim's Demo_SinglePerson (github.com/perfanalytics/pose2
 in step with each other, and calibration/*.qca.txt (Qualisys' XML; camera k belongs to video k). The truth is made here:
 the keypoints of all views, as `gvhmr run --landmarks heavy` finds them, triangulated and smoothed; so it shares their
 errors, a centimetre or two. Twelve points (shoulders, elbows, wrists, hips, knees, ankles) are compared with SMPL-X's
-joints of the same names. Printed for each view and in the mean: PA-MPJPE, MPJPE (middle of the hips laid together),
+joints of the same names. Printed for whom all views see, for each view and in the mean: PA-MPJPE, MPJPE (middle of the hips laid together),
 WA-MPJPE (one similarity for the whole clip) in mm, gravity's error in degrees, depth over true depth; and the first two
 for BlazePose's own points in space. Needs numpy and scipy. Results are kept in --work and used again.
 """
@@ -66,16 +66,20 @@ def triangulate(rays, weights, cameras):
     return X[:3] / X[3]
 
 
+def meeting(rays, confidence, cameras):
+    """Where rays meet, and how far from it they pass (RMS in px)."""
+    X = triangulate(rays, np.maximum(confidence, 0.05), cameras)
+    at = [c.R @ X + c.t for c in cameras]
+    off = [np.linalg.norm(c.f * (p[:2] / p[2] - r)) for c, p, r in zip(cameras, at, rays)]
+    return X, np.sqrt(np.mean(np.square(off)))
+
+
 def best_point(rays, confidence, cameras):
     """The point that the largest set of views agrees on to 20 px."""
     best = None
     for n in range(len(cameras), 1, -1):
         for views in map(list, itertools.combinations(range(len(cameras)), n)):
-            some = [cameras[v] for v in views]
-            X = triangulate(rays[views], np.maximum(confidence[views], 0.05), some)
-            at = [c.R @ X + c.t for c in some]
-            off = [np.linalg.norm(c.f * (p[:2] / p[2] - r)) for c, p, r in zip(some, at, rays[views])]
-            error = np.sqrt(np.mean(np.square(off)))
+            X, error = meeting(rays[views], confidence[views], [cameras[v] for v in views])
             if best is None or error < best[0] * (0.5 if n < best[2] else 1):
                 best = error, X, n
         if best[0] < 20:
@@ -83,13 +87,45 @@ def best_point(rays, confidence, cameras):
     return best[1]
 
 
-def main_person(folder):
-    """The scene and its largest person, moving wrists counting."""
+def people_of(folder):
     with open(f"{folder}/scene.json") as f:
-        scene = json.load(f)
-    people = [dict(np.load(f"{folder}/{p['file']}")) for p in scene["people"]]
-    side = lambda p: p["bbx_xys"][:, 2].mean()
-    return scene, max(people, key=lambda p: side(p) * (1 + 5 * np.std(p["kp2d"][:, 9, 1]) / side(p)))
+        return [dict(np.load(f"{folder}/{p['file']}")) for p in json.load(f)["people"]]
+
+
+def at_frames(person, frames):
+    """COCO-17 keypoints (px, confidence) in the video's frames, [frames, 17, 3]; 0 where the person is not there."""
+    out = np.zeros((frames, 17, 3))
+    there = person["frame_index"] < frames
+    out[person["frame_index"][there]] = person["kp2d"][there]
+    return out
+
+
+def rays_of(cameras, group):
+    """Of the same person's keypoints in all views: rays [views, frames, 12, 2] and their confidence."""
+    return (np.array([c.undistort(k[:, POINTS, :2]) for c, k in zip(cameras, group)]),
+            np.array([k[:, POINTS, 2] for k in group]))
+
+
+def same_people(cameras, found, frames):
+    """Of the people found in each view, those whom all views see: their keypoints in each view. Who is whom is what
+    lets the rays of ten frames meet best."""
+    groups = []
+    for who in itertools.product(*found):
+        rays, sure = rays_of(cameras, [at_frames(p, frames)[5 :: max(frames // 10, 1)] for p in who])
+        off = [meeting(rays[:, t, k], sure[:, t, k], cameras)[1] for t in range(rays.shape[1]) for k in (0, 1, 6, 7)]
+        groups.append((np.median(off), who))
+    groups.sort(key=lambda g: g[0])
+    chosen = []
+    for off, who in groups:
+        if off < 40 and not any(a is b for _, others in chosen for a, b in zip(who, others)):
+            chosen.append((off, who))
+    return [who for _, who in chosen]
+
+
+def nearest(people, truth_px, frames):
+    """Of a view's people the one whose keypoints lie nearest to [frames, 12, 2] px."""
+    off = lambda p: np.median(np.linalg.norm(at_frames(p, frames)[:, POINTS, :2] - truth_px, axis=2))
+    return min(people, key=off)
 
 
 def similar(A, B):
@@ -139,34 +175,40 @@ def main():
         return out
 
     views = range(len(cameras))
-    heavy = [main_person(run("run", f"heavy{v + 1}", "--landmarks", "heavy", "--no-video"))[1] for v in views]
-    frames = min(len(p["kp2d"]) for p in heavy)
-    rays = np.array([c.undistort(p["kp2d"][:frames, POINTS, :2].astype(float)) for c, p in zip(cameras, heavy)])
-    sure = np.array([p["kp2d"][:frames, POINTS, 2] for p in heavy])
-    truth = np.array([[best_point(rays[:, t, k], sure[:, t, k], cameras) for k in range(12)] for t in range(frames)])
-    truth = savgol_filter(medfilt(truth, (7, 1, 1)), 9, 2, axis=0)
-
+    found = [people_of(run("run", f"heavy{v + 1}", "--landmarks", "heavy", "--no-video")) for v in views]
+    frames = min(max(p["frame_index"][-1] for p in people) for people in found) + 1
     label = os.path.splitext(os.path.basename(o.model))[0] if o.model else "own"
     options = ["--no-video", *o.options.split(), *(["--model", o.model] if o.model else [])]
-    ours, theirs = [], []
-    for v, c in zip(views, cameras):
-        scene, m = main_person(run("run", f"{label}{''.join(o.options.split())}{v + 1}", *options))
-        seen, world = m["joints_incam"][:frames, JOINTS], m["joints_world"][:frames, JOINTS]
-        there = truth @ c.R.T + c.t
-        flat = similar(world.reshape(-1, 3), truth.reshape(-1, 3)).reshape(truth.shape)
-        wa = 1000 * np.linalg.norm(flat - truth, axis=2).mean()
-        depth = seen[..., 2].mean() / there[..., 2].mean()
-        ours.append([pa_mpjpe(seen, there), mpjpe(seen, there), wa, gravity_error(m, c), depth])
-        points = dict(np.load(run("observe", f"points{v + 1}.npz", "--landmarks", "heavy")))
-        same = np.abs(points["bbx_xys"][frames // 2] - m["bbx_xys"][frames // 2]).max() < 100
-        if same:
-            guess = points["kp3d"][:frames, POINTS]
-            found = np.abs(guess).max((1, 2)) > 0
-            theirs.append([pa_mpjpe(guess[found], there[found]), mpjpe(guess[found], there[found])])
-        print("view %d  PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % (v + 1, *ours[-1]), end="")
-        print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(theirs[-1]) if same else "")
-    print("mean    PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % tuple(np.mean(ours, 0)), end="")
-    print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(np.mean(theirs, 0)) if theirs else "")
+    solved = [people_of(run("run", f"{label}{''.join(o.options.split())}{v + 1}", *options)) for v in views]
+    points = [dict(np.load(run("observe", f"points{v + 1}.npz", "--landmarks", "heavy"))) for v in views]
+    for number, group in enumerate(same_people(cameras, found, frames)):
+        if number:
+            print("another person")
+        rays, sure = rays_of(cameras, [at_frames(p, frames) for p in group])
+        truth = [[best_point(rays[:, t, k], sure[:, t, k], cameras) for k in range(12)] for t in range(frames)]
+        truth = savgol_filter(medfilt(np.array(truth), (7, 1, 1)), 9, 2, axis=0)
+        ours, theirs = [], []
+        for v, c in zip(views, cameras):
+            there = truth @ c.R.T + c.t
+            there_px = c.distort(there[..., :2] / there[..., 2:]) * c.f + c.c
+            m = nearest(solved[v], there_px, frames)
+            when = m["frame_index"][m["frame_index"] < frames]
+            seen, world = (m[key][: len(when), JOINTS] for key in ("joints_incam", "joints_world"))
+            flat = similar(world.reshape(-1, 3), truth[when].reshape(-1, 3)).reshape(seen.shape)
+            wa = 1000 * np.linalg.norm(flat - truth[when], axis=2).mean()
+            there_when = there[when]
+            depth = seen[..., 2].mean() / there_when[..., 2].mean()
+            ours.append([pa_mpjpe(seen, there_when), mpjpe(seen, there_when), wa, gravity_error(m, c), depth])
+            off = np.linalg.norm(points[v]["kp2d"][:frames, POINTS, :2] - there_px, axis=2)
+            same = np.median(off) < 0.1 * np.ptp(there_px, axis=1).mean()
+            if same:
+                guess = points[v]["kp3d"][:frames, POINTS]
+                told = np.abs(guess).max((1, 2)) > 0
+                theirs.append([pa_mpjpe(guess[told], there[told]), mpjpe(guess[told], there[told])])
+            print("view %d  PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % (v + 1, *ours[-1]), end="")
+            print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(theirs[-1]) if same else "")
+        print("mean    PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % tuple(np.mean(ours, 0)), end="")
+        print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(np.mean(theirs, 0)) if theirs else "")
 
 
 main()

@@ -475,7 +475,9 @@ static void test_coco(void **state) {
     float k[17][3];
     for (int i = 0; i < GV_BLAZE_ALL_POINTS; i++)
         l.point[i][0] = (float)i, l.point[i][1] = (float)(100 + i), l.point[i][3] = (float)i / 100;
-    gv_blaze_to_coco17(k, &l);
+    gv_blaze_to_coco17(k, &l, GV_BLAZE_HEAVY); // surer of what it calls hidden, and 0 and 1 stay
+    assert_true(k[0][2] == 0 && fabsf(k[9][2] - powf(0.15f, 0.4f)) < 1e-6f && k[16][0] == 27.5f);
+    gv_blaze_to_coco17(k, &l, GV_BLAZE_FULL);
     assert_true(k[0][0] == -0.5f && k[5][0] == 10.5f && k[16][0] == 27.5f && k[16][1] == 127.5f && k[9][2] == 0.15f);
 }
 

@@ -76,10 +76,11 @@ void gv_blaze_smoother_reset(gv_blaze_smoother *s);
 // are. body false: only the auxiliary points 33, 34 (they always are). Presence is not filtered.
 void gv_blaze_smoother_apply(gv_blaze_smoother *s, gv_landmarks *l, int64_t time_us, bool body);
 
-// COCO-17 x, y (px, pixel CENTRES at integers), confidence = visibility.
-void gv_blaze_to_coco17(float out[17][3], const gv_landmarks *l);
-// Left heel, left toes, right heel, right toes: x, y, visibility as above. COCO-17 has no points on the feet.
+// COCO-17 x, y (px, pixel CENTRES at integers), confidence: how far the point may be relied on, 0..1, comparable
+// between the models. It is the visibility, but for heavy its power of 0.4.
+void gv_blaze_to_coco17(float out[17][3], const gv_landmarks *l, gv_blaze_model model);
+// Left heel, left toes, right heel, right toes: x, y, confidence as above. COCO-17 has no points on the feet.
 enum { GV_FEET_POINTS = 4 };
-void gv_blaze_feet(float out[GV_FEET_POINTS][3], const gv_landmarks *l);
+void gv_blaze_feet(float out[GV_FEET_POINTS][3], const gv_landmarks *l, gv_blaze_model model);
 // The network's own guess of the COCO-17 points in space: m, origin between the hips, image axes (y down, z away).
 void gv_blaze_world_coco17(float out[17][3], const gv_landmarks *l);

@@ -563,9 +563,9 @@ static gv_status see(gv_people *p, track *t, const sighting *s, gv_error *err) {
         t->clean_frame = p->frame;
     }
     float kp[17][3], space[17][3], feet[GV_FEET_POINTS][3];
-    gv_blaze_to_coco17(kp, &f->marks);
+    gv_blaze_to_coco17(kp, &f->marks, p->opt.model);
     gv_blaze_world_coco17(space, &f->marks);
-    gv_blaze_feet(feet, &f->marks);
+    gv_blaze_feet(feet, &f->marks, p->opt.model);
     if (p->opt.live) t->history.count = 0; // the last sighting alone
     gv_seen_points seen = {(const float(*)[3])kp, (const float(*)[3])space, (const float(*)[3])feet};
     return gv_history_add(&t->history, p->frame, p->time, &seen, f->box, err);
@@ -668,7 +668,7 @@ int gv_people_present(const gv_people *p, gv_presence *out, int max) {
         if (!t->id) continue;
         gv_presence *o = &out[n++];
         *o = (gv_presence){.id = t->id, .seen = t->seen_frame == p->frame};
-        gv_blaze_to_coco17(o->kp2d, &t->figure.marks);
+        gv_blaze_to_coco17(o->kp2d, &t->figure.marks, p->opt.model);
         gv_blaze_world_coco17(o->kp3d, &t->figure.marks);
         memcpy(o->box, t->figure.box, sizeof o->box);
     }

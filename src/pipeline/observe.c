@@ -112,7 +112,7 @@ static gv_status tracks_key(job *j, gv_error *err) {
     if (status != GV_OK) return status;
     snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
     snprintf(fps, sizeof fps, "%.17g", o->fps);
-    j->tracks = gv_key_make((gv_key_part[]){{"version", "6"},
+    j->tracks = gv_key_make((gv_key_part[]){{"version", "7"},
                                             {"video", video},
                                             {"fps", fps},
                                             {"detector", gv_method_name(c->method)},

@@ -12,6 +12,7 @@ static const float REGION_PER_SIDE = 1.15f; // BlazePose looks at 1.375 heights 
 
 struct gv_on_boxes {
     gv_blazepose *pose;
+    gv_blaze_model model;
     gv_landmarks first[MOST], second[MOST];
 };
 
@@ -19,6 +20,7 @@ gv_status gv_on_boxes_open(gv_on_boxes **out, gv_blaze_model model, gv_error *er
     *out = NULL;
     gv_on_boxes *b = gv_calloc2(1, sizeof *b);
     if (!b) return gv_fail(err, GV_ERR_MEMORY, "no memory for keypoints on boxes");
+    b->model = model;
     gv_status status = gv_blazepose_open(&b->pose, model, NULL, err);
     if (status == GV_OK)
         *out = b;
@@ -57,7 +59,7 @@ gv_status gv_on_boxes_run(gv_on_boxes *b, const gv_image *image, const float (*b
     for (int i = 0; i < n; i++) {
         const gv_landmarks *l = b->second[i].presence >= b->first[i].presence ? &b->second[i] : &b->first[i];
         float kp[17][3];
-        gv_blaze_to_coco17(kp, l);
+        gv_blaze_to_coco17(kp, l, b->model);
         for (int j = 0; j < 17; j++) {
             bool finite = isfinite(kp[j][0]) && isfinite(kp[j][1]) && isfinite(kp[j][2]);
             if (!finite) memcpy(kp[j], bbx_xys[i], 2 * sizeof(float));
