@@ -92,7 +92,7 @@ static void report(const camera_kind *k, const gv_camera_path *p, bool known) {
     double centre[FRAMES * 3], way;
     for (int f = 0; f < p->frames; f++) k->pose(f, I, centre + 3 * f);
     way = camera_way_error(p, centre);
-    if (way < 0)
+    if (!(way >= 0)) // also where the camera stays in its place
         printf("  no way        ");
     else
         printf("  way off %5.2f %%", 100 * way);
