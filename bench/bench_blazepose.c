@@ -5,6 +5,7 @@
 // and the ratio is printed. Besides the time on the clock there is the processors' time of all threads, which
 // also says something when others are running (with OMP_WAIT_POLICY=passive, so that waiting is free).
 #include "base/file.h"
+#include "base/order.h"
 #include "base/progress.h"
 #include "nn/convnet.h"
 #include "perception/blaze_sample.h"
@@ -25,13 +26,8 @@ typedef struct timing {
     int runs;
 } timing;
 
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double median(double *t, int n) {
-    qsort(t, (size_t)n, sizeof *t, by_size);
+    gv_sort_doubles(t, (size_t)n);
     return t[n / 2];
 }
 

@@ -4,6 +4,7 @@
 //
 // Prints the minimum and median of many runs on one thread.
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/progress.h"
 #include "body/body.h"
 
@@ -12,11 +13,6 @@
 #include <stdlib.h>
 
 enum { RUNS = 200 };
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 typedef struct scene {
     gv_body *body;
     gv_skin *skin;
@@ -48,7 +44,7 @@ static void measure(const char *name, scene *s, void (*run)(scene *)) {
         run(s);
         t[i] = gv_now() - start;
     }
-    qsort(t, RUNS, sizeof *t, by_value);
+    gv_sort_doubles(t, RUNS);
     printf("%-28s %8.3f ms   median %8.3f ms\n", name, t[0] * 1e3, t[RUNS / 2] * 1e3);
 }
 

@@ -3,6 +3,7 @@
 // a focal length as wrong as the diagonal is for lenses of 20 to 70 mm.
 //
 //     build/bench/bench_focal_people MOTIONS.gvs SUBJECT,SUBJECT... [BATCHES]
+#include "base/order.h"
 #include "camera/intrinsics.h"
 #include "left_out.h"
 #include "pipeline/focal_people.h"
@@ -38,8 +39,8 @@ int main(int argc, char **argv) {
             gv_motion_free(&m), gv_observations_free(&obs);
         }
     }
-    qsort(off, (size_t)n, sizeof *off, by_value), qsort(pull, (size_t)n, sizeof *pull, by_value);
-    qsort(before, (size_t)n, sizeof *before, by_value);
+    gv_sort_doubles(off, (size_t)n), gv_sort_doubles(pull, (size_t)n);
+    gv_sort_doubles(before, (size_t)n);
     if (n)
         printf("%d of %d clips tell: error %.1f %% in the median, %.1f %% at 90 %%; what was told %.1f and %.1f %%; "
                "error over sd %.2f and %.2f\n",

@@ -7,6 +7,7 @@
 // ground; how high standing soles are. Then pairs of people who walk together: how far they are from each other, and
 // how much that changes.
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/progress.h"
 #include "evaluation/quality.h"
 #include "pipeline/judge.h"
@@ -35,17 +36,12 @@ static void add(list *l, double value) {
     l->value[l->count++] = value;
 }
 
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 static double share(const list *l, double part) { // of a sorted list
     return l->count ? l->value[(int)(part * (l->count - 1) + 0.5)] : NAN;
 }
 
 static void sort(list *l) {
-    if (l->count) qsort(l->value, (size_t)l->count, sizeof *l->value, by_value);
+    if (l->count) gv_sort_doubles(l->value, (size_t)l->count);
 }
 
 static double fastest(list *l) { // mean of the fastest fiftieth

@@ -5,6 +5,7 @@
 // Per length: minimum and median seconds of network and solver, the share of the machine's matrix peak
 // (measured here with the same library, all threads multiplying), and the peak memory of the process.
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/progress.h"
 #include "matrix_peak.h"
 #include "motion/solver.h"
@@ -96,17 +97,12 @@ static void free_clip(clip *c) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 typedef struct timing {
     double min, median;
 } timing;
 
 static timing summarise(double *seconds, int runs) {
-    qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+    gv_sort_doubles(seconds, (size_t)runs);
     return (timing){seconds[0], runs % 2 ? seconds[runs / 2] : (seconds[runs / 2 - 1] + seconds[runs / 2]) / 2};
 }
 

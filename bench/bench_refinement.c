@@ -2,6 +2,7 @@
 // synthetic cameras and noisy keypoints: 3D errors, foot sliding, jitter, peak speeds of the wrists, speed.
 //
 //     bench_refinement MOTIONS.gvs SUBJECT,SUBJECT... [BATCHES]
+#include "base/order.h"
 #include "base/progress.h"
 #include "evaluation/metrics.h"
 #include "left_out.h"
@@ -76,7 +77,7 @@ static void score(sums *s, const gv_motion *m, const gv_batch *b, int row) {
 }
 
 static double fastest(sums *s) { // mean of the fastest hundredth
-    qsort(s->speed, (size_t)s->speeds, sizeof *s->speed, by_value);
+    gv_sort_doubles(s->speed, (size_t)s->speeds);
     long n = s->speeds / 100 + 1;
     double sum = 0;
     for (long i = s->speeds - n; i < s->speeds; i++) sum += s->speed[i];

@@ -2,6 +2,7 @@
 // NAME-*.ppm. "cpu" is the processor time of all threads together, which a busy machine does not spoil.
 //
 //     OMP_NUM_THREADS=2 build/bench/bench_render [NAME]
+#include "base/order.h"
 #include "base/progress.h"
 #include "body/body.h"
 #include "figure.h"
@@ -10,11 +11,6 @@
 #include <time.h>
 
 enum { RUNS = 40 };
-
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
 
 typedef struct timing {
     double wall[RUNS], cpu[RUNS];
@@ -27,8 +23,8 @@ static double cpu_now(void) {
 }
 
 static void report(const char *what, timing *t) {
-    qsort(t->wall, RUNS, sizeof(double), by_value);
-    qsort(t->cpu, RUNS, sizeof(double), by_value);
+    gv_sort_doubles(t->wall, RUNS);
+    gv_sort_doubles(t->cpu, RUNS);
     printf("%-50s min %6.2f  median %6.2f ms   cpu min %6.2f  median %6.2f ms\n", what, 1e3 * t->wall[0],
            1e3 * t->wall[RUNS / 2], 1e3 * t->cpu[0], 1e3 * t->cpu[RUNS / 2]);
 }

@@ -1,6 +1,7 @@
 // bench_run VIDEO [RUNS [OPTION VALUE]...]: frames per second of every stage and of the whole of `gvhmr run`, median of
 // RUNS (3), with options as the library takes them: device cuda, bf16 yes, no-video yes.
 // The stages overlap: "people" and "camera" are the busy times of two threads inside "observe".
+#include "base/order.h"
 #include "pipeline/run.h"
 #include "pipeline/run_options.h"
 
@@ -12,11 +13,6 @@
 #include <unistd.h>
 
 enum { MAX_RUNS = 15 };
-
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
 
 static void remove_results(const char *folder) {
     char command[1200];
@@ -38,7 +34,8 @@ int main(int argc, char **argv) {
         char folder[] = "/tmp/gvhmr-bench-XXXXXX";
         gv_error err = {0};
         gv_run_result result = {0};
-        gv_run_options opt = {.observe = {.want.landmarks = GV_BLAZE_FULL, .cache = "", .quiet = true}, .pictures = true};
+        gv_run_options opt = {.observe = {.want.landmarks = GV_BLAZE_FULL, .cache = "", .quiet = true},
+                              .pictures = true};
         gv_status set = GV_OK;
         for (int i = 3; i + 1 < argc && !set; i += 2) set = gv_run_option_set(&opt, argv[i], argv[i + 1], &err);
         if (set || !mkdtemp(folder) || gv_run(argv[1], folder, &opt, &result, &err) != GV_OK) {
@@ -59,7 +56,7 @@ int main(int argc, char **argv) {
     }
     printf("%-10s %8s %10s %10s   (median of %d, %s)\n", "stage", "frames", "seconds", "frames/s", runs, argv[1]);
     for (size_t i = 0; i < stages; i++) {
-        qsort(seconds[i], (size_t)runs, sizeof(double), by_value);
+        gv_sort_doubles(seconds[i], (size_t)runs);
         double s = seconds[i][runs / 2];
         printf("%-10s %8ld %10.2f %10.1f\n", stage[i], frames[i], s, s > 0 ? (double)frames[i] / s : 0);
     }

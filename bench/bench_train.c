@@ -8,6 +8,7 @@
 // multiplying); peer_train.py compares it with PyTorch. Counted are 6 operations a weight and token, and attention's
 // products over all frames.
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/progress.h"
 #include "matrix_peak.h"
 #include "training/net.h"
@@ -24,11 +25,6 @@ static float *noise(uint64_t seed, size_t n) {
     gv_rng r = gv_rng_make(seed, 0, 0);
     for (size_t i = 0; x && i < n; i++) x[i] = (float)gv_normal(&r);
     return x;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 int main(int argc, char **argv) {
@@ -64,7 +60,7 @@ int main(int argc, char **argv) {
         if (gv_engine_finish(&n->engine, &err)) return fprintf(stderr, "bench_train: %s\n", err.text), 1;
         if (r >= 0) seconds[r] = gv_now() - start;
     }
-    qsort(seconds, (size_t)runs, sizeof *seconds, ascending);
+    gv_sort_doubles(seconds, (size_t)runs);
     double work = (double)T * (6.0 * (double)n->parameters + 12.0 * c.layers * L * c.width), best = work / seconds[0];
     double peak = matrix_peak(c.bf16 ? GV_PRECISION_BF16 : GV_PRECISION_F32, device, &err);
     printf("{\"width\": %d, \"layers\": %d, \"parameters\": %lld, \"bf16\": %d, \"device\": \"%s\", \"median\": %.3f, "

@@ -5,6 +5,7 @@
 // Ours (float32 and bfloat16) and the peer (peer_yolo.py by $PYTHON, float32, on the same device) take turns, twice;
 // the smallest time of each counts. Prints the share of the machine's matrix peak (measured here with the same library)
 // and how far the raw outputs are from the peer's, on the processor.
+#include "base/order.h"
 #include "formats/tensors.h"
 #include "matrix_peak.h"
 #include "perception/yolo_net.h"
@@ -145,11 +146,6 @@ typedef struct timing {
     double min, median, apart; // apart: rms of the difference to the peer, relative to the peer's rms
 } timing;
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static gv_status measure(gv_yolo_net *net, const gv_image *image, int runs, timing *t, gv_error *err) {
     double seconds[MAX_RUNS];
     const gv_letterbox l = {image->width, image->height, image->width, image->height, 0, 0, 1};
@@ -159,7 +155,7 @@ static gv_status measure(gv_yolo_net *net, const gv_image *image, int runs, timi
         status = gv_yolo_net_run(net, l, image, err);
         seconds[i] = gv_now() - start;
     }
-    qsort(seconds, (size_t)runs, sizeof *seconds, by_value);
+    gv_sort_doubles(seconds, (size_t)runs);
     if (!(t->min <= seconds[0])) *t = (timing){seconds[0], seconds[runs / 2], t->apart};
     return status;
 }

@@ -73,9 +73,4 @@ static inline void left_out_close(left_out *l) {
     gv_network_close(l->net), gv_body_close(l->body), gv_store_close(&l->store);
 }
 
-static inline int by_value(const void *a, const void *b) { // for qsort of doubles
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 #endif

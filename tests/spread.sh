@@ -5,7 +5,7 @@
 #
 #   spread.sh PROGRAM SOURCE [CLIPS [BROKEN [KILLS [VIDEO]]]]      status 77: skipped
 #
-# VIDEO, from whose first 70 s the clips are cut, must have somebody in view all the time.
+# The clips are cut from seconds 22 to 70 of VIDEO, where somebody must be in view, and be seen, all the time.
 set -eu
 program=$1 source=$2 clips=${3:-6} broken=${4:-2} kills=${5:-1}
 video=${6:-/usr/share/doc/opencv-doc/examples/data/vtest.avi} crop=null
@@ -55,7 +55,8 @@ while [ $i -lt "$clips" ]; do
         4) tail -c 4000 clip-$((i - 1)).mp4 >$clip ;;
         esac
     else
-        ffmpeg -v error -ss $((i * 700 / clips / 10)).$((i * 700 / clips % 10)) -i $video -an -frames:v 11 \
+        ms=$((22000 + i * 48000 / clips))
+        ffmpeg -v error -ss ${ms}ms -i $video -an -frames:v 11 \
             -vf $crop -c:v libx264 -preset ultrafast -pix_fmt yuv420p $clip </dev/null
     fi
     echo $clip
@@ -66,7 +67,8 @@ good=$((clips - broken))
 
 check() { # FOLDER: whole, and as undisturbed
     for item in "\"count\": $clips" "\"done\": $good" "\"failed\": $broken" '"open": 0'; do
-        grep -q "^ $item,\$" "$1/report.json" || fail "$1/report.json: expected $item: $(head -5 "$1/report.json")"
+        grep -q "^ $item,\$" "$1/report.json" || fail "$1/report.json: expected $item: $(head -5 "$1/report.json"
+                grep -o '"reason": ".*"' "$1/report.json")"
     done
     [ "$(grep -c '"reason": ".\{10\}' "$1/report.json")" = "$broken" ] || fail "$1/report.json: reasons are missing"
     [ -z "$(find "$1" -name '.tmp*')" ] || fail "$1: $(find "$1" -name '.tmp*')"

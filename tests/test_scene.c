@@ -1,5 +1,6 @@
 // One world for everybody: a made-up scene is taken apart into what the network gives for each person (own
 // heading, own origin, view from the camera) and must come together again.
+#include "base/order.h"
 #include "geometry/rotation.h"
 #include "pipeline/scene.h"
 #include "test.h"
@@ -174,7 +175,7 @@ static void the_way_goes_on_while_nobody_is_seen(void **state) {
 
 // ---- two who walk together
 
-enum { WALK = 300 };          // frames at 30 per second
+enum { WALK = 300 };             // frames at 30 per second
 static const double apart = 0.8; // m
 
 // Where walker p truly is: in step along +x at 1.2 m/s, the other to the left of him.
@@ -221,11 +222,6 @@ static void make_walker(gv_motion *m, const float (*R)[9], const float (*c)[3], 
     }
 }
 
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 static void walks_together(bool moving) {
     static float R[WALK][9], c[WALK][3], V[9 * WALK];
     static double beside[WALK], ahead[WALK], times[WALK];
@@ -254,8 +250,8 @@ static void walks_together(bool moving) {
         ahead[f] = fabs((x * dx + z * dz) / n);
         beside[f] = (x * dz - z * dx) / n;
     }
-    qsort(ahead, WALK, sizeof *ahead, by_value);
-    qsort(beside, WALK, sizeof *beside, by_value);
+    gv_sort_doubles(ahead, WALK);
+    gv_sort_doubles(beside, WALK);
     print_message("%s camera: %.2f m beside each other in the median (true %.2f), %.2f to %.2f over the whole way; in "
                   "step to %.2f m in the median, %.2f at most\n",
                   moving ? "moving" : "static", beside[WALK / 2], apart, beside[0], beside[WALK - 1], ahead[WALK / 2],

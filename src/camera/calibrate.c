@@ -1,6 +1,7 @@
 #include "camera/calibrate.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "camera/window.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
@@ -27,7 +28,8 @@ static const double CONVERGED = 0.002; // change of log_ratio after which window
 // Reduced px, error of a track: up to the first, rotation alone explains the pairs; up to the second, about.
 static const double ROTATION_EXPLAINS = 0.2, ROTATION_FITS = 0.6;
 static const double FLOOR = 0.004; // what lenses and shutters leave however many tracks there are
-static const double ONE_EVENT = 25; // frames: a shorter motion is seen once, and its windows share whatever is wrong with it
+static const double ONE_EVENT =
+    25; // frames: a shorter motion is seen once, and its windows share whatever is wrong with it
 
 typedef struct pair {
     long from, to;
@@ -49,17 +51,12 @@ typedef struct job {
     double errors[GV_CORNERS_MAX * PAIRS];
 } job;
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // --- pairs ---------------------------------------------------------------------------------------------
 
 static double median_displacement(const gv_match *m, int n, double unit) {
     double d[GV_CORNERS_MAX];
     for (int i = 0; i < n; i++) d[i] = hypot(m[i].b[0] - m[i].a[0], m[i].b[1] - m[i].a[1]) / unit;
-    qsort(d, (size_t)n, sizeof *d, compare_doubles);
+    gv_sort_doubles(d, (size_t)n);
     return d[n / 2];
 }
 
@@ -211,7 +208,7 @@ static double measured_error(job *j, double log_ratio) {
             residual r = residual_of(j->pair[i].R, k, j->pair[i].m + q);
             j->errors[n++] = r.valid ? r.x * r.x + r.y * r.y : INFINITY;
         }
-    qsort(j->errors, (size_t)n, sizeof(double), compare_doubles);
+    gv_sort_doubles(j->errors, (size_t)n);
     return sqrt(j->errors[n * 2 / 5] / 1.02);
 }
 

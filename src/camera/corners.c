@@ -1,6 +1,7 @@
 #include "camera/corners.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "nn/vec8.h"
 
 #include <math.h>
@@ -218,11 +219,6 @@ static void corner_response(gv_corners *t, const gv_plane *l) {
     }
 }
 
-static int compare_floats(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 // Least strength of a corner: above what the picture's own noise gives (a low percentile of the responses
 // over a coarse lattice), yet not so high that a picture full of texture loses its weaker half.
 static float least_response(const gv_corners *t) {
@@ -231,7 +227,7 @@ static float least_response(const gv_corners *t) {
     for (int y = step / 2; y < t->height && n < 1024; y += step)
         for (int x = step / 2; x < t->width && n < 1024; x += step) v[n++] = t->response[(long)y * t->width + x];
     if (!n) return 1;
-    qsort(v, n, sizeof *v, compare_floats);
+    gv_sort_floats(v, n);
     return fmaxf(fminf(NOISE_FACTOR * v[n / 20], 0.03f * v[n * 9 / 10]), 0.1f);
 }
 

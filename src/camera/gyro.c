@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "camera/gopro.h"
 #include "geometry/so3.h"
 
@@ -45,11 +46,6 @@ static int by_time(const void *a, const void *b) {
     const sample *x = a, *y = b;
     if (x->t != y->t) return x->t < y->t ? -1 : 1;
     return (x->order > y->order) - (x->order < y->order);
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static bool usable(const gv_gyro *g, long i) {
@@ -97,7 +93,7 @@ gv_status gv_gyro_clean(gv_gyro *g, const char *name, gv_error *err) {
     double *gap = gv_calloc2((size_t)g->count - 1, sizeof *gap);
     if (!gap) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory for %ld samples", name, g->count);
     for (long i = 0; i + 1 < g->count; i++) gap[i] = g->time_sec[i + 1] - g->time_sec[i];
-    qsort(gap, (size_t)g->count - 1, sizeof *gap, by_value);
+    gv_sort_doubles(gap, (size_t)g->count - 1);
     g->interval_sec = gap[(g->count - 1) / 2];
     free(gap);
     if (!(g->interval_sec > 1e-6 && g->interval_sec < 0.2))

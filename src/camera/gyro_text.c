@@ -2,6 +2,7 @@
 // Sources: docs.gyroflow.xyz, "gcsv format"; headers of Android and iOS logging apps.
 #define _GNU_SOURCE // strcasestr
 #include "base/memory.h"
+#include "base/order.h"
 #include "camera/gyro.h"
 
 #include <ctype.h>
@@ -208,11 +209,6 @@ static gv_status parse_gcsv(gv_gyro *g, const char *name, cursor c, gv_error *er
 
 // --- tables --------------------------------------------------------------------------------------------
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // A quantile of the times' steps (rates = false) or of the rates' lengths.
 static double quantile(const gv_gyro *g, bool rates, double q) {
     double *v = gv_calloc2((size_t)g->count, sizeof *v);
@@ -222,7 +218,7 @@ static double quantile(const gv_gyro *g, bool rates, double q) {
         double x = rates ? sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]) : g->time_sec[i] - g->time_sec[i - 1];
         if (isfinite(x)) v[n++] = x;
     }
-    if (v && n) qsort(v, (size_t)n, sizeof *v, by_value);
+    if (v && n) gv_sort_doubles(v, (size_t)n);
     double result = v && n ? v[(long)(q * (double)(n - 1))] : 0;
     free(v);
     return result;

@@ -1,5 +1,6 @@
 #include "camera/rolling.h"
 
+#include "base/order.h"
 #include "geometry/linalg.h"
 #include "geometry/so3.h"
 
@@ -10,11 +11,6 @@
 enum { ROUNDS = 4, LEAST_MATCHES = 20, LEAST_PAIRS = 30, MOST_PAIRS = 300 };
 static const double LEAST = 0.1, MOST = 1.1; // readouts that are believed; smaller ones do little harm
 static const double CORRELATED = 30;         // tracks and frames whose errors are one: variance is larger by that
-
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 // How the camera turns at a frame: rotation vector per frame, and its change per frame.
 typedef struct turning {
@@ -101,7 +97,7 @@ static void add_pair(sums *s, const gv_rolling *r, double readout, const gv_trac
         count += term_of(&t[count], r->rows / tracks->scale, readout, fb->chain, m + i, &ta, &tb);
     if (count < LEAST_MATCHES) return;
     for (int i = 0; i < count; i++) length[i] = t[i].r[0] * t[i].r[0] + t[i].r[1] * t[i].r[1];
-    qsort(length, (size_t)count, sizeof *length, compare_doubles);
+    gv_sort_doubles(length, (size_t)count);
     double c2 = 9 * length[count / 2] + 1e-14;
     for (int i = 0; i < count; i++) {
         const term *q = &t[i];

@@ -1,6 +1,7 @@
 #include "camera/stillness.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,13 +45,8 @@ static void drop_missing(gv_stillness *s) {
     s->count = kept;
 }
 
-static int compare_floats(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static float median(float *v, int n) {
-    qsort(v, n, sizeof *v, compare_floats);
+    gv_sort_floats(v, n);
     return v[n / 2];
 }
 

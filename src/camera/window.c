@@ -1,6 +1,7 @@
 #include "camera/window.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "camera/plane.h"
 #include "camera/relative.h"
 #include "camera/window_fit.h"
@@ -14,8 +15,8 @@
 enum { POSES = GV_WINDOW_POSES, POINTS = GV_WINDOW_POINTS, LEAST_POINTS = 6, DRAWS = 20 };
 static const double KERNEL = 3;        // Geman-McClure scale in sigmas
 static const double MOTION_GAIN = 1.2; // least mean saving per fitting point (sigma^2) for which motion is believed
-static const double BULK = 1.8;       // least error of most points under rotation alone over that under motion, the same
-static const double HOPELESS = 1.6;    // cost of a start over the best one's after which it is given up
+static const double BULK = 1.8;     // least error of most points under rotation alone over that under motion, the same
+static const double HOPELESS = 1.6; // cost of a start over the best one's after which it is given up
 
 static const double PLANE_SHARE = 0.5; // of the points on one plane, for which its two motions are tried
 
@@ -31,11 +32,6 @@ static int gather(const gv_window *w, int j, gv_match *m) {
     for (int i = 0; i < w->points; i++)
         if (!isnan(p->obs[0][i])) m[n++] = (gv_match){{w->a[0][i], w->a[1][i]}, {p->obs[0][i], p->obs[1][i]}};
     return n;
-}
-
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 // --- starting points -----------------------------------------------------------------------------------
@@ -147,7 +143,7 @@ static void reverse_depths(const gv_window *w, gv_motion *m) {
     for (int i = 0; i < w->points; i++)
         if (m->rho[i] > 0) rho[n++] = m->rho[i];
     if (!n) return;
-    qsort(rho, n, sizeof(double), compare_doubles);
+    gv_sort_doubles(rho, n);
     double c = rho[n * 9 / 10];
     for (int i = 0; i < w->points; i++) m->rho[i] = fmax(0, c - m->rho[i]);
     for (int j = 0; j < w->poses; j++) {

@@ -1,5 +1,6 @@
 #include "evaluation/quality.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "body/body.h"
 #include "evaluation/metrics.h"
 
@@ -176,11 +177,6 @@ static void measure_seen(gv_quality *q, const gv_motion *m) {
     q->confidence = q->seen ? sum / q->seen : 0;
 }
 
-static int by_value(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 static void measure_feet(gv_quality *q, work *w) {
     int n = 0, contacts = 0;
     double sum = 0;
@@ -200,7 +196,7 @@ static void measure_feet(gv_quality *q, work *w) {
     }
     q->contact_share = (double)contacts / w->m->frames;
     if (!n) return;
-    qsort(w->value, (size_t)n, sizeof *w->value, by_value);
+    gv_sort_floats(w->value, (size_t)n);
     q->sliding_mm = sum / n;
     q->worst_sliding_mm = w->value[(int)(0.95 * (n - 1))];
 }

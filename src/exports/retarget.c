@@ -3,6 +3,7 @@
 // through c moves point p by a x (p - c) and turns its link by a.
 #include "exports/retarget.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "formats/motion_export.h"
 #include "geometry/linalg.h"
 #include "geometry/rotation.h"
@@ -139,11 +140,6 @@ static double sole_depth(const solver *s) {
     return s->r->root_height > 0 && standing > 0 && standing < 0.3 ? standing : default_sole;
 }
 
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 // The height of the person's ankles while they stand: the middle of the lowest tenth.
 static gv_status standing_ankle(double *height, const gv_motion *m, gv_error *err) {
     size_t n = 2 * (size_t)m->frames;
@@ -151,7 +147,7 @@ static gv_status standing_ankle(double *height, const gv_motion *m, gv_error *er
     if (!v) return gv_fail(err, GV_ERR_MEMORY, "no memory for %zu heights", n);
     for (size_t t = 0; t < (size_t)m->frames; t++)
         for (int side = 0; side < 2; side++) v[2 * t + side] = (double)m->joints_world[3 * (J * t + ANKLE + side) + 1];
-    qsort(v, n, sizeof *v, by_value);
+    gv_sort_doubles(v, n);
     *height = v[n / 20];
     free(v);
     return GV_OK;

@@ -10,6 +10,7 @@
 //      and from the way that the picture tells (camera_way.h).
 #include "pipeline/scene.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "geometry/rotation.h"
 #include "geometry/so3.h"
 #include "pipeline/camera_way.h"
@@ -111,13 +112,8 @@ static void turn_about_y(gv_motion *m, double angle) {
     gv_motion_turn(m, Y);
 }
 
-static int by_value(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
 static double median(double *v, int n) {
-    qsort(v, (size_t)n, sizeof *v, by_value);
+    gv_sort_doubles(v, (size_t)n);
     return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 

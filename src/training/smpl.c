@@ -1,6 +1,7 @@
 // smpl.c - checks, resampling, kinematics, the ground.
 #include "training/smpl.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "geometry/rotation.h"
 
 #include <math.h>
@@ -91,15 +92,10 @@ static gv_status check_steps(const work *w, const char *what, gv_error *err) {
     return GV_OK;
 }
 
-static int ascending(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 // Puts the ground at y = 0. Returns whether feet that stand still all stand on about that height.
 static int put_on_ground(work *w) {
     float *sorted = w->low; // not needed any more
-    qsort(sorted, (size_t)w->clip.count, sizeof *sorted, ascending);
+    gv_sort_floats(sorted, (size_t)w->clip.count);
     float ground = sorted[w->clip.count / 20];
     int standing = 0, high = 0;
     for (int t = 0; t < w->clip.count; t++) {
