@@ -17,7 +17,7 @@ void gv_observe_help(void) {
         "      --device WHERE       YOLOv8, ViTPose, HMR2.0 and the motion network on: cpu (default), cuda, or auto,\n"
         "                           which is cuda where it can be had; BlazePose stays on the processor\n"
         "      --fast               YOLOv8, ViTPose and HMR2.0 on every third or fourth frame where little moves,\n"
-        "                           ViTPose without the mirrored copy\n"
+        "                           ViTPose and BlazePose without the mirrored copy\n"
         "      --low-memory         one of these networks at a time\n"
         "      --cache DIR          keep results of perception in DIR, for the next run and for one that is cut short\n"
         "                           (default: beside the output)\n"

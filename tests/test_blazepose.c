@@ -5,6 +5,7 @@
 #include "formats/npz.h"
 #include "formats/tflite.h"
 #include "nn/convnet.h"
+#include "perception/blaze_mirror.h"
 #include "perception/blazepose.h"
 #include <omp.h>
 #include <stdbool.h>
@@ -307,6 +308,93 @@ static void test_regions(void **state) {
     gv_video_close(pic.video);
 }
 
+static int other_side(int k) {
+    return k == 0 || k > 32 ? k : k < 4 ? k + 3 : k < 7 ? k - 3 : k % 2 ? k + 1 : k - 1;
+}
+
+// The farthest that a picture's landmarks lie from those of its mirror image brought back: px, and m in space.
+static void mirror_error(gv_blazepose *p, const gv_image *image, const gv_image *mirrored, double *px, double *m) {
+    const gv_region r = {389, 398, 520, 520, -0.08f}, there = {(float)image->width - 389, 398, 520, 520, 0.08f};
+    gv_landmarks a, b;
+    gv_error err = {0};
+    *px = *m = 0;
+    ok(gv_blazepose_landmarks(p, image, &r, 1, &a, &err), &err);
+    ok(gv_blazepose_landmarks(p, mirrored, &there, 1, &b, &err), &err);
+    for (int k = 0; k < 35; k++) {
+        const float *u = a.point[k], *v = b.point[other_side(k)];
+        *px = fmax(*px, hypot((double)(u[0] + v[0]) - image->width, (double)(u[1] - v[1])));
+        if (k >= 33) continue;
+        const float *x = a.world[k], *y = b.world[other_side(k)];
+        *m = fmax(*m, hypot((double)(x[0] + y[0]), hypot((double)(x[1] - y[1]), (double)(x[2] - y[2]))));
+    }
+}
+
+// Who also looks into the mirror sees the same in the mirror; who does not sees something else.
+static void test_mirror(void **state) {
+    (void)state;
+    need_models();
+    need_shared("reference/perception/images/tennis000.png");
+    picture pic = open_picture("tennis000");
+    const int w = pic.image.width, h = pic.image.height;
+    uint8_t *pixels = calloc((size_t)w * (size_t)h, 3);
+    const gv_image mirrored = {pixels, w, h, 3 * w};
+    gv_error err = {0};
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            memcpy(pixels + 3 * ((size_t)y * w + x), pic.image.rgb + (size_t)y * pic.image.stride + 3 * (w - 1 - x), 3);
+    for (int m = 0; m < 3; m++) {
+        gv_blazepose *p = NULL;
+        double px, metres, px_alone, metres_alone;
+        ok(gv_blazepose_open(&p, (gv_blaze_model)m, NULL, &err), &err);
+        mirror_error(p, &pic.image, &mirrored, &px_alone, &metres_alone);
+        gv_blazepose_set_mirror(p, true);
+        mirror_error(p, &pic.image, &mirrored, &px, &metres);
+        print_message("%s: %.1f px and %.3f m between a picture and its mirror image, with the mirror %.4f and %.1g\n",
+                      model_name[m], px_alone, metres_alone, px, metres);
+        assert_true(px < 0.05 && metres < 1e-4);
+        assert_true(px_alone > 20 * px && metres_alone > 20 * metres);
+        gv_blazepose_close(p);
+    }
+    free(pixels);
+    gv_video_close(pic.video);
+}
+
+// Two readings 60 px wide of the mark: their mean, each weighed by its visibility, and half the confidence. Arms that
+// the mirror shows the other way round stay.
+static void test_mirrored_readings(void **state) {
+    (void)state;
+    const gv_region r = {500, 400, 1000, 1000, 0};
+    gv_landmarks l = {.presence = 0.75f}, m = {0};
+    for (int k = 0; k < 35; k++) {
+        const float x = 400 + 10 * (float)k, y = 300 + 3 * (float)k;
+        l.point[k][0] = x, l.point[k][1] = y, l.point[k][3] = 0.9f;
+        m.point[other_side(k)][0] = -(x - 500), m.point[other_side(k)][1] = y - 400, m.point[other_side(k)][3] = 0.9f;
+    }
+    for (int k = 11; k < 23; k += 2) { // arms
+        l.point[k][0] = 300, l.point[k + 1][0] = 700;
+        m.point[k][0] = 200, m.point[k + 1][0] = -200; // x = 300 and 700 with the sides not exchanged
+    }
+    m.point[other_side(25)][1] += 60; // a knee
+    m.point[other_side(27)][1] += 60, m.point[other_side(27)][3] = 0;
+    l.world[16][2] = 0.5f, m.world[16][2] = m.world[15][2] = 9; // an arm's
+    l.world[25][0] = 0.2f, m.world[26][0] = -0.4f;
+    gv_landmarks before = l;
+    gv_blaze_merge_mirrored(&l, &m, &r);
+    for (int k = 0; k < 35; k++) {
+        if (k == 25 || k == 27) continue;
+        assert_float_equal(l.point[k][0], before.point[k][0], 1e-3);
+        assert_float_equal(l.point[k][1], before.point[k][1], 1e-3);
+        assert_float_equal(l.point[k][3], 0.9f, 1e-6);
+    }
+    assert_float_equal(l.world[16][2], 0.5f, 0);
+    assert_float_equal(l.point[25][1], before.point[25][1] + 30, 1e-3);
+    assert_float_equal(l.point[25][3], 0.45f, 1e-3);
+    assert_float_equal(l.world[25][0], 0.3f, 1e-6);
+    assert_float_equal(l.point[27][1], before.point[27][1], 0.01);
+    assert_float_equal(l.point[27][3], 0.45f, 0.01);
+    assert_float_equal(l.presence, 0.75f, 0);
+}
+
 static void test_threads(void **state) {
     (void)state;
     need_models();
@@ -519,6 +607,8 @@ int main(void) {
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_mirrored_readings),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_smoothing),
         cmocka_unit_test(test_smoothing_border_cases),

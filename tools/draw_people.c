@@ -64,7 +64,8 @@ static void person(const canvas *c, const gv_person *p, int id, int frame) {
 static gv_status track_all(gv_video *v, gv_blaze_model model, long limit, gv_tracks *tracks, gv_error *err) {
     const gv_video_info *info = gv_video_get_info(v);
     gv_people *p = NULL;
-    gv_status status = gv_people_create(&p, &(gv_people_options){.model = model}, info->width, info->height, err);
+    gv_status status =
+        gv_people_create(&p, &(gv_people_options){.model = model, .mirror = true}, info->width, info->height, err);
     gv_frame f = {0};
     double start = gv_now(), slowest = 0;
     long n = 0;

@@ -5,6 +5,7 @@
 #include "formats/tflite.h"
 #include "nn/convnet.h"
 #include "perception/blaze_decode.h"
+#include "perception/blaze_mirror.h"
 #include "perception/blaze_sample.h"
 #include <math.h>
 #include <omp.h>
@@ -15,6 +16,7 @@ enum { DETECTOR_SIZE = 224, CROP_SIZE = 256 };
 
 struct gv_blazepose {
     int workers;
+    bool mirror;
     gv_convnet *detector, *landmarks;
     gv_detection *candidates; // [workers, GV_BLAZE_ANCHORS]
 };
@@ -124,6 +126,10 @@ static void square_to_image(gv_detection *d, const gv_region *r) {
     }
 }
 
+void gv_blazepose_set_mirror(gv_blazepose *p, bool mirror) {
+    p->mirror = mirror;
+}
+
 // ---- Work on several regions ------------------------------------------------------------------------
 
 typedef gv_status job(void *context, int i, int worker, gv_error *err);
@@ -197,31 +203,43 @@ typedef struct landmark_context {
     gv_blaze_view *view;
     void *view_context;
     const gv_region *regions;
-    gv_landmarks *out;
+    gv_landmarks *out, *mirrored;
+    int n;
 } landmark_context;
 
-static gv_status find_landmarks(void *context, int i, int worker, gv_error *err) {
+// Jobs n .. 2n - 1 are the regions' mirror images.
+static gv_status find_landmarks(void *context, int number, int worker, gv_error *err) {
     landmark_context *c = context;
     gv_convnet *net = c->p->landmarks;
-    const gv_region *r = &c->regions[i];
-    gv_landmarks *out = &c->out[i];
+    const bool mirrored = number >= c->n;
+    const int i = mirrored ? number - c->n : number;
+    const gv_region *r = &c->regions[i], upright = {0, 0, r->width, r->height, 0};
+    gv_landmarks *out = mirrored ? &c->mirrored[i] : &c->out[i];
     memset(out, 0, sizeof *out);
     if (!usable(r)) return GV_OK;
     gv_image image = c->view(c->view_context, i, worker);
     gv_blaze_sample(gv_convnet_input(net, worker), CROP_SIZE, &image, r, 0, 1, true);
+    if (mirrored) gv_blaze_mirror_crop(gv_convnet_input(net, worker), CROP_SIZE);
     gv_status s = gv_convnet_run(net, worker, err);
     if (s != GV_OK) return s;
     const float *output[4];
     for (int k = 0; k < 4; k++) output[k] = gv_convnet_output(net, worker, k);
-    gv_blaze_decode_landmarks(out, output[0], output[2], output[3], r);
+    gv_blaze_decode_landmarks(out, output[0], output[2], output[3], mirrored ? &upright : r);
     out->presence = output[1][0];
     return GV_OK;
 }
 
 gv_status gv_blazepose_landmarks_in(gv_blazepose *p, gv_blaze_view *view, void *context, const gv_region *regions,
                                     int n, gv_landmarks *out, gv_error *err) {
-    landmark_context c = {p, view, context, regions, out};
-    return run_jobs(p, n, find_landmarks, &c, err);
+    landmark_context c = {p, view, context, regions, out, .n = n};
+    if (!p->mirror || n < 1) return run_jobs(p, n, find_landmarks, &c, err);
+    c.mirrored = gv_calloc2((size_t)n, sizeof *c.mirrored);
+    if (!c.mirrored) return gv_fail(err, GV_ERR_MEMORY, "no memory for the landmarks of %d persons", n);
+    gv_status s = run_jobs(p, 2 * n, find_landmarks, &c, err);
+    for (int i = 0; i < n && s == GV_OK; i++)
+        if (usable(&regions[i])) gv_blaze_merge_mirrored(&out[i], &c.mirrored[i], &regions[i]);
+    free(c.mirrored);
+    return s;
 }
 
 static gv_image one_image(void *context, int i, int worker) {

@@ -67,6 +67,10 @@ gv_status gv_blazepose_landmarks_in(gv_blazepose *p, gv_blaze_view *view, void *
                                     int n, gv_landmarks *out, gv_error *err);
 int gv_blazepose_workers(const gv_blazepose *p);
 
+// From now on both read every region a second time as a mirror shows it and give the mean (blaze_mirror.h): twice the
+// work, shared out among the threads; better points, full's most of all.
+void gv_blazepose_set_mirror(gv_blazepose *p, bool mirror);
+
 // One-euro filters of one person (SPEC-perception 7.8).
 typedef struct gv_blaze_smoother gv_blaze_smoother;
 gv_blaze_smoother *gv_blaze_smoother_create(void); // NULL: out of memory

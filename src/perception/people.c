@@ -118,6 +118,7 @@ gv_status gv_people_create(gv_people **out, const gv_people_options *opt, int wi
     p->frame = -1;
     gv_status status = gv_blazepose_open(&p->pose, p->opt.model, NULL, err);
     if (status != GV_OK) goto fail;
+    gv_blazepose_set_mirror(p->pose, p->opt.mirror);
     p->search = gv_search_create(width, height, p->opt.min_height_px, p->opt.detect_every_s);
     if (p->search && p->opt.live) gv_search_limit(p->search, LIVE_TILES, LIVE_BURST);
     int workers = gv_blazepose_workers(p->pose);

@@ -18,6 +18,7 @@ typedef struct gv_people_options {
     int min_height_px;     // smallest person looked for (default 50)
     double detect_every_s; // seconds between searches of the whole picture (default 0.5)
     int look_every;        // frames from one look to the next (default 1), see gv_people_look_every
+    bool mirror;           // everybody is also read as a mirror shows him (gv_blazepose_set_mirror)
     bool live;             // for gv_people_present alone: nothing is kept for gv_people_finish, memory does not grow
 } gv_people_options;
 

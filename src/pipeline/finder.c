@@ -17,7 +17,8 @@ gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int wi
     *out = NULL;
     gv_finder *f = gv_calloc2(1, sizeof *f);
     if (!f) return gv_fail(err, GV_ERR_MEMORY, "no memory to look for people");
-    gv_people_options people = {.model = opt->models->landmarks, .look_every = gv_people_look_every(opt->fps)};
+    gv_people_options people = {
+        .model = opt->models->landmarks, .look_every = gv_people_look_every(opt->fps), .mirror = !opt->fast};
     const gv_model_choice *c = &opt->models->role[GV_ROLE_DETECTOR];
     f->every = c->method != GV_METHOD_FILE && (c->method == GV_METHOD_YOLOV8 || people.look_every == 1);
     gv_status status;

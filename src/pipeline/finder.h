@@ -6,8 +6,8 @@
 //
 // BlazePose is followed as people.h does. YOLOv8's detections are kept in the cache frame by frame, so that an
 // interrupted search goes on where it stopped, and followed by the reference's tracker (detected.h) along with the
-// background's motion. fast: YOLOv8 looks at a part of the frames (sparing.h). A file of keypoints says itself who is
-// where.
+// background's motion. fast: YOLOv8 looks at a part of the frames (sparing.h), BlazePose at no mirror image. A file of
+// keypoints says itself who is where.
 #pragma once
 #include "nn/linear.h"
 #include "perception/people.h"

@@ -112,14 +112,14 @@ static gv_status tracks_key(job *j, gv_error *err) {
     if (status != GV_OK) return status;
     snprintf(landmarks, sizeof landmarks, "%d", own ? (int)o->models->landmarks : -1);
     snprintf(fps, sizeof fps, "%.17g", o->fps);
-    j->tracks = gv_key_make((gv_key_part[]){{"version", "7"},
+    j->tracks = gv_key_make((gv_key_part[]){{"version", "8"},
                                             {"video", video},
                                             {"fps", fps},
                                             {"detector", gv_method_name(c->method)},
                                             {"model", model},
                                             {"landmarks", landmarks},
                                             {"precision", !own && o->precision ? "bf16" : "f32"},
-                                            {"fast", !own && o->fast ? "spare 3" : "no"},
+                                            {"fast", o->fast ? "spare 3" : "no"},
                                             {!own && o->device ? "device" : NULL, gv_device_name(o->device)},
                                             {0}});
     return GV_OK;

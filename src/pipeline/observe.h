@@ -18,7 +18,7 @@ typedef struct gv_observe_options {
     gv_precision precision;  // of the image networks
     gv_device_choice where;  // on what they run
     gv_device *device;       // that it is; NULL: opened as `where` says
-    bool fast;               // image networks on part of the frames (study.h, finder.h)
+    bool fast;               // image networks on part of the frames, none on mirror images (study.h, finder.h)
     bool low_memory;         // one image network at a time
     const char *cache;       // folder for results of perception (cache.h); NULL or "": none are kept,
                              // but gv_run keeps them in its output folder where this is NULL

@@ -16,16 +16,18 @@ struct gv_on_boxes {
     gv_landmarks first[MOST], second[MOST];
 };
 
-gv_status gv_on_boxes_open(gv_on_boxes **out, gv_blaze_model model, gv_error *err) {
+gv_status gv_on_boxes_open(gv_on_boxes **out, gv_blaze_model model, bool mirror, gv_error *err) {
     *out = NULL;
     gv_on_boxes *b = gv_calloc2(1, sizeof *b);
     if (!b) return gv_fail(err, GV_ERR_MEMORY, "no memory for keypoints on boxes");
     b->model = model;
     gv_status status = gv_blazepose_open(&b->pose, model, NULL, err);
-    if (status == GV_OK)
+    if (status == GV_OK) {
+        gv_blazepose_set_mirror(b->pose, mirror);
         *out = b;
-    else
+    } else {
         gv_on_boxes_close(b);
+    }
     return status;
 }
 

@@ -5,7 +5,7 @@
 #include "perception/blazepose.h"
 
 typedef struct gv_on_boxes gv_on_boxes;
-gv_status gv_on_boxes_open(gv_on_boxes **out, gv_blaze_model model, gv_error *err);
+gv_status gv_on_boxes_open(gv_on_boxes **out, gv_blaze_model model, bool mirror, gv_error *err);
 void gv_on_boxes_close(gv_on_boxes *b); // accepts NULL
 
 // bbx_xys [n]: centre and side of the square box, px of the image; kp2d [n, 17, 3]: x, y px, confidence, which is 0

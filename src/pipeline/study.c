@@ -404,7 +404,8 @@ static gv_status look(pass *p, gv_error *err) {
 static gv_status open_network(const pass *p, worker *w, gv_error *err) {
     const gv_model_choice *c = &p->opt->models->role[w->role];
     gv_status status = GV_OK;
-    if (c->method == GV_METHOD_BLAZEPOSE) return gv_on_boxes_open(&w->on_boxes, p->opt->models->landmarks, err);
+    if (c->method == GV_METHOD_BLAZEPOSE)
+        return gv_on_boxes_open(&w->on_boxes, p->opt->models->landmarks, !p->opt->fast, err);
     if (c->method == GV_METHOD_VITPOSE)
         return gv_vitpose_open(&w->vitpose, c->path, p->opt->precision, p->opt->device, err);
     status = gv_hmr2_open(&w->hmr2, c->path, p->opt->precision, p->opt->device, err);

@@ -5,8 +5,8 @@
 // one record: an interrupted pass goes on with the first chunk that is missing, and its results are the same to the
 // last bit. Chunks depend on the tracks alone.
 //
-// fast: ViTPose without the mirrored copy; the networks see a part of the frames (sparing.h), ViTPose more where
-// somebody's keypoints move much; the rest is interpolated linearly.
+// fast: ViTPose and BlazePose without the mirrored copy; the networks see a part of the frames (sparing.h), ViTPose more
+// where somebody's keypoints move much; the rest is interpolated linearly.
 #pragma once
 #include "base/progress.h"
 #include "nn/linear.h"
