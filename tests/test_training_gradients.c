@@ -7,6 +7,7 @@
 #include "../src/training/net.c"
 #undef J
 #include "../src/training/rig.c"
+#include "../src/training/rig_pose.c"
 #define frame loss_frame
 #define J     LOSS_J
 #include "../src/training/loss.c"

@@ -12,13 +12,18 @@
 // of threads may evaluate it.
 #pragma once
 #include "base/error.h"
+#include "base/team.h"
 #include <stdint.h>
 
 enum { GV_SMPLX_JOINTS = 55, GV_BODY_JOINTS = 22, GV_BETAS = 10, GV_POSE_FEATURES = 54 * 9, GV_COCO17 = 17 };
-extern const int gv_parents55[GV_SMPLX_JOINTS];             // -1 for the root; the first 22 are the body's
+#ifndef __CUDACC__
+extern const int gv_parents55[GV_SMPLX_JOINTS]; // -1 for the root; the first 22 are the body's
+#endif
 extern const char *const gv_joint_names55[GV_SMPLX_JOINTS]; // "pelvis", "left_hip", ...
 enum { GV_FEET = 4 };
-extern const int gv_foot_joints[GV_FEET];    // left ankle, left ball, right ankle, right ball
+#ifndef __CUDACC__
+extern const int gv_foot_joints[GV_FEET]; // left ankle, left ball, right ankle, right ball
+#endif
 extern const double gv_soles_about[GV_FEET]; // m over the ground when they stand, of anybody
 
 typedef struct gv_body {

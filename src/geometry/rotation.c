@@ -4,22 +4,22 @@
 #include <math.h>
 #include <string.h>
 
-static void widen(double *out, const float *in, int n) {
+GV_PART void widen(double *out, const float *in, int n) {
     for (int i = 0; i < n; i++) out[i] = in[i];
 }
 
-static void narrow(float *out, const double *in, int n) {
+GV_PART void narrow(float *out, const double *in, int n) {
     for (int i = 0; i < n; i++) out[i] = (float)in[i];
 }
 
 // v / max(|v|, 1e-12)
-static void normalise3(double v[3]) {
+GV_PART void normalise3(double v[3]) {
     double n = sqrt(gv_dot3(v, v));
     if (n < 1e-12) n = 1e-12;
     for (int i = 0; i < 3; i++) v[i] /= n;
 }
 
-void gv_rotd_from_6d(double R[9], const double d6[6]) {
+GV_SHARED void gv_rotd_from_6d(double R[9], const double d6[6]) {
     memcpy(R, d6, 6 * sizeof *R);
     normalise3(R);
     double along = gv_dot3(d6 + 3, R);
@@ -29,22 +29,22 @@ void gv_rotd_from_6d(double R[9], const double d6[6]) {
 }
 
 // sin(h)/th with h = th/2; the series 1/2 - th^2/48 near zero
-static double half_sinc(double th) {
+GV_PART double half_sinc(double th) {
     return fabs(th) < 1e-6 ? 0.5 - th * th / 48 : sin(th / 2) / th;
 }
 
-void gv_quatd_from_aa(double q[4], const double aa[3]) {
+GV_SHARED void gv_quatd_from_aa(double q[4], const double aa[3]) {
     double th = sqrt(gv_dot3(aa, aa)), k = half_sinc(th);
     q[0] = cos(th / 2);
     for (int i = 0; i < 3; i++) q[1 + i] = k * aa[i];
 }
 
-void gv_quatd_to_aa(double aa[3], const double q[4]) {
+GV_SHARED void gv_quatd_to_aa(double aa[3], const double q[4]) {
     double n = sqrt(gv_dot3(q + 1, q + 1)), k = half_sinc(2 * atan2(n, q[0]));
     for (int i = 0; i < 3; i++) aa[i] = q[1 + i] / k;
 }
 
-void gv_rotd_from_quat(double R[9], const double q[4]) {
+GV_SHARED void gv_rotd_from_quat(double R[9], const double q[4]) {
     double w = q[0], x = q[1], y = q[2], z = q[3];
     double s = 2 / (w * w + x * x + y * y + z * z);
     R[0] = 1 - s * (y * y + z * z), R[1] = s * (x * y - z * w), R[2] = s * (x * z + y * w);
@@ -52,7 +52,7 @@ void gv_rotd_from_quat(double R[9], const double q[4]) {
     R[6] = s * (x * z - y * w), R[7] = s * (y * z + x * w), R[8] = 1 - s * (x * x + y * y);
 }
 
-void gv_rotd_to_quat(double q[4], const double R[9]) {
+GV_SHARED void gv_rotd_to_quat(double q[4], const double R[9]) {
     double t[4] = {1 + R[0] + R[4] + R[8], 1 + R[0] - R[4] - R[8], 1 - R[0] + R[4] - R[8], 1 - R[0] - R[4] + R[8]};
     double a = R[7] - R[5], b = R[2] - R[6], c = R[3] - R[1]; // antisymmetric part: 4 w (x, y, z)
     double d = R[3] + R[1], e = R[2] + R[6], f = R[5] + R[7]; // symmetric part: 4 xy, 4 xz, 4 yz
@@ -66,19 +66,19 @@ void gv_rotd_to_quat(double q[4], const double R[9]) {
     for (int i = 0; i < 4; i++) q[i] = candidates[best][i] * scale;
 }
 
-void gv_rotd_from_aa(double R[9], const double aa[3]) {
+GV_SHARED void gv_rotd_from_aa(double R[9], const double aa[3]) {
     double q[4];
     gv_quatd_from_aa(q, aa);
     gv_rotd_from_quat(R, q);
 }
 
-void gv_rotd_to_aa(double aa[3], const double R[9]) {
+GV_SHARED void gv_rotd_to_aa(double aa[3], const double R[9]) {
     double q[4];
     gv_rotd_to_quat(q, R);
     gv_quatd_to_aa(aa, q);
 }
 
-void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t) {
+GV_SHARED void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t) {
     double c = a[0] * b[0] + gv_dot3(a + 1, b + 1), sign = c < 0 ? -1 : 1;
     // |a - b| and |a + b| give the angle between the quaternions without acos's loss near 0
     double minus = 0, plus = 0;
@@ -97,60 +97,60 @@ void gv_quatd_slerp(double q[4], const double a[4], const double b[4], double t)
     for (int i = 0; i < 4; i++) q[i] = out[i] / (n > 1e-12 ? n : 1e-12);
 }
 
-void gv_rot_from_6d(float R[9], const float d6[6]) {
+GV_SHARED void gv_rot_from_6d(float R[9], const float d6[6]) {
     double in[6], out[9];
     widen(in, d6, 6);
     gv_rotd_from_6d(out, in);
     narrow(R, out, 9);
 }
 
-void gv_rot_to_6d(float d6[6], const float R[9]) {
+GV_SHARED void gv_rot_to_6d(float d6[6], const float R[9]) {
     memmove(d6, R, 6 * sizeof *d6);
 }
 
-void gv_rot_from_aa(float R[9], const float aa[3]) {
+GV_SHARED void gv_rot_from_aa(float R[9], const float aa[3]) {
     double in[3], out[9];
     widen(in, aa, 3);
     gv_rotd_from_aa(out, in);
     narrow(R, out, 9);
 }
 
-void gv_rot_to_aa(float aa[3], const float R[9]) {
+GV_SHARED void gv_rot_to_aa(float aa[3], const float R[9]) {
     double in[9], out[3];
     widen(in, R, 9);
     gv_rotd_to_aa(out, in);
     narrow(aa, out, 3);
 }
 
-void gv_rot_from_quat(float R[9], const float q[4]) {
+GV_SHARED void gv_rot_from_quat(float R[9], const float q[4]) {
     double in[4], out[9];
     widen(in, q, 4);
     gv_rotd_from_quat(out, in);
     narrow(R, out, 9);
 }
 
-void gv_rot_to_quat(float q[4], const float R[9]) {
+GV_SHARED void gv_rot_to_quat(float q[4], const float R[9]) {
     double in[9], out[4];
     widen(in, R, 9);
     gv_rotd_to_quat(out, in);
     narrow(q, out, 4);
 }
 
-void gv_quat_from_aa(float q[4], const float aa[3]) {
+GV_SHARED void gv_quat_from_aa(float q[4], const float aa[3]) {
     double in[3], out[4];
     widen(in, aa, 3);
     gv_quatd_from_aa(out, in);
     narrow(q, out, 4);
 }
 
-void gv_quat_to_aa(float aa[3], const float q[4]) {
+GV_SHARED void gv_quat_to_aa(float aa[3], const float q[4]) {
     double in[4], out[3];
     widen(in, q, 4);
     gv_quatd_to_aa(out, in);
     narrow(aa, out, 3);
 }
 
-void gv_quat_slerp(float q[4], const float a[4], const float b[4], float t) {
+GV_SHARED void gv_quat_slerp(float q[4], const float a[4], const float b[4], float t) {
     double da[4], db[4], out[4];
     widen(da, a, 4);
     widen(db, b, 4);
@@ -158,30 +158,31 @@ void gv_quat_slerp(float q[4], const float a[4], const float b[4], float t) {
     narrow(q, out, 4);
 }
 
-void gv_mat3_mul(float C[9], const float A[9], const float B[9]) {
+GV_SHARED void gv_mat3_mul(float C[9], const float A[9], const float B[9]) {
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) C[3 * i + j] = A[3 * i] * B[j] + A[3 * i + 1] * B[3 + j] + A[3 * i + 2] * B[6 + j];
 }
 
-void gv_mat3_mul_nt(float C[9], const float A[9], const float B[9]) {
+GV_SHARED void gv_mat3_mul_nt(float C[9], const float A[9], const float B[9]) {
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
             C[3 * i + j] = A[3 * i] * B[3 * j] + A[3 * i + 1] * B[3 * j + 1] + A[3 * i + 2] * B[3 * j + 2];
 }
 
-void gv_mat3_mul_tn(float C[9], const float A[9], const float B[9]) {
+GV_SHARED void gv_mat3_mul_tn(float C[9], const float A[9], const float B[9]) {
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) C[3 * i + j] = A[i] * B[j] + A[3 + i] * B[3 + j] + A[6 + i] * B[6 + j];
 }
 
-void gv_mat3_apply(float y[3], const float A[9], const float x[3]) {
+GV_SHARED void gv_mat3_apply(float y[3], const float A[9], const float x[3]) {
     for (int i = 0; i < 3; i++) y[i] = A[3 * i] * x[0] + A[3 * i + 1] * x[1] + A[3 * i + 2] * x[2];
 }
 
-void gv_mat3_apply_t(float y[3], const float A[9], const float x[3]) {
+GV_SHARED void gv_mat3_apply_t(float y[3], const float A[9], const float x[3]) {
     for (int i = 0; i < 3; i++) y[i] = A[i] * x[0] + A[3 + i] * x[1] + A[6 + i] * x[2];
 }
 
+#ifndef __CUDACC__ // no kernel needs these
 float gv_rot_angle(const float A[9], const float B[9]) {
     double a[9], b[9], D[9];
     widen(a, A, 9);
@@ -232,3 +233,4 @@ void gv_rot_orthonormalise(float R[9]) {
     gv_rotd_from_quat(out, q);
     narrow(R, out, 9);
 }
+#endif

@@ -5,6 +5,7 @@
 // is for solvers, accurate at every angle. Outputs must not overlap inputs unless a comment says so.
 // Nothing allocates or keeps state.
 #pragma once
+#include "base/team.h"
 
 void gv_so3_identity(double R[9]);
 void gv_so3_exp(double R[9], const double w[3]);                        // Rodrigues; series near 0
@@ -21,10 +22,10 @@ void gv_so3_interpolate(double R[9], const double A[9], const double B[9], doubl
 // Nearest rotation to a 3x3 matrix that is already close to one (Newton iteration of the polar decomposition).
 void gv_so3_orthonormalise(double R[9]);
 
-static inline double gv_dot3(const double a[3], const double b[3]) {
+GV_BOTH double gv_dot3(const double a[3], const double b[3]) {
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
-static inline void gv_cross3(double c[3], const double a[3], const double b[3]) {
+GV_BOTH void gv_cross3(double c[3], const double a[3], const double b[3]) {
     c[0] = a[1] * b[2] - a[2] * b[1];
     c[1] = a[2] * b[0] - a[0] * b[2];
     c[2] = a[0] * b[1] - a[1] * b[0];

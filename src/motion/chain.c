@@ -8,16 +8,6 @@
 
 enum { X = GV_PRED_X, AT = GV_X_ORIENT_GV };
 
-void gv_chain_turn(float column[6], const float R[9], const float next[9]) {
-    float D[9], aa[3];
-    gv_mat3_mul_tn(D, R, next);
-    gv_rot_to_aa(aa, D);
-    for (int c = 0; c < 3; c++) {
-        column[c] = GV_CHAIN_SCALE * aa[c];
-        column[3 + c] = gv_pred_x_mean[AT + 3 + c];
-    }
-}
-
 void gv_chain_resolve(float *pred_x, float *cam_angvel, int frames) {
     double W[9], before[9], D[9];
     for (int t = 0; t < frames; t++) {
@@ -25,7 +15,7 @@ void gv_chain_resolve(float *pred_x, float *cam_angvel, int frames) {
         double R_c[9], C[9], G[9], R_gv[9], turn[3], product[9];
         gv_decode_rotation(R_c, x, GV_X_ORIENT_C);
         if (t == 0) memcpy(W, R_c, sizeof W); // a level camera: its axes are the world's, y down
-        gv_so3_mul_nt(C, R_c, W);           // camera from world
+        gv_so3_mul_nt(C, R_c, W);             // camera from world
         if (t > 0) {
             gv_so3_mul_nt(D, C, before);
             for (int i = 0; i < 6; i++) cam_angvel[6 * (size_t)(t - 1) + i] = (float)D[i];

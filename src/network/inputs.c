@@ -46,10 +46,3 @@ void gv_angvel_normalise(float *out, const float *cam_angvel, int frames) {
             out[k] = (cam_angvel[k] - gv_cam_angvel_mean[i]) / gv_cam_angvel_std[i];
         }
 }
-
-void gv_features_from_points(float *features, const float *kp3d) {
-    for (int c = 0; c < 3; c++) {
-        float mid = 0.5f * (kp3d[33 + c] + kp3d[36 + c]);
-        for (int j = 0; j < 17; j++) features[3 * j + c] = kp3d[3 * j + c] - mid;
-    }
-}

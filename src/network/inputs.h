@@ -1,5 +1,6 @@
 // inputs.h - from what was observed to what the network sees (SPEC.md 4.1 to 4.3). L frames.
 #pragma once
+#include "base/team.h"
 #include <stdbool.h>
 
 // obs [L, 17, 3]: keypoints relative to the box in [-1, 1], confidence 0 outside the box (its border is
@@ -7,7 +8,7 @@
 void gv_obs_from_keypoints(float *obs, const float *kp2d, const float *bbx_xys, int frames);
 
 // A joint is visible where its confidence in obs is above 0.5.
-static inline bool gv_obs_visible(const float joint[3]) {
+GV_BOTH bool gv_obs_visible(const float joint[3]) {
     return joint[2] > 0.5f;
 }
 
@@ -21,7 +22,12 @@ void gv_angvel_from_rotations(float *cam_angvel, const float *R_w2c, int frames)
 // The keypoint network's own guess in space, kp3d [17, 3] m (all 0: none), in the place of image features [1024]: the
 // coordinates first, relative to the middle of the hips, the rest stays 0. The embedder's normalisation takes the
 // scale out.
-void gv_features_from_points(float *features, const float *kp3d);
+GV_BOTH void gv_features_from_points(float *features, const float *kp3d) {
+    for (int c = 0; c < 3; c++) {
+        float mid = 0.5f * (kp3d[33 + c] + kp3d[36 + c]);
+        for (int j = 0; j < 17; j++) features[3 * j + c] = kp3d[3 * j + c] - mid;
+    }
+}
 
 // (A - mean) / std of the release's tables, [L, 6].
 void gv_angvel_normalise(float *out, const float *cam_angvel, int frames);

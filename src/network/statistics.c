@@ -7,7 +7,7 @@
 
 // clang-format off: tables are laid out to be read
 
-const float gv_pred_x_mean[151] = {
+GV_CONSTANT float gv_pred_x_mean[151] = {
     0.96969f,    -0.059719f,   -0.0377f,     0.058256f,   0.908f,     0.10972f,   0.97636f,    0.043401f,
     0.004311f,   -0.043032f,   0.90261f,     0.14478f,    0.99288f,   0.0035673f, 0.016264f,   -0.002226f,
     0.9347f,     -0.23495f,    0.97147f,     0.052553f,   -0.093666f, -0.05455f,  0.83321f,    -0.24246f,
@@ -29,7 +29,7 @@ const float gv_pred_x_mean[151] = {
     0.0022316f,  -0.044879f,   -0.97435f,    0.10021f,    -0.0002f,   -0.0006f,   0.0069f,
 };
 
-const float gv_pred_x_std[151] = {
+GV_CONSTANT float gv_pred_x_std[151] = {
     0.0612f, 0.139f,  0.1779f, 0.1415f, 0.1826f, 0.3268f, 0.044f,  0.1382f, 0.1542f, 0.1348f, 0.193f,  0.3272f, 0.0132f,
     0.0801f, 0.0855f, 0.0729f, 0.1255f, 0.2238f, 0.0554f, 0.1088f, 0.1727f, 0.0939f, 0.3294f, 0.3559f, 0.0532f, 0.1082f,
     0.1554f, 0.0768f, 0.3446f, 0.3407f, 0.012f,  0.065f,  0.0584f, 0.0632f, 0.0198f, 0.1335f, 0.0631f, 0.125f,  0.1574f,
@@ -44,12 +44,13 @@ const float gv_pred_x_std[151] = {
     0.5355f, 0.5873f, 0.6285f, 0.2336f, 0.7675f, 0.0064f, 0.007f,  0.0138f,
 };
 
-const float gv_pred_cam_mean[3] = {1.0606f, -0.0027f, 0.2702f};
-const float gv_pred_cam_std[3] = {0.1784f, 0.0956f, 0.0764f};
-const float gv_cam_angvel_mean[6] = {1, 0, 0, 0, 1, 0};
-const float gv_cam_angvel_std[6] = {0.001f, 0.1f, 0.1f, 0.1f, 0.001f, 0.1f};
+GV_CONSTANT float gv_pred_cam_mean[3] = {1.0606f, -0.0027f, 0.2702f};
+GV_CONSTANT float gv_pred_cam_std[3] = {0.1784f, 0.0956f, 0.0764f};
+GV_CONSTANT float gv_cam_angvel_mean[6] = {1, 0, 0, 0, 1, 0};
+GV_CONSTANT float gv_cam_angvel_std[6] = {0.001f, 0.1f, 0.1f, 0.1f, 0.001f, 0.1f};
 // clang-format on
 
+#ifndef __CUDACC__
 void gv_pred_rotation(float R[9], const float *pred_x, int first) {
     float d6[6];
     for (int i = 0; i < 6; i++) d6[i] = pred_x[first + i] * gv_pred_x_std[first + i] + gv_pred_x_mean[first + i];
@@ -61,3 +62,4 @@ void gv_pred_set_rotation(float *pred_x, int first, const float R[9]) {
     gv_rot_to_6d(d6, R);
     for (int i = 0; i < 6; i++) pred_x[first + i] = (d6[i] - gv_pred_x_mean[first + i]) / gv_pred_x_std[first + i];
 }
+#endif

@@ -1,4 +1,4 @@
-// rig.c - kinematics of 22 joints and their points, forwards and backwards.
+// rig.c - the rig of a body, and its kinematics backwards.
 #include "training/rig.h"
 #include "base/memory.h"
 #include "geometry/rotation.h"
@@ -9,57 +9,13 @@
 
 enum { J = GV_RIG_JOINTS, NB = GV_BETAS, BONES = GV_SMPLX_JOINTS };
 
-void gv_rig_shape(gv_rig_pose *p, const gv_rig *r, const gv_real betas[NB]) {
-    memcpy(p->betas, betas, sizeof p->betas);
-    for (int j = 0; j < J; j++)
-        for (int c = 0; c < 3; c++) {
-            gv_real s = r->S[j][c];
-            for (int k = 0; k < NB; k++) s += r->dirs[j][c][k] * betas[k];
-            p->S[j][c] = s;
-        }
-}
-
-void gv_rig_fk(gv_rig_pose *p) {
-    memcpy(p->R[0], p->local[0], sizeof p->R[0]);
-    memcpy(p->t[0], p->S[0], sizeof p->t[0]);
-    for (int j = 1; j < J; j++) {
-        int k = gv_parents55[j];
-        gv_real o[3] = {p->S[j][0] - p->S[k][0], p->S[j][1] - p->S[k][1], p->S[j][2] - p->S[k][2]};
-        gv_real_mul(p->R[j], p->R[k], p->local[j]);
-        gv_real_apply(p->t[j], p->R[k], o);
-        for (int c = 0; c < 3; c++) p->t[j][c] += p->t[k][c];
-    }
-}
-
-static void part_offset(gv_real y[3], const gv_rig_part *q, const gv_rig_pose *p) { // Y - W S
-    for (int c = 0; c < 3; c++) {
-        gv_real v = q->Y[c] - q->W * p->S[q->bone][c];
-        for (int k = 0; k < NB; k++) v += q->dirs[c][k] * p->betas[k];
-        y[c] = v;
-    }
-}
-
-void gv_rig_place(gv_real *out, const gv_rig_points *pts, const gv_rig_pose *p) {
-    for (int i = 0; i < pts->count; i++) {
-        gv_real *x = out + 3 * i;
-        x[0] = x[1] = x[2] = 0;
-        for (int k = pts->first[i]; k < pts->first[i + 1]; k++) {
-            const gv_rig_part *q = &pts->part[k];
-            gv_real y[3], z[3];
-            part_offset(y, q, p);
-            gv_real_apply(z, p->R[q->bone], y);
-            for (int c = 0; c < 3; c++) x[c] += z[c] + q->W * p->t[q->bone][c];
-        }
-    }
-}
-
 void gv_rig_place_backward(gv_rig_grad *g, const gv_real *dpoints, const gv_rig_points *pts, const gv_rig_pose *p) {
     for (int i = 0; i < pts->count; i++) {
         const gv_real *d = dpoints + 3 * i;
         for (int k = pts->first[i]; k < pts->first[i + 1]; k++) {
             const gv_rig_part *q = &pts->part[k];
             gv_real y[3], dy[3];
-            part_offset(y, q, p);
+            gv_rig_offset(y, q, p);
             for (int a = 0; a < 3; a++)
                 for (int b = 0; b < 3; b++) g->R[q->bone][3 * a + b] += d[a] * y[b];
             gv_real_apply_t(dy, p->R[q->bone], d);

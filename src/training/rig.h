@@ -33,9 +33,11 @@ typedef struct gv_rig_pose { // one frame: local and global rotations, joint pos
     gv_real local[GV_RIG_JOINTS][9], R[GV_RIG_JOINTS][9], t[GV_RIG_JOINTS][3], S[GV_RIG_JOINTS][3], betas[GV_BETAS];
 } gv_rig_pose;
 
-void gv_rig_shape(gv_rig_pose *p, const gv_rig *r, const gv_real betas[GV_BETAS]); // sets S and betas
-void gv_rig_fk(gv_rig_pose *p);                                                    // R and t from local and S
-void gv_rig_place(gv_real *out, const gv_rig_points *pts, const gv_rig_pose *p);   // [count, 3]
+GV_SHARED void gv_rig_shape(gv_rig_pose *p, const gv_rig *r, const gv_real betas[GV_BETAS]); // sets S and betas
+GV_SHARED void gv_rig_fk(gv_rig_pose *p);                                                    // R and t from local and S
+GV_SHARED void gv_rig_place(gv_real *out, const gv_rig_points *pts, const gv_rig_pose *p);   // [count, 3]
+// Where bone q->bone has its part of a point, relative to its joint, times the part's weight.
+GV_SHARED void gv_rig_offset(gv_real y[3], const gv_rig_part *q, const gv_rig_pose *p);
 
 typedef struct gv_rig_grad { // gradients of a scalar; zeroed by the caller
     gv_real local[GV_RIG_JOINTS][9], R[GV_RIG_JOINTS][9], t[GV_RIG_JOINTS][3], S[GV_RIG_JOINTS][3], betas[GV_BETAS];

@@ -4,6 +4,7 @@
 //     gv_batch *b = gv_batch_create(B, L, surface points);
 //     gv_batch_fill(b, &s, seed, step);       // the same (seed, step) gives the same batch on any thread count
 #pragma once
+#include "base/team.h"
 #include "training/loss.h"
 #include "training/net.h"
 #include "training/random.h"
@@ -67,7 +68,7 @@ void gv_batch_destroy(gv_batch *b);                   // accepts NULL
 // False: no memory, and the batch is of no use.
 bool gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
 
-// ---- inside: one sequence ----
+// ---- inside: one sequence, made by a team (base/team.h) ----
 enum { GV_MAX_FRAMES = 320 };
 typedef struct gv_sequence { // a motion in the world at 30 fps
     int frames;
@@ -77,11 +78,22 @@ typedef struct gv_sequence { // a motion in the world at 30 fps
     float leg;
     unsigned incam_only; // as in the store
     float betas[GV_BETAS];
-    float R_w[GV_MAX_FRAMES][9], transl[GV_MAX_FRAMES][3], joints[GV_MAX_FRAMES][22][3]; // set by place
+    // set by place; held: how far a foot that stands still has moved the body, x and z
+    float R_w[GV_MAX_FRAMES][9], transl[GV_MAX_FRAMES][3], joints[GV_MAX_FRAMES][22][3], held[GV_MAX_FRAMES][2];
+    // set by observe: the camera, and what an estimator says of what it sees
+    float R[GV_MAX_FRAMES][9], t[GV_MAX_FRAMES][3];
+    float extent[GV_MAX_FRAMES][4];         // least x, y, largest x, y of the body in the picture, px
+    float kp[GV_MAX_FRAMES][GV_COCO][2];    // px
+    bool seen[GV_MAX_FRAMES][GV_COCO];      //
+    bool turned[GV_MAX_FRAMES];             // taken for somebody facing the other way
+    float wander[GV_MAX_FRAMES][22][3];     // of each joint's error, and of the whole body's (0); unit variance
+    float space[GV_MAX_FRAMES][GV_COCO][3]; // the estimator's guess in space, m; origin between the hips
 } gv_sequence;
 // Frames first .. first + frames - 1 of a clip as they are (at most GV_MAX_FRAMES); the shape is drawn.
-void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r);
-bool gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames; false: no memory
-void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r);         // our body, feet held, random heading
-// Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3). False: no memory.
-bool gv_sequence_observe(gv_batch *b, int row, const gv_sequence *m, const gv_sampler *s, gv_rng *r);
+GV_SHARED void gv_sequence_read(gv_sequence *m, const gv_store *s, const gv_clip *c, int first, int frames, gv_rng *r);
+GV_SHARED void gv_sequence_draw(gv_sequence *m, const gv_sampler *s, gv_rng *r, int L); // up to L frames
+GV_SHARED void gv_sequence_place(gv_sequence *m, const gv_rig *rig, gv_rng *r); // our body, feet held, random heading
+// Observes it into row `row` of the batch (SPEC.md 14.1 and 14.3).
+GV_SHARED void gv_sequence_observe(gv_batch *b, int row, gv_sequence *m, const gv_sampler *s, gv_rng *r);
+// All three.
+GV_SHARED void gv_sequence_make(gv_batch *b, int row, gv_sequence *m, const gv_sampler *s, gv_rng *r);
