@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     gv_net_initialise(n, 42, 0.5f);
     double seconds[MOST_RUNS];
     for (int r = -1; r < runs; r++) { // the first warms up
-        gv_net_input input = {in[0], in[1], in[2], in[3], length};
+        gv_net_input input = {in[0], in[1], in[2], in[3], length, false};
         for (int i = 0; i < 3; i++) gv_engine_put(&n->engine, d[i], out[i], (int64_t)size[i]); // consumed
         double start = gv_now();
         gv_net_forward(n, &input, 1, 7);

@@ -3,7 +3,7 @@
 #
 # Needs a build with CUDA, a GPU, and a Python with PyTorch 2 as PYTHON (default python3); people are those of VIDEO.
 #   WEIGHTS=DIR     GVHMR's inputs/checkpoints: the whole released pipeline on VIDEO, decoded beforehand
-#   MOTIONS=FILE    a motion store: whole steps of training at the released size, data included
+#   MOTIONS=FILE    a motion store: making sequences, and whole steps of training at the released size
 #   SEQUENCES=N     of a whole training (GVHMR: 500 epochs): the hours it would take
 # What these do not give is named. What fails is named and the rest goes on; ends with 1 then, and with 77 and one line
 # where there is nothing to measure on.
@@ -47,13 +47,15 @@ else
 fi
 
 if [ -n "$MOTIONS" ]; then
+    try "$build/bench/bench_sequences" "$MOTIONS" 256 20 cuda # made there, no network beside it
+    try "$build/bench/bench_sequences" "$MOTIONS" 256 20
     try "$build/gvhmr" train --data "$MOTIONS" -o "$models/training" --device cuda --width 512 --layers 12 --heads 8 \
         --batch 256 --steps 200 --log-every 50 --validate-every 1000 --save-every 1000
     rate=$(sed -n 's/.*"sequences_per_second":\([0-9.]*\).*/\1/p' "$models/training/log.jsonl" | tail -n 1)
-    echo "whole steps: ${rate:-?} sequences/s on $(nproc) cores, which make the sequences"
+    echo "whole steps: ${rate:-?} sequences/s, the sequences made on the GPU"
     [ -n "$rate" ] && [ -n "$SEQUENCES" ] &&
         awk -v r="$rate" -v n="$SEQUENCES" 'BEGIN { printf "%.0f sequences: %.2f h\n", n, n / r / 3600 }'
 else
-    without "whole steps of training (MOTIONS=motions.gvs, docs/training.md)"
+    without "making sequences and whole steps of training (MOTIONS=motions.gvs, docs/training.md)"
 fi
 [ -z "$failed" ] || { printf '\nfailed:%s\n' "$failed"; exit 1; }

@@ -93,8 +93,7 @@ static void help(void) {
          "  --body-model FILE      SMPL-X or mannequin file (default: the built-in mannequin)\n"
          "  --config FILE          JSON object with the options below by name; the command line wins\n"
          "  --seed N               (default 42)\n"
-         "  --device WHERE         cpu (default), cuda, or auto, which is cuda where it can be had; sequences are\n"
-         "                         made by the processor\n"
+         "  --device WHERE         cpu (default), cuda, or auto, which is cuda where it can be had\n"
          "  --quiet                no line per log entry");
     for (int i = 0; i < ROWS; i++) {
         const char *p = (const char *)&gv_train_defaults + rows[i].at;

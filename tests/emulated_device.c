@@ -4,6 +4,7 @@
 #include "nn/vec8.h"
 
 #include "nn/kernel_code.h"
+#include "training/kernel_sequences.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +347,7 @@ enum {
     POINTERS_heads_end = 4,
     POINTERS_frame_losses = 23,
     POINTERS_rollout_loss = 8,
+    POINTERS_make_sequences = 3,
     POINTERS_square_sum = 3,
     POINTERS_adamw = 6,
 };
@@ -500,6 +502,7 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
                                       .leave = leave,
                                       .mean = mean,
                                       .mean_wait = mean_wait};
+    omp_set_max_active_levels(2); // threads of a block within those that have blocks
     own.limit = limit;
     own.largest = largest;
     own.refusals = own.countdown = own.replays = 0;

@@ -133,7 +133,7 @@ static double difference(const char *model, int L, int absolute, int window) {
         normal[i] = (float)gv_normal(&r);
         angvel[i] = normal[i] * gv_cam_angvel_std[i % 6] + gv_cam_angvel_mean[i % 6];
     }
-    gv_net_forward(net, &(gv_net_input){obs, cliff, normal, NULL, &L}, 0, 0);
+    gv_net_forward(net, &(gv_net_input){obs, cliff, normal, NULL, &L, false}, 0, 0);
     gv_net_outputs(net);
     const gv_network_input in = {.frames = L, .length = L, .obs = obs, .cliff = cliff, .cam_angvel = angvel};
     const gv_network_output out = {.pred_x = x};

@@ -260,7 +260,7 @@ static void test_resume(void **state) {
     assert_int_equal(gv_sampler_init(&s, &r.store, &r.rig, &gv_sample_defaults, &err), GV_OK);
     gv_batch *batch = gv_batch_create(1, L, 8);
     gv_batch_fill(batch, &s, 9, 9);
-    gv_net_input in = {batch->obs, batch->cliff, batch->angvel, NULL, batch->length};
+    gv_net_input in = {batch->obs, batch->cliff, batch->angvel, NULL, batch->length, false};
     gv_net_forward(net, &in, 0, 0);
     gv_net_outputs(net);
     float angvel[L * 6], x[L * 151], cam[L * 3], still[L * 6];
@@ -382,7 +382,7 @@ static void test_reference(void **state) {
                 d += powf(world[66 * (a + 1) + 3 * ids[i] + c] - world[66 * a + 3 * ids[i] + c], 2);
             still[6 * t + i] = sqrtf(d) / 0.033f < 0.15f;
         }
-    gv_net_input in = {obs, cliff, angvel, img, length};
+    gv_net_input in = {obs, cliff, angvel, img, length, false};
     gv_net_forward(n, &in, 0, 0);
     gv_net_outputs(n);
     double worst = max_abs_diff(n->pred_x, pred_x, 120 * 151); // the first sample has no padding
@@ -448,7 +448,7 @@ static void test_points(void **state) {
     gv_batch_fill(batch, &s, 9, 4);
     gv_net_config c = {32, 1, 4, 0, 0, 0, 0, on_device()}, with = {32, 1, 4, 1, 0, 0, 0, on_device()};
     gv_net *plain = gv_net_create(&c, 1, L), *seeing = gv_net_create(&with, 1, L);
-    gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length};
+    gv_net_input in = {batch->obs, batch->cliff, batch->angvel, batch->images, batch->length, false};
     load_into(plain, model);
     gv_net_forward(plain, &in, 0, 0);
     gv_net_outputs(plain);

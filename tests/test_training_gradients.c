@@ -81,7 +81,7 @@ static void build(problem *p, int absolute) {
     random_points(&p->rig.surface, V);
     gv_real *obs = numbers(T * 51, 0.5, 0);
     for (int i = 0; i < T * 17; i++) obs[3 * i + 2] = i % 5 != 0;
-    p->in = (gv_net_input){obs, numbers(T * 3, 0.3, 0), numbers(T * 6, 0.5, 0), numbers(T * 1024, 1, 0), length};
+    p->in = (gv_net_input){obs, numbers(T * 3, 0.3, 0), numbers(T * 6, 0.5, 0), numbers(T * 1024, 1, 0), length, false};
     p->y = (gv_targets){B,
                         L,
                         V,
@@ -96,7 +96,8 @@ static void build(problem *p, int absolute) {
                         numbers(T * 3, 0.1, 0),
                         numbers(T * 6, 0, 1),
                         numbers(T * 3, 10, 500),
-                        numbers(T * 4, 5, 500)};
+                        numbers(T * 4, 5, 500),
+                        false};
     for (int t = 0; t < T; t++) {
         p->y.transl_c[3 * t + 2] += 4;
         p->y.box[3 * t + 2] = 400;

@@ -5,6 +5,7 @@
 // one is filled, with many small copies or a part of a large one, while the other is on its way. Kernels are those of
 // nn/kernel_code.h, convolutions those of cuDNN where it is (convolution.h).
 #include "nn/kernel_code.h"
+#include "training/kernel_sequences.h"
 
 #include "nn/device_ops.h"
 

@@ -105,7 +105,8 @@ GV_SHARED void gv_rot_from_6d(float R[9], const float d6[6]) {
 }
 
 GV_SHARED void gv_rot_to_6d(float d6[6], const float R[9]) {
-    memmove(d6, R, 6 * sizeof *d6);
+    const float rows[6] = {R[0], R[1], R[2], R[3], R[4], R[5]}; // d6 may be R
+    memcpy(d6, rows, sizeof rows);
 }
 
 GV_SHARED void gv_rot_from_aa(float R[9], const float aa[3]) {

@@ -48,6 +48,7 @@
     KERNEL(heads_end)                                                                                                  \
     KERNEL(frame_losses)                                                                                               \
     KERNEL(rollout_loss)                                                                                               \
+    KERNEL(make_sequences)                                                                                             \
     KERNEL(square_sum)                                                                                                 \
     KERNEL(adamw)
 
@@ -417,6 +418,15 @@ typedef struct gv_adamw_args {
     double clip;
     float beta1, beta2, rate, root, epsilon, keep, slow;
 } gv_adamw_args;
+
+// Rows of a batch: block i makes sequence first + i of (seed, step) with training/sample.h's functions.
+typedef struct gv_make_sequences_args {
+    void *batch;         // gv_batch, its arrays the device's too
+    const void *sampler; // gv_sampler, and all that it points to
+    void *work;          // [sequences] gv_sequence
+    uint64_t seed, step;
+    int sequences, first;
+} gv_make_sequences_args;
 
 // ---- how a kernel is laid out
 

@@ -253,7 +253,7 @@ GV_PART void push(const float *R, float *t, const float *joints, int L, float fo
 
 GV_PART void surveillance(float *R, float *t, gv_rng *r, const float *joints, int L, float focal) {
     float R0[9], t0[3], w[3];
-    double distance = exp(gv_uniform(r, log(5), log(40))), roll = gv_normal(r) * PI / 60;
+    double distance = exp(gv_uniform(r, log(5.0), log(40.0))), roll = gv_normal(r) * PI / 60;
     double pitch = gv_uniform(r, PI / 18, PI / 4), yaw = gv_uniform(r, 0, 2 * PI);
     initial_rotation(R0, yaw, pitch, roll);
     gv_mat3_apply(w, R0, joints + 66 * (L / 2)); // the person's place half way

@@ -31,6 +31,7 @@ typedef struct gv_targets {          // arrays [B, L, ...]
     gv_real *still;                  // [.., 6] labels 0 or 1
     gv_real *box;                    // [.., 3] px
     gv_real *K;                      // [.., 4] fx, fy, cx, cy px
+    bool there;                      // arrays are those of the device that the losses are on
 } gv_targets;
 
 typedef struct gv_loss {

@@ -16,7 +16,7 @@ struct gv_losses_there { // the device's memory
         float *target[TARGETS];
         int32_t *length;
         uint8_t *incam_only;
-    } placed[2];        // and those that went ahead; they change places when used
+    } placed;           // of targets that were not there
     int width[TARGETS]; // numbers a frame
     float *statistics, *skeleton, *terms, *partial, *sum;
     gv_losses_part *parts;
@@ -75,13 +75,10 @@ static bool create_there(gv_losses *l) {
     memcpy(skeleton, l->rig->S, sizeof l->rig->S);
     memcpy(skeleton + J * 3, l->rig->dirs, sizeof l->rig->dirs);
     bool ok = place_parts(l);
-    for (int k = 0; k < 2 && ok; k++) {
-        for (int i = 0; i < TARGETS && ok; i++)
-            ok = (t->placed[k].target[i] = keep(l, NULL, T * width[i], sizeof(float)));
-        ok = ok && (t->placed[k].length = keep(l, NULL, l->B, sizeof *t->placed[k].length)) &&
-             (t->placed[k].incam_only = keep(l, NULL, l->B, 1));
-    }
-    ok = ok && (t->statistics = keep(l, statistics, 2 * X, sizeof(float))) &&
+    for (int i = 0; i < TARGETS && ok; i++) ok = (t->placed.target[i] = keep(l, NULL, T * width[i], sizeof(float)));
+    ok = ok && (t->placed.length = keep(l, NULL, l->B, sizeof *t->placed.length)) &&
+         (t->placed.incam_only = keep(l, NULL, l->B, 1)) &&
+         (t->statistics = keep(l, statistics, 2 * X, sizeof(float))) &&
          (t->skeleton = keep(l, skeleton, J * 3 * (1 + NB), sizeof(float))) &&
          (t->terms = keep(l, NULL, T * GV_LOSS_TERMS, sizeof(float))) &&
          (t->partial = keep(l, NULL, GV_ENGINE_PARTS * GV_LOSS_TERMS, sizeof(float))) &&
@@ -112,11 +109,9 @@ void gv_losses_destroy(gv_losses *l) {
         void *memory[] = {t->statistics, t->skeleton, t->terms,   t->partial,   t->sum,
                           t->parts,      t->first,    t->by_bone, t->bone_first};
         for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) gv_device_drop(l->engine->device, memory[i]);
-        for (int k = 0; k < 2; k++) {
-            for (int i = 0; i < TARGETS; i++) gv_device_drop(l->engine->device, t->placed[k].target[i]);
-            gv_device_drop(l->engine->device, t->placed[k].length);
-            gv_device_drop(l->engine->device, t->placed[k].incam_only);
-        }
+        for (int i = 0; i < TARGETS; i++) gv_device_drop(l->engine->device, t->placed.target[i]);
+        gv_device_drop(l->engine->device, t->placed.length);
+        gv_device_drop(l->engine->device, t->placed.incam_only);
     }
     free(t);
     free(l->partial);
@@ -126,39 +121,33 @@ void gv_losses_destroy(gv_losses *l) {
     free(l);
 }
 
-typedef void upload(gv_device *d, void *to, const void *from, size_t bytes);
-
-static void place(gv_losses *l, int k, const gv_targets *y, upload *put) {
-    struct gv_losses_there *t = l->there;
+// The targets where the kernels read them.
+static struct gv_losses_placed place(gv_losses *l, const gv_targets *y) {
     gv_device *d = l->engine->device;
+    struct gv_losses_there *t = l->there;
     const size_t T = (size_t)l->B * (size_t)l->L;
-    const gv_real *const from[TARGETS] = {y->x,   y->joints,   y->coco,  y->verts, y->transl_c,
-                                          y->R_w, y->transl_w, y->still, y->box,   y->K};
+    gv_real *const from[TARGETS] = {y->x,   y->joints,   y->coco,  y->verts, y->transl_c,
+                                    y->R_w, y->transl_w, y->still, y->box,   y->K};
+    if (y->there) {
+        struct gv_losses_placed p = {.length = (int32_t *)y->length, .incam_only = (uint8_t *)y->incam_only};
+        memcpy(p.target, from, sizeof p.target);
+        return p;
+    }
     for (int i = 0; i < TARGETS; i++)
-        if (t->width[i]) put(d, t->placed[k].target[i], from[i], T * (size_t)t->width[i] * sizeof(float));
-    put(d, t->placed[k].length, y->length, (size_t)l->B * sizeof(int));
-    put(d, t->placed[k].incam_only, y->incam_only, (size_t)l->B);
-}
-
-void gv_losses_ahead(gv_losses *l, const gv_targets *y) {
-    if (l->there) place(l, 1, y, gv_device_upload_ahead);
+        if (t->width[i]) gv_device_upload(d, t->placed.target[i], from[i], T * (size_t)t->width[i] * sizeof(float));
+    gv_device_upload(d, t->placed.length, y->length, (size_t)l->B * sizeof(int));
+    gv_device_upload(d, t->placed.incam_only, y->incam_only, (size_t)l->B);
+    return t->placed;
 }
 
 static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
     struct gv_losses_there *t = l->there;
     gv_device *d = l->engine->device;
     const int64_t T = (int64_t)l->B * l->L;
-    if (y) {
-        place(l, 0, y, gv_device_upload);
-    } else {
-        struct gv_losses_placed ahead = t->placed[1];
-        gv_device_ahead_wait(d);
-        t->placed[1] = t->placed[0];
-        t->placed[0] = ahead;
-    }
+    const struct gv_losses_placed p = place(l, y);
     gv_real count[GV_LOSS_TERMS];
     gv_loss_elements(count, &(gv_targets){.B = l->B, .L = l->L}, l->rig);
-    float **target = t->placed[0].target;
+    float *const *target = p.target;
     gv_frame_losses_args a = {.dx = l->dx,
                               .dcam = l->dcam,
                               .dlogits = l->dlogits,
@@ -174,8 +163,8 @@ static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
                               .still = target[7],
                               .box = target[8],
                               .K = target[9],
-                              .length = t->placed[0].length,
-                              .incam_only = t->placed[0].incam_only,
+                              .length = p.length,
+                              .incam_only = p.incam_only,
                               .statistics = t->statistics,
                               .skeleton = t->skeleton,
                               .parts = t->parts,
@@ -190,8 +179,8 @@ static void queue(gv_losses *l, const gv_net *n, const gv_targets *y) {
     for (int j = 0; j < J; j++) a.parent[j] = (int8_t)gv_parents55[j];
     gv_device_launch(d, GV_KERNEL_frame_losses, &a);
     gv_kernel(d, rollout_loss, .dx = l->dx, .terms = t->terms, .x = n->out[0], .transl_w = target[6], .R_w = target[5],
-              .statistics = t->statistics, .length = t->placed[0].length, .incam_only = t->placed[0].incam_only,
-              .sequences = l->B, .frames = l->L, .w = a.w[GV_LOSS_TRANSL_W]);
+              .statistics = t->statistics, .length = p.length, .incam_only = p.incam_only, .sequences = l->B,
+              .frames = l->L, .w = a.w[GV_LOSS_TRANSL_W]);
     const int parts = T < GV_ENGINE_PARTS ? (int)T : GV_ENGINE_PARTS;
     gv_kernel(d, column_sums, .y = t->partial, .x = t->terms, .rows = T, .width = GV_LOSS_TERMS, .parts = parts,
               .each = (int)((T + parts - 1) / parts));

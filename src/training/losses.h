@@ -5,8 +5,8 @@
 //     gv_net_backward(net, l->dx, l->dcam, l->dlogits);
 //     gv_losses_get(l, &loss);                           // waits for the device
 //
-// On a device the targets go there, and outputs and their gradients stay there. Terms are summed in float32 there, and
-// in double on the processor.
+// On a device the targets go there where they are not, and outputs and their gradients stay there. Terms are summed in
+// float32 there, and in double on the processor.
 #pragma once
 #include "training/loss.h"
 #include "training/net.h"
@@ -25,7 +25,6 @@ typedef struct gv_losses {
 // NULL when memory is exhausted. The rig must outlive it.
 gv_losses *gv_losses_create(gv_engine *e, const gv_rig *rig, int B, int L);
 void gv_losses_destroy(gv_losses *l); // accepts NULL
-// Of the last gv_net_forward. The targets may change when it returns; y NULL: what gv_losses_ahead was given.
+// Of the last gv_net_forward. The targets may change when it returns, unless they are the device's (y->there).
 void gv_losses_run(gv_losses *l, const gv_net *n, const gv_targets *y, const gv_real weights[GV_LOSS_TERMS]);
-void gv_losses_ahead(gv_losses *l, const gv_targets *y); // as gv_net_ahead
 void gv_losses_get(gv_losses *l, gv_loss *out);

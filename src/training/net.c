@@ -42,8 +42,8 @@ struct gv_net_state {
     gv_real *embed, *a1, *a1g, *c1, *c1g, *v1, *v1g, *imgn, *imgs, *x; // x: after the last block
     gv_real *places;                                                   // [L, D], NULL with rotary embedding
     gv_real *cosines, *sines, *t1, *t2, *t3, *dx, *scratch, *cam_raw;
-    gv_net_input there[2]; // on a device: inputs there, and those that went ahead; they change places when used
-    const int *placed;     // [B] lengths, where the engine reads them
+    gv_net_input there; // on a device: inputs that were not there, brought
+    const int *placed;  // [B] lengths, where the engine reads them
     int training;
     uint64_t seed;
     gv_engine *engine;
@@ -158,9 +158,12 @@ static void create_ports(gv_net *n) {
     s->cam_raw = room(s, out[1]);
     for (int i = 0; i < 3; i++) n->out[i] = n->engine.device ? room(s, out[i]) : host[i];
     if (!n->engine.device) return;
-    for (int k = 0; k < 2; k++)
-        s->there[k] = (gv_net_input){room(s, in[0]), room(s, in[1]), room(s, in[2]), in[3] ? room(s, in[3]) : NULL,
-                                     room_of(s, n->B, sizeof(int))};
+    s->there = (gv_net_input){room(s, in[0]),
+                              room(s, in[1]),
+                              room(s, in[2]),
+                              in[3] ? room(s, in[3]) : NULL,
+                              room_of(s, n->B, sizeof(int)),
+                              true};
 }
 
 // Memory of the program's own, whatever the engine.
@@ -534,20 +537,14 @@ static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_r
     }
 }
 
-typedef void upload(gv_device *d, void *to, const void *from, size_t bytes);
-
-static void place(gv_net *n, const gv_net_input *to, const gv_net_input *in, upload *put) {
+static void place(gv_net *n, const gv_net_input *to, const gv_net_input *in) {
     const size_t T = (size_t)n->B * (size_t)n->L, size = sizeof(gv_real);
     gv_device *d = n->engine.device;
-    put(d, (void *)to->obs, in->obs, T * JOINTS * 3 * size);
-    put(d, (void *)to->cliff, in->cliff, T * 3 * size);
-    put(d, (void *)to->angvel, in->angvel, T * 6 * size);
-    if (n->config.images) put(d, (void *)to->images, in->images, T * IMAGE * size);
-    put(d, (void *)to->length, in->length, sizeof(int) * (size_t)n->B);
-}
-
-void gv_net_ahead(gv_net *n, const gv_net_input *in) {
-    if (n->engine.device) place(n, &n->state->there[1], in, gv_device_upload_ahead);
+    gv_device_upload(d, (void *)to->obs, in->obs, T * JOINTS * 3 * size);
+    gv_device_upload(d, (void *)to->cliff, in->cliff, T * 3 * size);
+    gv_device_upload(d, (void *)to->angvel, in->angvel, T * 6 * size);
+    if (n->config.images) gv_device_upload(d, (void *)to->images, in->images, T * IMAGE * size);
+    gv_device_upload(d, (void *)to->length, in->length, sizeof(int) * (size_t)n->B);
 }
 
 // The inputs as the engine has them, kept for the backward pass.
@@ -558,15 +555,8 @@ static void hold(gv_net *n, const gv_net_input *in) {
         memcpy(s->length, in->length, sizeof(int) * (size_t)n->B);
         return;
     }
-    if (in) {
-        place(n, &s->there[0], in, gv_device_upload);
-    } else {
-        gv_net_input ahead = s->there[1];
-        gv_device_ahead_wait(n->engine.device);
-        s->there[1] = s->there[0];
-        s->there[0] = ahead;
-    }
-    s->held = s->there[0];
+    if (!in->there) place(n, &s->there, in);
+    s->held = in->there ? *in : s->there;
     s->placed = s->held.length;
 }
 

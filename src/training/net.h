@@ -29,6 +29,7 @@ typedef struct gv_net_input { // every array [B, L, ...]
     const gv_real *angvel;    // [.., 6] normalised
     const gv_real *images;    // [.., 1024]; NULL unless config.images
     const int *length;        // [B] valid frames
+    bool there; // all of these are the engine's memory already, and stay until the backward pass is queued
 } gv_net_input;
 
 typedef struct gv_net_block gv_net_block;
@@ -58,11 +59,7 @@ void gv_net_destroy(gv_net *n);                              // accepts NULL
 void gv_net_initialise(gv_net *n, uint64_t seed,
                        gv_real gate); // SPEC.md 14.3: PyTorch's defaults; gates as given there 0
 
-// in NULL: what gv_net_ahead was given.
 void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed);
-// On a device: brings the inputs there beside what is queued, for a pass to come. No pass before the last
-// gv_engine_finish may have used inputs that went ahead too; one that has its own may come between.
-void gv_net_ahead(gv_net *n, const gv_net_input *in);
 void gv_net_outputs(gv_net *n); // waits; on the processor they are there already
 // Gradients with respect to the three outputs, the engine's memory; consumed (overwritten). Adds to n->grads.
 void gv_net_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits);

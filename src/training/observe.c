@@ -177,7 +177,7 @@ typedef struct noise {            // one sequence's
 } noise;
 
 GV_PART void draw_noise(noise *n, const view *v) {
-    double scale = v->s->options.noise * exp(gv_uniform(v->r, log(0.5), log(2)));
+    double scale = v->s->options.noise * exp(gv_uniform(v->r, log(0.5), log(2.0)));
     n->tremble = scale * 0.0018;
     n->drift = scale * exp(gv_uniform(v->r, log(0.002), log(0.009)));
     n->rho = gv_uniform(v->r, 0.7, 0.97);
@@ -250,7 +250,7 @@ GV_PART void swap_sides(view *v, int first_joint, int from, int count) {
 // The rotation that carries the direction to the person a share of the way onto the camera's axis: the estimator sees
 // a crop and does not know where in the picture it was.
 GV_PART void towards_axis(float R[9], const float hip[3], double share) {
-    double n = sqrt((double)hip[0] * hip[0] + (double)hip[1] * hip[1]), angle = atan2(n, hip[2]) * share;
+    double n = sqrt((double)hip[0] * hip[0] + (double)hip[1] * hip[1]), angle = atan2(n, (double)hip[2]) * share;
     float aa[3] = {0};
     if (n > 1e-6) { // axis: hip x (0, 0, 1)
         aa[0] = (float)(hip[1] / n * angle);
@@ -275,7 +275,7 @@ GV_PART void draw_guess(guess *g, gv_rng *r, double scale, int L) {
     g->share = gv_uniform(r, 0, 1);
     g->depth = gv_uniform(r, 0.75, 1.1);
     g->rho = gv_uniform(r, 0.9, 0.985);
-    g->tremble = scale * 0.003 * exp(gv_uniform(r, log(0.5), log(2)));
+    g->tremble = scale * 0.003 * exp(gv_uniform(r, log(0.5), log(2.0)));
     g->error = scale * exp(gv_uniform(r, log(0.5), log(1.6)));
     g->arm = gv_uniform(r, 0.78, 1.02);
     g->shin = gv_uniform(r, 0.85, 1.02);
@@ -354,7 +354,7 @@ GV_PART void guess_frame(view *v, const guess *g, const gv_rig_pose *rest, int t
         gv_mat3_apply(d, M, at);
         d[2] *= (float)g->depth;
         for (int c = 0; c < 3; c++)
-            d[c] += g->offset[i][c] + (float)(g->tremble * fmin(tremble[i], 2.2) * (c == 2 ? 2.7 : 1) * gv_normal(&r));
+            d[c] += g->offset[i][c] + (float)(g->tremble * fmin((double)tremble[i], 2.2) * (c == 2 ? 2.7 : 1) * gv_normal(&r));
     }
     if (t >= g->flip_from && t < g->flip_to) {
         const int *l = limbs[g->limb];

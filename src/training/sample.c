@@ -97,11 +97,3 @@ gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *ri
     free(groups);
     return GV_OK;
 }
-
-void gv_sampler_free(gv_sampler *s) {
-    free(s->clip);
-    free(s->cumulative);
-    s->clip = NULL;
-    s->cumulative = NULL;
-    s->count = 0;
-}

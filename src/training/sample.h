@@ -11,6 +11,7 @@
 #include "training/store.h"
 #include <stdbool.h>
 
+typedef enum gv_sample_camera { GV_SAMPLE_ANY, GV_SAMPLE_STATIC, GV_SAMPLE_MOVING } gv_sample_camera;
 typedef struct gv_sample_options {
     const char *leave_out; // comma separated subjects that are not drawn (training) or NULL
     const char *only;      // draw from these subjects only (validation) or NULL
@@ -18,7 +19,7 @@ typedef struct gv_sample_options {
     double recombine;      // share of sequences whose upper body or arms come from elsewhere
     double bend, lay;      // shares bent at hips, knees and waist (squatting, sitting, ...); laid on the ground
     double perturb;        // share with joint angles shifted
-    enum { GV_SAMPLE_ANY, GV_SAMPLE_STATIC, GV_SAMPLE_MOVING } camera;
+    gv_sample_camera camera;
     double slow;         // share played slower than others, down to a third
     double surveillance; // share seen by a high, far camera
     double askew;        // share seen by a camera that is held askew, by 20 degrees or so
@@ -43,11 +44,14 @@ typedef struct gv_sampler {
     int *clip;          // [count] drawn clips
     double *cumulative; // [count] of their probabilities
     int count;
+    struct gv_sampler_place *place; // where a device has it, or NULL
 } gv_sampler;
 
 gv_status gv_sampler_init(gv_sampler *s, const gv_store *store, const gv_rig *rig, const gv_sample_options *o,
                           gv_error *err);
-void gv_sampler_free(gv_sampler *s);
+// For batches on a device: clips, rig and chances are brought there once. False: the device has failed or has no room.
+bool gv_sampler_put(gv_sampler *s, gv_device *d);
+void gv_sampler_free(gv_sampler *s); // before the device is closed
 
 typedef struct gv_batch { // [B, L, ...]
     int B, L;
@@ -61,10 +65,16 @@ typedef struct gv_batch { // [B, L, ...]
     float *joints_w;             // [.., 22, 3] true joints, world
     gv_targets y;                // arrays owned by the batch
     void *memory;
+    gv_engine *engine;             // whose memory the arrays are; NULL: the program's
+    struct gv_batch *there;        // on a device: this, and its sequences while they are made
+    struct gv_sequence *sequences; // [B]
 } gv_batch;
 
 gv_batch *gv_batch_create(int B, int L, int surface); // NULL when memory is exhausted
-void gv_batch_destroy(gv_batch *b);                   // accepts NULL
+// In the memory of an engine. On a device sequences are made there, in its queue, from a sampler that was put there.
+gv_batch *gv_batch_create_on(gv_engine *e, int B, int L, int surface);
+gv_net_input gv_batch_input(const gv_batch *b);
+void gv_batch_destroy(gv_batch *b); // accepts NULL
 // False: no memory, and the batch is of no use.
 bool gv_batch_fill(gv_batch *b, const gv_sampler *s, uint64_t seed, uint64_t step);
 

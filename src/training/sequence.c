@@ -61,7 +61,7 @@ GV_PART excerpt draw_excerpt(const gv_sampler *s, gv_rng *r, int L) {
     else
         e.speed = exp(gv_uniform(r, log(0.67), log(1.5)));
     if (!s->options.plain && span < (L - 1) * e.speed) e.speed = fmax(span / (L - 1), 0.6);
-    e.frames = (int)fmin(L, floor(span / e.speed + 1e-6) + 1);
+    e.frames = (int)fmin((double)L, floor(span / e.speed + 1e-6) + 1);
     e.start = gv_uniform01(r) * (span - (e.frames - 1) * e.speed);
     if (e.start < 0) e.start = 0;
     if (s->options.plain) e.mirror = false;
@@ -73,7 +73,7 @@ GV_PART uint64_t frame_of(float *w, const excerpt *e, int t) {
     double at = e->start + t * e->speed;
     uint64_t i = (uint64_t)at;
     if (i + 1 >= e->clip->frames) i = e->clip->frames - 2;
-    *w = (float)fmin(at - (double)i, 1);
+    *w = (float)fmin(at - (double)i, 1.0);
     return e->clip->first + i;
 }
 

@@ -1,5 +1,5 @@
 // sequence.h - letters of the files that make training's sequences, on the processor and on a device (base/team.h):
-// sequence.c, poses.c, cameras.c, observe.c. On a device all four are one unit (nn/kernel_sequences.h), so their static
+// sequence.c, poses.c, cameras.c, observe.c. On a device all four are one unit (kernel_sequences.h), so their static
 // names differ. Of several random numbers in one expression the order is not told by the language: each has its own.
 #pragma once
 #include "training/rig.h"

@@ -68,8 +68,8 @@ typedef struct trainer {
     float *host;                // [parameters] the program's, where the engine's is not
     double *squares;            // of the optimiser
     gv_losses *losses;
-    long step, filled, ahead; // the step whose sequences are in the batch, and on their way to the device; or -1
-    double seconds;           // of training so far, all runs
+    long step;
+    double seconds; // of training so far, all runs
     char checkpoint[1024], model[1024], log[1024];
     FILE *log_file;
 } trainer;
@@ -260,37 +260,24 @@ static int agree(trainer *t, gv_loss *loss, int stop) {
     return x[GV_LOSS_TERMS + 1] > 0;
 }
 
-static bool fill(trainer *t, long step) {
-    bool filled = t->filled == step || gv_batch_fill(t->batch, &t->sampler, t->o->seed, (uint64_t)step);
-    t->filled = filled ? step : -1;
-    return filled;
-}
-
 static gv_status train_step(trainer *t, gv_loss *loss, double *norm, gv_error *err) {
     const gv_train_options *o = t->o;
     gv_net *n = t->net;
     gv_batch *b = t->batch;
     gv_real weight[GV_LOSS_TERMS];
     for (int i = 0; i < GV_LOSS_TERMS; i++) weight[i] = (gv_real)o->weight[i];
-    if (!fill(t, t->step))
+    if (!gv_batch_fill(b, &t->sampler, o->seed, (uint64_t)t->step))
         return gv_fail(err, GV_ERR_MEMORY, "step %ld: no memory for its sequences; the last checkpoint is kept",
                        t->step);
-    gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
-    bool ahead = t->ahead == t->step;
-    gv_net_forward(n, ahead ? NULL : &in, 1,
-                   gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
-    gv_losses_run(t->losses, n, ahead ? NULL : &b->y, weight);
+    gv_net_input in = gv_batch_input(b);
+    gv_net_forward(n, &in, 1, gv_mix64(o->seed * 0x9e3779b97f4a7c15ull + (uint64_t)t->step) + (uint64_t)b->first);
+    gv_losses_run(t->losses, n, &b->y, weight);
     gv_engine_clear(t->engine, n->grads, n->parameters);
     gv_net_backward(n, t->losses->dx, t->losses->dcam, t->losses->dlogits);
     if (t->ranks) receive_gradients(t);
     gv_adamw a = {rate(o, t->step), 0.9, 0.999, 1e-8, o->weight_decay, o->clip, o->average};
     gv_adamw_step(t->engine, &a, t->step + 1, n->params, n->grads, t->m, t->v, t->mean, n->parameters, t->squares);
     t->step++;
-    if (t->engine->device && t->step < o->steps && fill(t, t->step)) { // beside the device's work; fails: again then
-        gv_net_ahead(n, &in);
-        gv_losses_ahead(t->losses, &b->y);
-        t->ahead = t->step;
-    }
     gv_losses_get(t->losses, loss);
     *norm = gv_adamw_norm(t->engine, t->squares);
     return gv_engine_finish(t->engine, err);
@@ -398,17 +385,18 @@ static gv_status prepare(trainer *t, const gv_store *store, const gv_rig *rig, g
         return gv_fail(err, GV_ERR_ARGUMENT, "a batch of %d cannot be shared among %d ranks", o->batch, ranks);
     t->rows = o->batch / ranks;
     t->net = gv_net_create(&c, t->rows, o->frames);
-    t->batch = gv_batch_create(t->rows, o->frames, rig->surface.count);
     t->check = gv_batch_create(t->rows, o->frames, rig->surface.count);
     if (t->net && t->ranks) {
         t->net->ready = send_gradients;
         t->net->user = t;
     }
-    if (t->batch) t->batch->first = t->rows * gv_ranks_index(t->ranks);
     size_t n = t->net ? (size_t)t->net->parameters : 0;
     t->engine = t->net ? &t->net->engine : NULL;
+    if (t->net) t->batch = gv_batch_create_on(t->engine, t->rows, o->frames, rig->surface.count);
     float **blocks[] = {&t->m, &t->v, &t->mean, &t->live};
     int ok = t->net && t->batch && t->check;
+    if (ok) t->batch->first = t->rows * gv_ranks_index(t->ranks);
+    if (ok && o->device) ok = gv_sampler_put(&t->sampler, o->device);
     for (int i = 0; i < 4 && ok; i++) ok = (*blocks[i] = gv_engine_alloc(t->engine, (int64_t)n, sizeof(float))) != NULL;
     if (ok) ok = (t->squares = gv_engine_alloc(t->engine, GV_ADAMW_SQUARES, sizeof(double))) != NULL;
     if (ok && o->device) ok = (t->host = gv_calloc2(n, sizeof(float))) != NULL;
@@ -445,7 +433,7 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
                        gv_error *err) {
     gv_status s = check_options(o, rig, err);
     if (s) return s;
-    trainer t = {.o = o, .filled = -1, .ahead = -1};
+    trainer t = {.o = o};
     if ((s = gv_ranks_begin(&t.ranks, err))) return s;
     s = prepare(&t, store, rig, err);
     if (!s && t.ranks && o->device) join_devices(&t, hooks);
@@ -455,12 +443,12 @@ gv_status gv_train_run(const gv_train_options *o, const gv_store *store, const g
     for (size_t i = 0; i < sizeof placed / sizeof *placed; i++)
         if (placed[i]) gv_engine_free(t.engine, placed[i]);
     gv_losses_destroy(t.losses);
+    gv_batch_destroy(t.batch);
+    gv_sampler_free(&t.sampler);
     gv_net_destroy(t.net);
     if (o->device) gv_device_finish(o->device, NULL); // a failure that was not asked for is not the next caller's
     if (t.joined) gv_device_leave(o->device);
-    gv_batch_destroy(t.batch);
     gv_batch_destroy(t.check);
-    gv_sampler_free(&t.sampler);
     gv_sampler_free(&t.held_out);
     free(t.host);
     gv_ranks_end(t.ranks, s == GV_OK);

@@ -6,8 +6,8 @@
 // Ranks (ranks.h) average their gradients while the backward pass goes on: on their devices themselves (NCCL) where
 // each has one of its own, else through the program's memory.
 //
-// On a device the network, its gradients, the moments and the average lie there, and losses are computed there.
-// Sequences are made by the processor, a step's while the device is busy with the step before it.
+// On a device the network, its gradients, the moments, the average and the clips lie there, sequences are made and
+// losses computed there. The processor makes those of the validation alone.
 #pragma once
 #include "training/sample.h"
 

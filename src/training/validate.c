@@ -117,7 +117,7 @@ gv_status gv_validate(gv_validation *out, gv_net *n, gv_batch *b, const gv_sampl
     for (int k = 0; k < batches && ok; k++) {
         gv_loss loss;
         if (!(ok = gv_batch_fill(b, s, 0x76616c6964, (uint64_t)k))) break;
-        gv_net_input in = {b->obs, b->cliff, b->angvel, b->images, b->length};
+        gv_net_input in = gv_batch_input(b);
         gv_net_forward(n, &in, 0, 0);
         gv_losses_run(losses, n, &b->y, gv_loss_weights);
         gv_losses_get(losses, &loss);
