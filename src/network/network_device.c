@@ -103,8 +103,8 @@ enum { AGAIN_FRAMES = 1024, AGAIN_FROM = 2 };
 
 typedef struct again {
     queue q; // its memory stays
-    int length, runs;
-    void *graph;
+    int length;
+    gv_device_again layers;
 } again;
 
 void gv_network_forget_again(gv_network *n) {
@@ -112,19 +112,13 @@ void gv_network_forget_again(gv_network *n) {
     if (!g) return;
     gv_device *d = g->q.d;
     void *const kept[] = {g->q.x, g->q.q, g->q.k, g->q.v, g->q.narrow, g->q.rows, g->q.wide, g->q.cosine, g->q.sine};
-    gv_device_forget(d, g->graph);
+    gv_device_forget_again(d, &g->layers);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) gv_device_drop(d, kept[i]);
     free(g);
     n->again = NULL;
 }
 
-static void *keep_empty(gv_device *d, size_t count, size_t size) {
-    return gv_device_keep(d, NULL, count, size);
-}
-
-typedef void *allocator(gv_device *d, size_t count, size_t size);
-
-static bool queue_allocate(queue *q, allocator *room) {
+static bool queue_allocate(queue *q, gv_device_room *room) {
     const gv_network *n = q->n;
     size_t L = (size_t)q->L, D = (size_t)n->width, half = D / (size_t)n->heads / 2, part = L < PART ? L : PART;
     size_t row = D * sizeof(float), wide = GV_IMAGE_FEATURE;
@@ -151,13 +145,9 @@ static gv_status queue_layers(const queue *q, const gv_network_output *out, gv_e
     return GV_OK;
 }
 
-static void queue_again(const queue *q, again *g) {
-    if (!g->graph) {
-        gv_device_record(q->d);
-        for (int i = 0; i < q->n->layers; i++) queue_layer(q, &q->n->layer[i]);
-        g->graph = gv_device_recorded(q->d);
-    }
-    gv_device_replay(q->d, g->graph);
+static void queue_piece(const void *user) {
+    const queue *q = user;
+    for (int i = 0; i < q->n->layers; i++) queue_layer(q, &q->n->layer[i]);
 }
 
 // Everything up to the heads' numbers, which are as the network gives them. g: NULL, or where the length is kept.
@@ -172,9 +162,9 @@ static gv_status queue_all(queue *q, again *g, const gv_network_output *out, gv_
               .half = n->width / n->heads / 2, .rounded = GV_ROPE_ROUNDED);
     for (int64_t first = 0; first < q->L && !s; first += PART) queue_embed(q, first, host, small);
     if (out->x_embed && !s) gv_device_download(q->d, out->x_embed, q->x, tokens * sizeof(float));
-    if (!s && g && g->runs++ >= AGAIN_FROM) {
+    if (!s && g) {
         s = gv_go_on(q->in->listener, err);
-        if (!s) queue_again(q, g);
+        if (!s) gv_device_run_again(q->d, &g->layers, AGAIN_FROM, queue_piece, q);
     } else if (!s) {
         s = queue_layers(q, out, err);
     }
@@ -195,7 +185,7 @@ static void find_again(gv_network *n, const queue *q, const gv_network_output *o
     if (q->L > AGAIN_FRAMES || out->x_blocks || !(n->again = calloc(1, sizeof *n->again))) return;
     n->again->q = *q;
     n->again->length = q->in->length;
-    queue_allocate(&n->again->q, keep_empty);
+    queue_allocate(&n->again->q, gv_device_hold);
 }
 
 gv_status gv_network_run_on_device(gv_network *n, const gv_network_input *in, const gv_network_output *out,

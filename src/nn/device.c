@@ -193,6 +193,10 @@ void *gv_device_keep(gv_device *d, const void *host, size_t count, size_t size) 
     return p;
 }
 
+void *gv_device_hold(gv_device *d, size_t count, size_t size) {
+    return gv_device_keep(d, NULL, count, size);
+}
+
 void gv_device_drop(gv_device *d, void *memory) {
     if (memory) d->ops->release(d->self, memory);
 }
@@ -256,6 +260,25 @@ void gv_device_replay(gv_device *d, void *graph) {
 
 void gv_device_forget(gv_device *d, void *graph) {
     if (graph) d->ops->forget(d->self, graph);
+}
+
+void gv_device_run_again(gv_device *d, gv_device_again *a, int plain, gv_device_piece *queue, const void *user) {
+    if (a->runs < plain) {
+        a->runs++;
+        queue(user);
+        return;
+    }
+    if (!a->graph) {
+        gv_device_record(d);
+        queue(user);
+        a->graph = gv_device_recorded(d);
+    }
+    gv_device_replay(d, a->graph);
+}
+
+void gv_device_forget_again(gv_device *d, gv_device_again *a) {
+    gv_device_forget(d, a->graph);
+    *a = (gv_device_again){0};
 }
 
 // ---- several devices

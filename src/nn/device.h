@@ -41,6 +41,9 @@ void *gv_device_alloc(gv_device *d, size_t count, size_t size); // scratch, unti
 // Until gv_device_drop: a copy of host's, or with NULL numbers of any value.
 void *gv_device_keep(gv_device *d, const void *host, size_t count, size_t size);
 void gv_device_drop(gv_device *d, void *memory); // accepts NULL
+// gv_device_alloc is one, and gv_device_hold another: numbers of any value until gv_device_drop.
+typedef void *gv_device_room(gv_device *d, size_t count, size_t size);
+void *gv_device_hold(gv_device *d, size_t count, size_t size);
 
 // ---- the queue
 void gv_device_upload(gv_device *d, void *to, const void *from, size_t bytes); // `from` may change at once
@@ -68,6 +71,14 @@ void gv_device_record(gv_device *d);
 void *gv_device_recorded(gv_device *d);
 void gv_device_replay(gv_device *d, void *graph);
 void gv_device_forget(gv_device *d, void *graph); // after gv_device_finish; accepts NULL
+// The same of what `queue` queues: the first `plain` times as it is, then recorded, from then on replayed.
+typedef struct gv_device_again {
+    int runs;
+    void *graph;
+} gv_device_again;
+typedef void gv_device_piece(const void *user);
+void gv_device_run_again(gv_device *d, gv_device_again *a, int plain, gv_device_piece *queue, const void *user);
+void gv_device_forget_again(gv_device *d, gv_device_again *a); // after gv_device_finish; it begins anew
 void gv_device_fail(gv_device *d, gv_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 // Waits, for copies that go ahead as well, frees all scratch, returns the first failure and forgets it.
 gv_status gv_device_finish(gv_device *d, gv_error *err);

@@ -400,7 +400,7 @@ static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
         for (int i = 0; i < h->depth; i++) queue_decoder_layer(&q, &h->layers[i]);
         gv_device_download(d, t->tokens + (size_t)first * W, q.token, (size_t)n * W * size);
     }
-    return gv_device_finish(d, err);
+    return gv_vit_finish(h->backbone, err);
 }
 
 static gv_status run_batch(void *user, int first, int n, gv_error *err) {

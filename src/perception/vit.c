@@ -25,6 +25,13 @@ typedef struct layer {
     gv_linear *qkv, *proj, *fc1, *fc2;
 } layer;
 
+typedef struct buffers { // on a device; rows: n T
+    float *x;            // [rows, D] tokens
+    void *narrow;        // [rows, D] normed tokens, then attention's output, in the products' precision
+    void *wide;          // [rows, max(4D, 768)] patches, qkv and the hidden layer in turn; qkv float32 without tiles
+    int64_t rows;
+} buffers;
+
 struct gv_vit {
     gv_nn *nn;
     int width, depth, heads;
@@ -35,6 +42,10 @@ struct gv_vit {
     layer *layers;       // [depth]
     float *last_norm[2]; // [D]
     gv_arena *arena;
+    // On a device: what batches of kept.rows share, and the rows of the last one.
+    buffers kept;
+    int64_t last_rows;
+    gv_device_again again;
 };
 
 int gv_vit_width(const gv_vit *v) {
@@ -150,8 +161,18 @@ gv_status gv_vit_create(gv_vit **out, gv_nn *nn, gv_checkpoint *c, gv_precision 
     return s;
 }
 
+static void forget(gv_vit *v) {
+    gv_device *d = gv_nn_device(v->nn);
+    void *const memory[] = {v->kept.x, v->kept.narrow, v->kept.wide};
+    gv_device_forget_again(d, &v->again);
+    for (int i = 0; i < 3; i++) gv_device_drop(d, memory[i]);
+    v->kept = (buffers){0};
+    v->last_rows = 0;
+}
+
 void gv_vit_destroy(gv_vit *v) {
     if (!v) return;
+    if (gv_nn_device(v->nn)) forget(v);
     for (int i = 0; v->layers && i < v->depth; i++) {
         layer *y = &v->layers[i];
         for (int k = 0; k < 2; k++) gv_nn_drop(v->nn, y->norm1[k]), gv_nn_drop(v->nn, y->norm2[k]);
@@ -336,13 +357,6 @@ static void run_embed(run *r) {
 
 // ---- on a device
 
-typedef struct buffers { // there; rows: n T
-    float *x;            // [rows, D] tokens
-    void *narrow;        // [rows, D] normed tokens, then attention's output, in the products' precision
-    void *wide;          // [rows, max(4D, 768)] patches, qkv and the hidden layer in turn; qkv float32 without tiles
-    int64_t rows;
-} buffers;
-
 static void queue_norm(gv_vit *v, const buffers *b, void *y, float *const norm[2], bool bf16) {
     gv_kernel(gv_nn_device(v->nn), layer_norm, .y = y, .x = b->x, .weight = norm[0], .bias = norm[1], .rows = b->rows,
               .width = v->width, .epsilon = 1e-6f, .bf16 = bf16);
@@ -388,26 +402,63 @@ static void queue_layer(gv_vit *v, const layer *y, const buffers *b, float *atte
     gv_linear_queue(y->fc2, b->wide, b->x, b->rows);
 }
 
+static void allocate_there(const gv_vit *v, buffers *b, int64_t rows, gv_device_room *room) {
+    gv_device *d = gv_nn_device(v->nn);
+    size_t D = (size_t)v->width, hidden = 4 * D * (v->bf16 ? 2 : 4), qkv = 3 * D * (v->tiles ? 2 : 4);
+    size_t wide = hidden > qkv ? hidden : qkv, pixels = PIXELS * sizeof(float);
+    b->rows = rows;
+    b->x = room(d, (size_t)rows, D * sizeof *b->x);
+    b->narrow = room(d, (size_t)rows, D * (v->bf16 ? 2 : 4));
+    b->wide = room(d, (size_t)rows, wide > pixels ? wide : pixels);
+}
+
+// Whether v->kept is for so many rows. Those that came just before keep theirs: nothing is planned any more.
+static bool is_kept(gv_vit *v, int64_t rows) {
+    const bool again = rows == v->last_rows;
+    if (again && rows > v->kept.rows) {
+        forget(v);
+        allocate_there(v, &v->kept, rows, gv_device_hold);
+    }
+    v->last_rows = rows;
+    return rows == v->kept.rows;
+}
+
+static void queue_layers(gv_vit *v, const buffers *b, const gv_vit_trace *trace) {
+    for (int i = 0; i < v->depth; i++) {
+        queue_layer(v, &v->layers[i], b, trace && !i ? trace->attention : NULL);
+        if (trace && !i && trace->block)
+            gv_device_download(gv_nn_device(v->nn), trace->block, b->x, (size_t)b->rows * v->width * sizeof *b->x);
+    }
+    queue_norm(v, b, b->x, v->last_norm, false);
+}
+
+static void queue_kept(const void *user) {
+    gv_vit *const *v = user;
+    queue_layers(*v, &(*v)->kept, NULL);
+}
+
 float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace) {
     gv_device *d = gv_nn_device(v->nn);
-    size_t D = (size_t)v->width, rows = (size_t)n * GV_VIT_TOKENS, bytes = rows * D * sizeof(float);
-    size_t hidden = 4 * D * (v->bf16 ? 2 : 4), qkv = 3 * D * (v->tiles ? 2 : 4), pixels = PIXELS * sizeof(float);
-    size_t wide = hidden > qkv ? hidden : qkv;
-    buffers b = {.rows = (int64_t)rows};
+    const int64_t rows = (int64_t)n * GV_VIT_TOKENS;
+    const bool kept = !trace && is_kept(v, rows);
+    buffers b = v->kept;
     int32_t *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
     gv_device_upload(d, placed, index, (size_t)n * sizeof *placed);
-    b.x = gv_device_alloc(d, rows, D * sizeof *b.x);
-    b.narrow = gv_device_alloc(d, rows, D * (v->bf16 ? 2 : 4));
-    b.wide = gv_device_alloc(d, rows, wide > pixels ? wide : pixels);
+    if (!kept) allocate_there(v, &b, rows, gv_device_alloc);
     if (!b.wide) return NULL; // the device knows why
     queue_embed(v, &b, crops, placed);
-    if (trace && trace->embed) gv_device_download(d, trace->embed, b.x, bytes);
-    for (int i = 0; i < v->depth; i++) {
-        queue_layer(v, &v->layers[i], &b, trace && !i ? trace->attention : NULL);
-        if (trace && !i && trace->block) gv_device_download(d, trace->block, b.x, bytes);
-    }
-    queue_norm(v, &b, b.x, v->last_norm, false);
+    if (trace && trace->embed) gv_device_download(d, trace->embed, b.x, (size_t)rows * v->width * sizeof *b.x);
+    if (kept)
+        gv_device_run_again(d, &v->again, 0, queue_kept, &v);
+    else
+        queue_layers(v, &b, trace);
     return b.x;
+}
+
+gv_status gv_vit_finish(gv_vit *v, gv_error *err) {
+    gv_status s = gv_device_finish(gv_nn_device(v->nn), err);
+    if (s) forget(v);
+    return s;
 }
 
 static gv_status run_on_device(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
@@ -422,7 +473,7 @@ static gv_status run_on_device(gv_vit *v, const float *const *pictures, const bo
     }
     const float *x = gv_vit_queue(v, crops, index, n, trace);
     gv_device_download(d, tokens, x, (size_t)n * GV_VIT_TOKENS * v->width * sizeof *tokens);
-    return gv_device_finish(d, err);
+    return gv_vit_finish(v, err);
 }
 
 gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,

@@ -34,10 +34,14 @@ typedef struct gv_vit_trace {         // what happens on the way, each [n, 192, 
 gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
                      const gv_vit_trace *trace, gv_error *err);
 
-// The same on a device, where the tokens stay, until gv_device_finish: [n, 192, D], or NULL after a failure. crops are
+// The same on a device, where the tokens stay, until gv_vit_finish: [n, 192, D], or NULL after a failure. crops are
 // the pictures there, [.., 3, 256, 192]; index [n], of the program's memory, says which of them, or -1 - i for picture
 // i mirrored.
+// A number of pictures that comes twice in a row, the largest of those, keeps its memory, and from then on its layers
+// are one piece in the queue.
 float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace);
+// gv_device_finish, which after a failure gives back what was kept.
+gv_status gv_vit_finish(gv_vit *v, gv_error *err);
 
 // y = (x - mean) / sqrt(variance + eps) * weight + bias over D values.
 void gv_layer_norm(float *y, const float *x, const float *weight, const float *bias, int D, float eps);

@@ -339,14 +339,14 @@ static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
                   .height = GV_HEATMAP_ROWS, .width = GV_HEATMAP_COLUMNS);
     if (t->heatmaps) {
         gv_device_download(d, t->heatmaps + (size_t)first * MAP, maps, (size_t)n * MAP * sizeof *maps);
-        return gv_device_finish(d, err);
+        return gv_vit_finish(v->backbone, err);
     }
     float *boxes = gv_device_alloc(d, (size_t)n, 3 * sizeof *boxes),
           *kp2d = gv_device_alloc(d, (size_t)n, 3 * J * sizeof *kp2d);
     gv_device_upload(d, boxes, t->boxes + 3 * (size_t)first, (size_t)n * 3 * sizeof *boxes);
     gv_kernel(d, decode_heatmaps, .kp2d = kp2d, .maps = maps, .boxes = boxes, .n = n, .joints = J);
     gv_device_download(d, t->kp2d + (size_t)first * 3 * J, kp2d, (size_t)n * 3 * J * sizeof *kp2d);
-    return gv_device_finish(d, err);
+    return gv_vit_finish(v->backbone, err);
 }
 
 static gv_status run_batch(void *user, int first, int n, gv_error *err) {

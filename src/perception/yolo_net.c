@@ -54,8 +54,7 @@ typedef struct step {
 typedef struct room {
     void *windows;
     float *product, *cells, *people;
-    void *graph; // of the layers, from the second run of a size on
-    bool planned;
+    gv_device_again layers; // recorded in the second run of a size
 } room;
 
 struct gv_yolo_net {
@@ -422,7 +421,7 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
 static void free_memory(gv_yolo_net *n) {
     if (n->nn) {
         gv_device *d = gv_nn_device(n->nn);
-        gv_device_forget(d, n->room.graph);
+        gv_device_forget_again(d, &n->room.layers);
         gv_device_drop(d, n->room.windows);
         gv_device_drop(d, n->room.product);
         gv_device_drop(d, n->room.cells);
@@ -686,7 +685,8 @@ static void queue_step(const gv_yolo_net *n, const step *s) {
         gv_device_launch(d, s->op == UPSAMPLE ? GV_KERNEL_upsample2 : GV_KERNEL_max5, &a);
 }
 
-static void queue_layers(const gv_yolo_net *n) {
+static void queue_layers(const void *user) {
+    const gv_yolo_net *n = user;
     gv_device *d = gv_nn_device(n->nn);
     size_t first = 0;
     for (int i = 0; i < n->nsteps; i++) queue_step(n, &n->steps[i]);
@@ -707,18 +707,10 @@ static gv_status run_on_device(gv_yolo_net *n, gv_letterbox l, const gv_image *i
     gv_device *d = gv_nn_device(n->nn);
     room *r = &n->room;
     gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, image);
-    if (r->planned && !r->graph) {
-        gv_device_record(d);
-        queue_layers(n);
-        r->graph = gv_device_recorded(d);
-    }
-    if (r->planned)
-        gv_device_replay(d, r->graph);
-    else
-        queue_layers(n);
+    gv_device_run_again(d, &r->layers, 1, queue_layers, n);
     gv_device_download(d, n->people, r->people, sizeof n->people);
     gv_status status = gv_device_finish(d, err);
-    r->planned = r->planned || status == GV_OK;
+    if (status) gv_device_forget_again(d, &r->layers);
     return status;
 }
 
