@@ -81,10 +81,6 @@ gv_status gv_sheet_write(const char *path, const gv_sampler *s, int count, bool 
     gv_status status = p.pixels && m ? GV_OK : gv_fail(err, GV_ERR_MEMORY, "%s: no memory for the picture", path);
     for (int i = 0; i < count && !status; i++) {
         const char *name = draw(m, s, i, count, made, seed);
-        if (!name) {
-            status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for a motion", path);
-            break;
-        }
         skeleton(&p, (const float(*)[3])m->joints[m->frames / 2], i / GV_SHEET_COLUMNS, i % GV_SHEET_COLUMNS);
         if (cell) cell(user, i / GV_SHEET_COLUMNS, i % GV_SHEET_COLUMNS, name);
     }
