@@ -728,6 +728,39 @@ static void test_halving(void **state) {
     free(crops), free(e), free(y);
 }
 
+// How often memory of `limit` bytes was too small for batches of so many people, one after the other.
+static int refusals_in(size_t limit, const float *crops, const int *people, int batches) {
+    float *maps = gv_calloc2((size_t)people[0], MAP * sizeof *maps);
+    gv_error err = {0};
+    gv_device *d = emulated(limit, 0);
+    gv_vitpose *v = NULL;
+    gv_status s = gv_vitpose_open(&v, in_dir("vitpose.safetensors"), GV_PRECISION_BF16, d, &err);
+    for (int i = 0; i < batches && !s; i++) s = gv_vitpose_heatmaps(v, crops, people[i], false, maps, &err);
+    const int refusals = s ? 1 : gv_emulated_refusals();
+    gv_vitpose_close(v);
+    close_empty(d);
+    free(maps);
+    return refusals;
+}
+
+// A last, smaller batch, and the next after it, need no more memory than those before.
+static void test_smaller_batch(void **state) {
+    (void)state;
+    enum { MOST = 6 };
+    static const int people[] = {MOST, MOST, MOST, MOST - 1, MOST};
+    const size_t close = 1 << 14;
+    float *crops = noise(MOST * CROP, 1, 2);
+    size_t little = 0, enough = (size_t)1 << 28;
+    assert_int_equal(refusals_in(enough, crops, people, 3), 0);
+    while (enough - little > close) {
+        const size_t half = little + (enough - little) / 2;
+        *(refusals_in(half, crops, people, 3) ? &little : &enough) = half;
+    }
+    assert_true(little > 0);
+    assert_int_equal(refusals_in(enough + close, crops, people, 5), 0);
+    free(crops);
+}
+
 static void test_too_little(void **state) {
     (void)state;
     float *crops = noise(CROP, 1, 2), *y = gv_calloc2(1, MAP * sizeof *y);
@@ -890,6 +923,7 @@ int main(void) {
         cmocka_unit_test(test_motion_again),
         cmocka_unit_test(test_pictures_again),
         cmocka_unit_test(test_halving),
+        cmocka_unit_test(test_smaller_batch),
         cmocka_unit_test(test_too_little),
         cmocka_unit_test(test_breaking),
         cmocka_unit_test(test_batches),

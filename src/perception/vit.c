@@ -444,7 +444,10 @@ float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, 
     buffers b = v->kept;
     int32_t *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
     gv_device_upload(d, placed, index, (size_t)n * sizeof *placed);
-    if (!kept) allocate_there(v, &b, rows, gv_device_alloc);
+    if (!trace && rows <= b.rows)
+        b.rows = rows; // fewer than kept: there is room
+    else
+        allocate_there(v, &b, rows, gv_device_alloc);
     if (!b.wide) return NULL; // the device knows why
     queue_embed(v, &b, crops, placed);
     if (trace && trace->embed) gv_device_download(d, trace->embed, b.x, (size_t)rows * v->width * sizeof *b.x);

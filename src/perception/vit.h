@@ -38,7 +38,7 @@ gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirror
 // the pictures there, [.., 3, 256, 192]; index [n], of the program's memory, says which of them, or -1 - i for picture
 // i mirrored.
 // A number of pictures that comes twice in a row, the largest of those, keeps its memory, and from then on its layers
-// are one piece in the queue.
+// are one piece in the queue; fewer pictures use the same memory.
 float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace);
 // gv_device_finish, which after a failure gives back what was kept.
 gv_status gv_vit_finish(gv_vit *v, gv_error *err);
