@@ -95,7 +95,7 @@ while :; do
     pid=$!
     seed=$((seed + 1))
     [ $done -lt "$kills" ] || break
-    sleep "$(awk "BEGIN { srand($seed); print 0.1 + 1.6 * rand() * $calm / ($kills + 1) }")"
+    sleep "$(awk "BEGIN { srand($seed); print (0.2 + 1.2 * rand()) * $calm / ($kills + 1) }")"
     kill -9 $pid 2>/dev/null || break # it has got through
     wait $pid 2>/dev/null || :
     done=$((done + 1))
@@ -166,30 +166,28 @@ slurmctld -f "$SLURM_CONF"
 slurmd -f "$SLURM_CONF" -N one
 slurmd -f "$SLURM_CONF" -N two
 
+# node two is lost while it works, after a part of what there is to do: there the program stands still from then on, so that
+# its job cannot end before, however fast the machine is
+cat >"$name/gvhmr" <<EOF
+#!/bin/sh
+[ "\$SLURMD_NODENAME" = two ] || exec "$program" "\$@"
+"$program" "\$@" &
+while kill -0 \$! 2>/dev/null && [ "\$(find spread -name BATCH.json | wc -l)" -le $((clips / 4)) ]; do sleep 0.05; done
+kill -STOP \$! 2>/dev/null
+touch "$name/caught"
+exec sleep 1000
+EOF
+chmod 755 "$name/gvhmr"
+
 start=$(seconds)
-last=$(GVHMR=$program "$source/tools/slurm/batch.sh" -n 4 -r 1 list.txt spread $options)
+last=$(GVHMR=$name/gvhmr "$source/tools/slurm/batch.sh" -n 4 -r 1 list.txt spread $options)
 waits() { squeue --noheader --job "$last" 2>/dev/null | grep -q .; }
 patience=$(awk "BEGIN { print int(120 + 10 * $calm) }")
 tick() { # REASON
     sleep 0.2
     [ "$(awk "BEGIN { print ($(since "$start") > $patience) }")" = 0 ] || fail "$1: $(squeue; tail -n 20 "$name"/*.log)"
 }
-# node two is lost while it works, after a part of what there is to do: its programs are stopped first, so that its job
-# cannot end in between
-caught() {
-    for step in $(pgrep -f "^/bin/sh $name/spool-two/"); do
-        for p in $(descendants "$step"); do
-            [ "$(cat "/proc/$p/comm" 2>/dev/null)" = gvhmr ] && kill -STOP "$p" 2>/dev/null || continue
-            sleep 0.1
-            grep -q '^State:.T' "/proc/$p/status" 2>/dev/null && return 0
-        done
-    done
-    return 1
-}
-while ! [ "$(find spread -name BATCH.json | wc -l)" -gt $((clips / 4)) ] || ! caught; do
-    waits || fail "everything ended before node two was killed"
-    tick "node two does not work"
-done
+while ! [ -e "$name/caught" ]; do tick "node two does not work"; done
 kill_node two
 echo "node two killed with its job after $(find spread -name BATCH.json | wc -l) of $clips clips;" \
     "$(find spread -name '.tmp*' | wc -l) half-written files"
