@@ -176,6 +176,42 @@ static void test_differences(void **state) {
     end(&p);
 }
 
+// Passes of training that come again with other numbers in the same places, are interrupted by one that is not
+// training's and by one whose gradients lie elsewhere: each as on the processor, and all but the first of a kind
+// recorded.
+static void test_passes_again(void **state) {
+    (void)state;
+    problem p[2] = {begin(NULL, 0, 0), begin(the_device(), 0, 0)};
+    const int64_t n = p[0].net->parameters;
+    const int before = on_gpu() ? 0 : gv_emulated_replays();
+    float *elsewhere = gv_engine_alloc(&p[1].net->engine, out_size[0], sizeof *elsewhere);
+    for (int pass = 0; pass < 6; pass++) {
+        const int length[B] = {L - pass, 3 + pass, L}, training = pass != 3;
+        for (int k = 0; k < 2; k++) {
+            gv_net *net = p[k].net;
+            gv_engine *e = &net->engine;
+            for (int i = 0; i < T * 51; i++) p[k].in[0][i] += i % 3 < 2 ? 0.1f * (float)(i % 7 - 3) : 0;
+            gv_net_forward(net, &(gv_net_input){p[k].in[0], p[k].in[1], p[k].in[2], p[k].in[3], length, false},
+                           training, 100 + (uint64_t)pass);
+            gv_net_outputs(net);
+            gv_engine_clear(e, net->grads, n);
+            gv_real *d[OUTPUTS] = {k && pass == 4 ? elsewhere : p[k].d[0], p[k].d[1], p[k].d[2]};
+            for (int i = 0; i < OUTPUTS; i++) gv_engine_put(e, d[i], p[k].weight[i], out_size[i]);
+            gv_net_backward(net, d[0], d[1], d[2]);
+            gv_engine_get(e, p[k].grads, net->grads, n);
+            if (gv_engine_finish(e, &err)) fail_msg("%s", err.text);
+        }
+        double off = max_abs_diff(p[0].net->pred_x, p[1].net->pred_x, T * GV_PRED_X);
+        double worst = worst_tensor(p[0].net, p[1].grads, p[0].grads);
+        print_message("pass %d: outputs off by %.2g, gradients by %.2g\n", pass, off, worst);
+        assert_true(off < 1e-5 && worst < 2e-5);
+    }
+    // forwards passes 1, 2, 4 and 5; backwards 1, 2 and 5
+    if (!on_gpu()) assert_int_equal(gv_emulated_replays() - before, 4 + 3 * (N + 2));
+    gv_engine_free(&p[1].net->engine, elsewhere);
+    for (int k = 0; k < 2; k++) end(&p[k]);
+}
+
 // ---- losses
 
 enum { LB = 4, LL = 20, LT = LB * LL, SURFACE = 40, EACH = 3 };
@@ -500,9 +536,10 @@ static void test_no_room(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients), cmocka_unit_test(test_bf16),       cmocka_unit_test(test_differences),
-        cmocka_unit_test(test_losses),    cmocka_unit_test(test_sequences),  cmocka_unit_test(test_no_room_to_make),
-        cmocka_unit_test(test_steps),     cmocka_unit_test(test_broken_off), cmocka_unit_test(test_no_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),       cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_differences),     cmocka_unit_test(test_passes_again),
+                                       cmocka_unit_test(test_losses),          cmocka_unit_test(test_sequences),
+                                       cmocka_unit_test(test_no_room_to_make), cmocka_unit_test(test_steps),
+                                       cmocka_unit_test(test_broken_off),      cmocka_unit_test(test_no_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GV_DEVICE_OPS_VERSION = 9 }; // of this table and of the kernels' arguments: both sides must agree
+enum { GV_DEVICE_OPS_VERSION = 10 }; // of this table and of the kernels' arguments: both sides must agree
 
 // y = act(scale x W^T + bias), or added to what is in y. Row-major: x [rows, in], weight [out, in], y [rows, out]. Sums
 // are float32, and float32 products are not rounded to fewer bits (no TF32).

@@ -31,6 +31,11 @@ GV_HASH bool gv_dropped(uint32_t key, uint32_t element, uint32_t limit) {
     return gv_mix32(key ^ gv_mix32(element)) < limit;
 }
 
+// The key of the 2^31 elements that `element` is one of.
+GV_HASH uint32_t gv_element_key(uint64_t seed, int64_t element) {
+    return (uint32_t)gv_mix64(seed + (uint64_t)(element >> 31));
+}
+
 // The key of head `bh` of all sequences' heads, whose elements are counted from 0.
 GV_HASH uint32_t gv_head_key(uint64_t seed, int64_t bh) {
     return (uint32_t)gv_mix64(seed + 0x9e3779b97f4a7c15ull * (uint64_t)(bh + 1));

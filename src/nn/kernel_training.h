@@ -128,7 +128,8 @@ GV_CODE(dropout) {
     (void)shared;
     EACH_THREAD {
         int64_t i = at.block * at.threads + thread;
-        if (i < a->count) a->x[i] = gv_dropped(a->key, a->first + (uint32_t)i, a->limit) ? 0 : a->x[i] * a->keep;
+        if (i < a->count)
+            a->x[i] = gv_dropped(gv_element_key(*a->seed, i), (uint32_t)i, a->limit) ? 0 : a->x[i] * a->keep;
     }
 }
 
@@ -194,7 +195,7 @@ GV_CODE(softmax) {
             float p = scores[i / L * stride + i % L] * (1 / (four[0] + four[1] + four[2] + four[3]));
             a->p[first * L + i] = p;
             if (!a->dropped) continue;
-            bool drop = gv_dropped(gv_head_key(a->seed, row / L), (uint32_t)(row % L * L + i % L), a->limit);
+            bool drop = gv_dropped(gv_head_key(*a->seed, row / L), (uint32_t)(row % L * L + i % L), a->limit);
             a->dropped[first * L + i] = drop ? 0 : p * a->keep;
         }
     }
@@ -213,7 +214,7 @@ GV_CODE(softmax_backward) {
             int64_t row = first + i / L;
             float h = row < rows ? a->g[first * L + i] : 0;
             bool drop =
-                a->keep > 0 && gv_dropped(gv_head_key(a->seed, row / L), (uint32_t)(row % L * L + i % L), a->limit);
+                a->keep > 0 && gv_dropped(gv_head_key(*a->seed, row / L), (uint32_t)(row % L * L + i % L), a->limit);
             g[i / L * stride + i % L] = drop ? 0 : a->keep > 0 ? h * a->keep : h;
             p[i / L * stride + i % L] = row < rows ? a->p[first * L + i] : 0;
         }

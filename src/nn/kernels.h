@@ -304,11 +304,12 @@ typedef struct gv_gate_args {
     int width;
 } gv_gate_args;
 
-// x times 0 where nn/hash.h drops element first + i under `key`, else times `keep`; in place.
+// x times 0 where nn/hash.h drops element i under gv_element_key(*seed, i), else times `keep`; in place.
 typedef struct gv_dropout_args {
     float *x;
-    int64_t count; // 2^31 at most
-    uint32_t key, first, limit;
+    const uint64_t *seed; // on the device: a pass that comes again has another one
+    int64_t count;
+    uint32_t limit;
     float keep;
 } gv_dropout_args;
 
@@ -325,8 +326,8 @@ typedef struct gv_rotate_args {
 typedef struct gv_softmax_args {
     float *p, *dropped;    // [sequences, heads, frames, frames]
     const int32_t *length; // [sequences]
+    const uint64_t *seed;  // on the device
     int sequences, heads, frames;
-    uint64_t seed;
     uint32_t limit;
     float keep;
 } gv_softmax_args;
@@ -335,8 +336,8 @@ typedef struct gv_softmax_args {
 typedef struct gv_softmax_backward_args {
     float *g;       // [sequences, heads, frames, frames]
     const float *p; // as it was before dropout
+    const uint64_t *seed;
     int sequences, heads, frames;
-    uint64_t seed;
     uint32_t limit;
     float keep;
 } gv_softmax_backward_args;

@@ -88,21 +88,41 @@ static void column_sums(gv_real *out, const gv_real *a, const gv_real *b, int T,
     }
 }
 
-void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in,
-                       int out) {
-    ON_DEVICE(gv_queue_linear_forward(e, y, x, W, b, T, in, out))
-    gemm(e, 'N', 'T', T, out, in, 1, x, in, W, in, 0, y, out);
+static void linear_forward(gv_engine *e, bool add, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b,
+                           int T, int in, int out) {
+    ON_DEVICE(gv_queue_linear_forward(e, add, y, x, W, b, T, in, out))
+    gemm(e, 'N', 'T', T, out, in, 1, x, in, W, in, add, y, out);
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < T; t++)
         for (int c = 0; c < out; c++) y[(int64_t)t * out + c] += b[c];
 }
 
-void gv_linear_backward(gv_engine *e, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x,
-                        const gv_real *W, int T, int in, int out) {
-    ON_DEVICE(gv_queue_linear_backward(e, dx, dW, db, dy, x, W, T, in, out))
+static void linear_backward(gv_engine *e, bool add, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy,
+                            const gv_real *x, const gv_real *W, int T, int in, int out) {
+    ON_DEVICE(gv_queue_linear_backward(e, add, dx, dW, db, dy, x, W, T, in, out))
     gemm(e, 'T', 'N', out, in, T, 1, dy, out, x, in, 1, dW, in);
     column_sums(db, dy, NULL, T, out);
-    if (dx) gemm(e, 'N', 'N', T, in, out, 1, dy, out, W, in, 0, dx, in);
+    if (dx) gemm(e, 'N', 'N', T, in, out, 1, dy, out, W, in, add, dx, in);
+}
+
+void gv_linear_forward(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T, int in,
+                       int out) {
+    linear_forward(e, false, y, x, W, b, T, in, out);
+}
+
+void gv_linear_forward_add(gv_engine *e, gv_real *y, const gv_real *x, const gv_real *W, const gv_real *b, int T,
+                           int in, int out) {
+    linear_forward(e, true, y, x, W, b, T, in, out);
+}
+
+void gv_linear_backward(gv_engine *e, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x,
+                        const gv_real *W, int T, int in, int out) {
+    linear_backward(e, false, dx, dW, db, dy, x, W, T, in, out);
+}
+
+void gv_linear_backward_add(gv_engine *e, gv_real *dx, gv_real *dW, gv_real *db, const gv_real *dy, const gv_real *x,
+                            const gv_real *W, int T, int in, int out) {
+    linear_backward(e, true, dx, dW, db, dy, x, W, T, in, out);
 }
 
 void gv_norm_forward(gv_engine *e, gv_real *y, gv_real *stats, const gv_real *x, const gv_real *w, const gv_real *b,
@@ -248,10 +268,6 @@ void gv_act_backward(gv_engine *e, gv_real *dx, const gv_real *dy, const gv_real
     for (int64_t i = 0; i < n; i += RUN) act_backward_run(dx + i, dy + i, x + i, a, n - i < RUN ? (int)(n - i) : RUN);
 }
 
-uint32_t gv_dropout_key(uint64_t seed, int64_t element) {
-    return (uint32_t)gv_mix64(seed + (uint64_t)(element >> 31));
-}
-
 uint32_t gv_dropout_limit(gv_real p) {
     return (uint32_t)(p * (gv_real)4294967040.0);
 }
@@ -262,12 +278,12 @@ static void dropout_run(gv_real *y, const gv_real *x, gv_real p, uint32_t key, u
     for (int i = 0; i < n; i++) y[i] = gv_dropped(key, first + (uint32_t)i, limit) ? 0 : x[i] * keep;
 }
 
-void gv_dropout(gv_engine *e, gv_real *x, gv_real p, uint64_t seed, int64_t n) {
+void gv_dropout(gv_engine *e, gv_real *x, gv_real p, const uint64_t *seed, int64_t n) {
     if (p <= 0) return;
     ON_DEVICE(gv_queue_dropout(e, x, p, seed, n))
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += RUN)
-        dropout_run(x + i, x + i, p, gv_dropout_key(seed, i), (uint32_t)i, n - i < RUN ? (int)(n - i) : RUN);
+        dropout_run(x + i, x + i, p, gv_element_key(*seed, i), (uint32_t)i, n - i < RUN ? (int)(n - i) : RUN);
 }
 
 void gv_rope(gv_engine *e, gv_real *x, const gv_real *cosines, const gv_real *sines, int B, int L, int H, int d,
@@ -328,7 +344,8 @@ static void softmax_rows(gv_real *P, int L, int keys) {
 }
 
 void gv_attention_forward(gv_engine *e, gv_real *y, gv_real *P, gv_real *Pd, const gv_real *q, const gv_real *k,
-                          const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p, uint64_t seed) {
+                          const gv_real *v, const int *length, int B, int L, int H, int d, gv_real p,
+                          const uint64_t *seed) {
     ON_DEVICE(gv_queue_attention_forward(e, y, P, Pd, q, k, v, length, B, L, H, d, p, seed))
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
@@ -338,7 +355,7 @@ void gv_attention_forward(gv_engine *e, gv_real *y, gv_real *P, gv_real *Pd, con
         gv_real *Pb = P + (int64_t)bh * L * L, *Pk = Pd + (int64_t)bh * L * L;
         gemm(e, 'N', 'T', L, L, d, scale, q + at, D, k + at, D, 0, Pb, L);
         softmax_rows(Pb, L, length[bh / H]);
-        if (p > 0) dropout_run(Pk, Pb, p, gv_head_key(seed, bh), 0, L * L);
+        if (p > 0) dropout_run(Pk, Pb, p, gv_head_key(*seed, bh), 0, L * L);
         gemm(e, 'N', 'N', L, d, L, 1, Pk, L, v + at, D, 0, y + at, D);
     }
 }
@@ -346,7 +363,7 @@ void gv_attention_forward(gv_engine *e, gv_real *y, gv_real *P, gv_real *Pd, con
 // y = Pd v; scores = scale q k^T:  dv = Pd^T dy, dP = dropout(dy v^T), dS = P (dP - sum_j dP P) scale
 void gv_attention_backward(gv_engine *e, gv_real *dq, gv_real *dk, gv_real *dv, const gv_real *dy, const gv_real *P,
                            const gv_real *Pd, const gv_real *q, const gv_real *k, const gv_real *v, gv_real *scratch,
-                           int B, int L, int H, int d, gv_real p, uint64_t seed) {
+                           int B, int L, int H, int d, gv_real p, const uint64_t *seed) {
     ON_DEVICE(gv_queue_attention_backward(e, dq, dk, dv, dy, P, Pd, q, k, v, scratch, B, L, H, d, p, seed))
     int D = H * d;
     gv_real scale = (gv_real)(1 / sqrt((double)d));
@@ -357,7 +374,7 @@ void gv_attention_backward(gv_engine *e, gv_real *dq, gv_real *dk, gv_real *dv, 
         gv_real *dP = scratch + (int64_t)omp_get_thread_num() * L * L;
         gemm(e, 'T', 'N', L, d, L, 1, Pk, L, dy + at, D, 0, dv + at, D);
         gemm(e, 'N', 'T', L, L, d, 1, dy + at, D, v + at, D, 0, dP, L);
-        if (p > 0) dropout_run(dP, dP, p, gv_head_key(seed, bh), 0, L * L);
+        if (p > 0) dropout_run(dP, dP, p, gv_head_key(*seed, bh), 0, L * L);
         for (int i = 0; i < L; i++) {
             gv_real *g = dP + (int64_t)i * L;
             const gv_real *r = Pb + (int64_t)i * L;

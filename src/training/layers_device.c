@@ -31,11 +31,12 @@ static void column_sums(gv_engine *e, float *y, const float *x, const float *by,
               .accumulate = true);
 }
 
-void gv_queue_linear_forward(gv_engine *e, float *y, const float *x, const float *W, const float *b, int T, int in,
-                             int out) {
+void gv_queue_linear_forward(gv_engine *e, bool add, float *y, const float *x, const float *W, const float *b, int T,
+                             int in, int out) {
     multiply(e, (gv_device_matmul){.rows = T,
                                    .in = in,
                                    .out = out,
+                                   .accumulate = add,
                                    .epilogue = GV_EPILOGUE_BIAS,
                                    .x = operand(e, e->a, x, (int64_t)T * in),
                                    .weight = operand(e, e->b, W, (int64_t)out * in),
@@ -43,7 +44,7 @@ void gv_queue_linear_forward(gv_engine *e, float *y, const float *x, const float
                                    .y = y});
 }
 
-void gv_queue_linear_backward(gv_engine *e, float *dx, float *dW, float *db, const float *dy, const float *x,
+void gv_queue_linear_backward(gv_engine *e, bool add, float *dx, float *dW, float *db, const float *dy, const float *x,
                               const float *W, int T, int in, int out) {
     const void *given = operand(e, e->a, dy, (int64_t)T * out);
     multiply(e, (gv_device_matmul){.rows = out, // dW += dy^T x
@@ -61,6 +62,7 @@ void gv_queue_linear_backward(gv_engine *e, float *dx, float *dW, float *db, con
                                    .in = out,
                                    .out = in,
                                    .weight_turned = true,
+                                   .accumulate = add,
                                    .x = given,
                                    .weight = operand(e, e->b, W, (int64_t)out * in),
                                    .y = dx});
@@ -99,11 +101,8 @@ void gv_queue_act_backward(gv_engine *e, float *dx, const float *dy, const float
     gv_kernel(e->device, activate_backward, .dx = dx, .dy = dy, .x = x, .count = n, .activation = activation_of(a));
 }
 
-void gv_queue_dropout(gv_engine *e, float *x, float p, uint64_t seed, int64_t n) {
-    const int64_t most = (int64_t)1 << 31; // elements under one key
-    for (int64_t i = 0; i < n; i += most)
-        gv_kernel(e->device, dropout, .x = x + i, .count = n - i < most ? n - i : most, .key = gv_dropout_key(seed, i),
-                  .first = (uint32_t)i, .limit = gv_dropout_limit(p), .keep = 1 / (1 - p));
+void gv_queue_dropout(gv_engine *e, float *x, float p, const uint64_t *seed, int64_t n) {
+    gv_kernel(e->device, dropout, .x = x, .count = n, .seed = seed, .limit = gv_dropout_limit(p), .keep = 1 / (1 - p));
 }
 
 void gv_queue_rope(gv_engine *e, float *x, const float *cosines, const float *sines, int B, int L, int H, int d,
@@ -150,7 +149,8 @@ static void multiply_heads(gv_engine *e, const heads *s, float *y, bool y_square
 }
 
 void gv_queue_attention_forward(gv_engine *e, float *y, float *P, float *Pd, const float *q, const float *k,
-                                const float *v, const int *length, int B, int L, int H, int d, float p, uint64_t seed) {
+                                const float *v, const int *length, int B, int L, int H, int d, float p,
+                                const uint64_t *seed) {
     const heads s = {B, L, H, d};
     const int64_t rows = (int64_t)B * L * H * d, squares = (int64_t)B * H * L * L;
     side left = {operand(e, e->a, q, rows), false, false}, right = {operand(e, e->b, k, rows), false, false};
@@ -164,7 +164,7 @@ void gv_queue_attention_forward(gv_engine *e, float *y, float *P, float *Pd, con
 
 void gv_queue_attention_backward(gv_engine *e, float *dq, float *dk, float *dv, const float *dy, const float *P,
                                  const float *Pd, const float *q, const float *k, const float *v, float *scratch, int B,
-                                 int L, int H, int d, float p, uint64_t seed) {
+                                 int L, int H, int d, float p, const uint64_t *seed) {
     const heads s = {B, L, H, d};
     const int64_t rows = (int64_t)B * L * H * d, squares = (int64_t)B * H * L * L;
     const float scale = (float)(1 / sqrt((double)d));

@@ -32,6 +32,15 @@ typedef struct head {
     int out;
 } head;
 
+// On a device the passes of training are work that comes again: one piece forwards, and backwards the heads, each block
+// and the tokens, so that gradients can be sent in between. What lies elsewhere than in the first pass is queued as
+// ever.
+typedef struct pieces {
+    gv_device_again forward, heads, tokens, *block; // [layers]
+    gv_net_input input;                             // of the first pass, and its gradients
+    gv_real *given[3];
+} pieces;
+
 struct gv_net_state {
     gv_real *pos, *dpos;
     linear pos_linear, obs1, obs2, cliff0, cliff3, ang0, ang3, img_norm, img;
@@ -45,7 +54,8 @@ struct gv_net_state {
     gv_net_input there; // on a device: inputs that were not there, brought
     const int *placed;  // [B] lengths, where the engine reads them
     int training;
-    uint64_t seed;
+    uint64_t *seeds; // [places] one for each place where a pass drops, the engine's memory
+    pieces again;
     gv_engine *engine;
     void *memory[1024];
     int allocations;
@@ -70,6 +80,12 @@ static gv_real *tensor(gv_net *n, const char *name) {
     for (int i = 0; i < n->tensors; i++)
         if (!strcmp(n->table[i].name, name)) return n->params + n->offset[i];
     return NULL;
+}
+
+enum { DROP_OBS1 = 1, DROP_OBS2, DROP_CLIFF, DROP_ANG, DROP_BLOCK = 16 };
+
+static int places(const gv_net *n) {
+    return DROP_BLOCK + 4 * n->config.layers;
 }
 
 static linear bind(gv_net *n, const char *name) {
@@ -244,7 +260,9 @@ static void create_state(gv_net *n) {
     n->logits = host_room(s, T * STATIC);
     s->length = calloc((size_t)n->B, sizeof(int));
     s->block = calloc((size_t)n->config.layers, sizeof *s->block);
-    if (!s->block || !s->length) s->failed = 1;
+    s->again.block = calloc((size_t)n->config.layers, sizeof *s->again.block);
+    s->seeds = room_of(s, places(n), sizeof *s->seeds);
+    if (!s->block || !s->again.block || !s->length) s->failed = 1;
     create_ports(n);
     if (s->failed) return;
     put_tables(n);
@@ -280,9 +298,21 @@ gv_net *gv_net_create(const gv_net_config *c, int B, int L) {
     return NULL;
 }
 
+static void forget(gv_net *n) {
+    pieces *a = &n->state->again;
+    gv_device *d = n->engine.device;
+    if (!a->block) return;
+    gv_device_forget_again(d, &a->forward);
+    gv_device_forget_again(d, &a->heads);
+    gv_device_forget_again(d, &a->tokens);
+    for (int i = 0; i < n->config.layers; i++) gv_device_forget_again(d, &a->block[i]);
+    free(a->block);
+}
+
 void gv_net_destroy(gv_net *n) {
     if (!n) return;
     if (n->state) {
+        forget(n);
         for (int i = 0; i < n->state->allocations; i++) gv_engine_free(&n->engine, n->state->memory[i]);
         free(n->state->block);
         free(n->state->length);
@@ -334,24 +364,32 @@ void gv_net_initialise(gv_net *n, uint64_t seed, gv_real gate) {
     if (d) free(params);
 }
 
-enum { DROP_OBS1 = 1, DROP_OBS2, DROP_CLIFF, DROP_ANG, DROP_BLOCK = 16 };
-
-static uint64_t drop_seed(const struct gv_net_state *s, int place) {
-    return gv_mix64(s->seed + 0x9e3779b97f4a7c15ull * (uint64_t)place);
+static void put_seeds(gv_net *n, uint64_t seed) {
+    const size_t count = (size_t)places(n);
+    gv_device *d = n->engine.device;
+    uint64_t *to = d ? gv_calloc2(count, sizeof *to) : n->state->seeds;
+    for (size_t i = 0; to && i < count; i++) to[i] = gv_mix64(seed + 0x9e3779b97f4a7c15ull * i);
+    if (!d) return;
+    if (to)
+        gv_device_upload(d, n->state->seeds, to, count * sizeof *to);
+    else
+        gv_device_fail(d, GV_ERR_MEMORY, "no memory for the seeds of a pass");
+    free(to);
 }
 
 static void drop(const gv_net *n, gv_real *x, int place, int64_t count) {
-    if (n->state->training) gv_dropout(n->state->engine, x, n->config.dropout, drop_seed(n->state, place), count);
+    if (n->state->training) gv_dropout(n->state->engine, x, n->config.dropout, n->state->seeds + place, count);
 }
 
-static void condition_forward(gv_net *n, const gv_real *x, int in, linear l0, linear l3, gv_real *pre, gv_real *act,
-                              int place) {
+// Adds to the tokens.
+static void condition_forward(gv_net *n, gv_real *tokens, const gv_real *x, int in, linear l0, linear l3, gv_real *pre,
+                              gv_real *act, int place) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
     gv_linear_forward(s->engine, pre, x, l0.W, l0.b, T, in, D);
     gv_act_forward(s->engine, act, pre, GV_ACT_SILU, (int64_t)T * D);
     drop(n, act, place, (int64_t)T * D);
-    gv_linear_forward(s->engine, s->t1, act, l3.W, l3.b, T, D, D);
+    gv_linear_forward_add(s->engine, tokens, act, l3.W, l3.b, T, D, D);
 }
 
 static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
@@ -364,15 +402,12 @@ static void tokens_forward(gv_net *n, const gv_net_input *in, gv_real *x) {
     drop(n, s->a1g, DROP_OBS1, 2 * TD);
     gv_linear_forward(s->engine, x, s->a1g, s->obs2.W, s->obs2.b, T, 2 * D, D);
     drop(n, x, DROP_OBS2, TD);
-    condition_forward(n, in->cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
-    gv_add(s->engine, x, s->t1, TD, TD);
-    condition_forward(n, in->angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
-    gv_add(s->engine, x, s->t1, TD, TD);
+    condition_forward(n, x, in->cliff, 3, s->cliff0, s->cliff3, s->c1, s->c1g, DROP_CLIFF);
+    condition_forward(n, x, in->angvel, 6, s->ang0, s->ang3, s->v1, s->v1g, DROP_ANG);
     if (s->places) gv_add(s->engine, x, s->places, TD, (int64_t)n->L * D);
     if (n->config.images) {
         gv_norm_forward(s->engine, s->imgn, s->imgs, in->images, s->img_norm.W, s->img_norm.b, T, IMAGE, (gv_real)1e-5);
-        gv_linear_forward(s->engine, s->t1, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
-        gv_add(s->engine, x, s->t1, TD, TD);
+        gv_linear_forward_add(s->engine, x, s->imgn, s->img.W, s->img.b, T, IMAGE, D);
     }
 }
 
@@ -423,7 +458,7 @@ static void block_forward(gv_net *n, int i, gv_real *out) {
     rotate(n, b->k, 1);
     gv_real p = s->training ? n->config.dropout : 0;
     gv_attention_forward(s->engine, b->att, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->placed, B, L, H, d, p,
-                         drop_seed(s, place));
+                         s->seeds + place);
     gv_linear_forward(s->engine, b->o, b->att, b->proj.W, b->proj.b, T, D, D);
     gv_gate_forward(s->engine, b->x2, b->x, b->o, b->gate_msa, T, D);
     gv_norm_forward(s->engine, b->n2, b->s2, b->x2, b->norm2.W, b->norm2.b, T, D, (gv_real)1e-6);
@@ -440,7 +475,6 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     struct gv_net_state *s = n->state;
     gv_net_block *b = &s->block[i];
     int B = n->B, L = n->L, T = B * L, D = n->config.width, H = n->config.heads, d = D / H, place = DROP_BLOCK + 4 * i;
-    int64_t TD = (int64_t)T * D;
     gv_gate_backward(s->engine, s->t3, b->d_gate_mlp, dx, b->f2, b->gate_mlp, T, D);
     drop(n, s->t3, place + 2, (int64_t)T * D);
     gv_linear_backward(s->engine, s->t1, b->fc2.dW, b->fc2.db, s->t3, b->g, b->fc2.W, T, 4 * D, D);
@@ -454,14 +488,12 @@ static void block_backward(gv_net *n, int i, gv_real *dx) {
     gv_real p = s->training ? n->config.dropout : 0;
     gv_real *dq = s->t2, *dk = s->t2 + (int64_t)T * D, *dv = s->t2 + (int64_t)2 * T * D;
     gv_attention_backward(s->engine, dq, dk, dv, s->t1, b->P, p > 0 ? b->Pd : b->P, b->q, b->k, b->v, s->scratch, B, L,
-                          H, d, p, drop_seed(s, place));
+                          H, d, p, s->seeds + place);
     rotate(n, dq, -1);
     rotate(n, dk, -1);
     gv_linear_backward(s->engine, s->t3, b->query.dW, b->query.db, dq, b->n1, b->query.W, T, D, D);
-    gv_linear_backward(s->engine, s->t1, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
-    gv_add(s->engine, s->t3, s->t1, TD, TD);
-    gv_linear_backward(s->engine, s->t1, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
-    gv_add(s->engine, s->t3, s->t1, TD, TD);
+    gv_linear_backward_add(s->engine, s->t3, b->key.dW, b->key.db, dk, b->n1, b->key.W, T, D, D);
+    gv_linear_backward_add(s->engine, s->t3, b->value.dW, b->value.db, dv, b->n1, b->value.W, T, D, D);
     gv_norm_backward(s->engine, dx, b->norm1.dW, b->norm1.db, s->t3, b->x, b->s1, b->norm1.W, T, D);
 }
 
@@ -521,19 +553,16 @@ void gv_net_outputs(gv_net *n) {
         gv_engine_get(&n->engine, host[i], n->out[i], (int64_t)n->B * n->L * n->state->heads[i].out);
 }
 
-static void heads_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
+static void heads_backward(gv_net *n, gv_real *const dout[3]) {
     struct gv_net_state *s = n->state;
     int T = n->B * n->L, D = n->config.width;
-    int64_t TD = (int64_t)T * D;
-    gv_real *dout[3] = {dpred_x, dpred_cam, dlogits};
-    end_heads(n, dpred_x, dpred_cam, 1);
-    gv_engine_clear(s->engine, s->dx, TD);
+    end_heads(n, dout[0], dout[1], 1);
+    gv_engine_clear(s->engine, s->dx, (int64_t)T * D);
     for (int i = 0; i < 3; i++) {
         head *h = &s->heads[i];
         gv_linear_backward(s->engine, s->t1, h->fc2.dW, h->fc2.db, dout[i], h->act, h->fc2.W, T, D, h->out);
         gv_act_backward(s->engine, s->t1, s->t1, h->pre, GV_ACT_GELU_ERF, (int64_t)T * D);
-        gv_linear_backward(s->engine, s->t3, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
-        gv_add(s->engine, s->dx, s->t3, TD, TD);
+        gv_linear_backward_add(s->engine, s->dx, h->fc1.dW, h->fc1.db, s->t1, s->x, h->fc1.W, T, D, D);
     }
 }
 
@@ -560,15 +589,67 @@ static void hold(gv_net *n, const gv_net_input *in) {
     s->placed = s->held.length;
 }
 
-void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed) {
+// ---- passes
+
+typedef struct piece { // what one is about
+    gv_net *net;
+    gv_real *const *given; // heads
+    int block;
+} piece;
+
+static void queue_forward(const void *user) {
+    gv_net *n = ((const piece *)user)->net;
     struct gv_net_state *s = n->state;
-    hold(n, in);
-    s->training = training;
-    s->seed = seed;
     int N = n->config.layers;
     tokens_forward(n, &s->held, N ? s->block[0].x : s->x);
     for (int i = 0; i < N; i++) block_forward(n, i, i + 1 < N ? s->block[i + 1].x : s->x);
     heads_forward(n);
+}
+
+static void queue_heads(const void *user) {
+    const piece *p = user;
+    heads_backward(p->net, p->given);
+}
+
+static void queue_block(const void *user) {
+    const piece *p = user;
+    block_backward(p->net, p->block, p->net->state->dx);
+}
+
+static void queue_tokens(const void *user) {
+    gv_net *n = ((const piece *)user)->net;
+    tokens_backward(n, n->state->dx);
+}
+
+static void run(gv_device_again *again, gv_device_piece *queue, const piece *p) {
+    if (again)
+        gv_device_run_again(p->net->engine.device, again, 1, queue, p);
+    else
+        queue(p);
+}
+
+// Whether the pass is one of training on a device, and its inputs lie where those of the first such pass lay.
+static bool forward_again(gv_net *n) {
+    pieces *a = &n->state->again;
+    const gv_net_input *in = &n->state->held;
+    if (!n->engine.device || !n->state->training) return false;
+    if (!a->input.obs) a->input = *in;
+    return a->input.obs == in->obs && a->input.cliff == in->cliff && a->input.angvel == in->angvel &&
+           a->input.images == in->images && a->input.length == in->length;
+}
+
+static bool backward_again(gv_net *n, gv_real *const given[3]) {
+    pieces *a = &n->state->again;
+    if (!forward_again(n)) return false;
+    if (!a->given[0]) memcpy(a->given, given, sizeof a->given);
+    return !memcmp(a->given, given, sizeof a->given);
+}
+
+void gv_net_forward(gv_net *n, const gv_net_input *in, int training, uint64_t seed) {
+    hold(n, in);
+    n->state->training = training;
+    if (training) put_seeds(n, seed);
+    run(forward_again(n) ? &n->state->again.forward : NULL, queue_forward, &(piece){.net = n});
 }
 
 static void tell(const gv_net *n, int64_t first, int64_t *done) {
@@ -577,14 +658,16 @@ static void tell(const gv_net *n, int64_t first, int64_t *done) {
 }
 
 void gv_net_backward(gv_net *n, gv_real *dpred_x, gv_real *dpred_cam, gv_real *dlogits) {
-    heads_backward(n, dpred_x, dpred_cam, dlogits);
+    gv_real *const given[3] = {dpred_x, dpred_cam, dlogits};
+    pieces *a = backward_again(n, given) ? &n->state->again : NULL;
     int64_t done =
         n->parameters; // the table's order is embedders, blocks, heads: gradients become complete from its end
+    run(a ? &a->heads : NULL, queue_heads, &(piece){.net = n, .given = given});
     for (int i = n->config.layers - 1; i >= 0; i--) {
         tell(n, n->state->block[i].end, &done); // what lies behind the block: the heads, or the next block
-        block_backward(n, i, n->state->dx);
+        run(a ? &a->block[i] : NULL, queue_block, &(piece){.net = n, .block = i});
     }
     if (n->config.layers) tell(n, n->state->block[0].begin, &done);
-    tokens_backward(n, n->state->dx);
+    run(a ? &a->tokens : NULL, queue_tokens, &(piece){.net = n});
     tell(n, 0, &done);
 }
