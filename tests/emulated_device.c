@@ -18,7 +18,8 @@ typedef struct piece {
 
 static struct {
     size_t limit, largest, refused, used;
-    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays;
+    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays, singles;
+    bool replaying;
     struct graph *recording;
     bool convolves; // of its own
     int convolved;
@@ -43,6 +44,10 @@ void gv_emulated_break(int after) {
 
 int gv_emulated_replays(void) {
     return own.replays;
+}
+
+int gv_emulated_singles(void) {
+    return own.singles;
 }
 
 static bool is_ours(const void *p, size_t bytes) {
@@ -245,6 +250,7 @@ static bool remember(int kernel, const void *arguments, size_t size) {
 static bool matmul(void *self, const gv_device_matmul *m, gv_error *err) {
     if (own.recording) return !breaks(err) && remember(PRODUCT, m, sizeof *m);
     (void)self;
+    own.singles += !own.replaying;
     size_t in = m->bf16_in ? 2 : 4, out = m->bf16_out ? 2 : 4;
     size_t x = extent(m, m->x_turned ? m->in : m->rows, m->x_turned ? m->rows : m->in, m->x_stride, m->x_step, in == 2);
     size_t w = extent(m, m->weight_turned ? m->in : m->out, m->weight_turned ? m->out : m->in, m->weight_stride,
@@ -280,6 +286,7 @@ static bool convolves(void *self, const gv_device_convolution *c) {
 static bool convolve(void *self, const gv_device_convolution *c, gv_error *err) {
     (void)self;
     if (own.recording) return !breaks(err) && remember(CONVOLUTION, c, sizeof *c);
+    own.singles += !own.replaying;
     const int rows = (c->height - 1) / c->step + 1, columns = (c->width - 1) / c->step + 1;
     const size_t size = c->bf16 ? 2 : 4, one = (size_t)c->channels * size, area = (size_t)c->side * c->side;
     if (!own.convolves || c->side % 2 == 0) abort();
@@ -385,6 +392,7 @@ static bool launch(void *self, int kernel, const void *arguments, gv_error *err)
     (void)self;
     if (own.recording) return !breaks(err) && remember(kernel, arguments, sizes[kernel]);
     own.launches[kernel]++;
+    own.singles += !own.replaying;
     return !breaks(err) && table[kernel](arguments, err);
 }
 
@@ -404,6 +412,7 @@ static bool replay(void *self, void *recorded, gv_error *err) {
     const graph *g = recorded;
     bool well = true;
     own.replays++;
+    own.replaying = true;
     for (int i = 0; i < g->steps && well; i++) {
         const void *arguments = g->step[i].arguments;
         const int kernel = g->step[i].kernel;
@@ -411,6 +420,7 @@ static bool replay(void *self, void *recorded, gv_error *err) {
                : kernel == CONVOLUTION ? convolve(self, arguments, err)
                                        : launch(self, kernel, arguments, err);
     }
+    own.replaying = false;
     return well;
 }
 
@@ -505,7 +515,7 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
     omp_set_max_active_levels(2); // threads of a block within those that have blocks
     own.limit = limit;
     own.largest = largest;
-    own.refusals = own.countdown = own.replays = 0;
+    own.refusals = own.countdown = own.replays = own.singles = 0;
     memset(own.launches, 0, sizeof own.launches);
     return &ops;
 }

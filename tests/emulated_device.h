@@ -12,6 +12,7 @@ size_t gv_emulated_bytes(void);        // in use
 int gv_emulated_refusals(void);        // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel);  // since gv_emulated_ops
 int gv_emulated_replays(void);         // of recorded work, since gv_emulated_ops
+int gv_emulated_singles(void);         // products, convolutions and kernels outside of it, since gv_emulated_ops
 // Copies that go ahead are done as late as they may be (until then their places are NaN), or as early.
 void gv_emulated_late(bool late);
 int gv_emulated_copies(void); // that went ahead and were done, since gv_emulated_late

@@ -673,33 +673,104 @@ static void test_motion_again(void **state) {
     close_empty(d);
 }
 
-// As many pictures as before are a recorded piece, the largest number of those; the numbers stay the same.
+static gv_hmr2 *small_hmr2(gv_precision precision, gv_device *d) {
+    const char *path = in_dir("hmr2.safetensors");
+    gv_hmr2 *h = NULL;
+    gv_error err = {0};
+    write_small_hmr2(path);
+    if (gv_hmr2_open(&h, path, precision, d, &err)) fail_msg("%s", err.text);
+    return h;
+}
+
+// One of the two networks on n people: numbers of each, and what lies outside of the recorded piece.
+typedef struct network {
+    gv_vitpose *vitpose;
+    gv_hmr2 *hmr2;
+    size_t each;
+    int outside;
+} network;
+
+static network open_one(bool hmr2, gv_device *d) {
+    return hmr2 ? (network){NULL, small_hmr2(GV_PRECISION_BF16, d), 1024, 1}    // patches
+                : (network){small_vitpose(GV_PRECISION_BF16, d), NULL, MAP, 2}; // and the mean with the mirrored ones
+}
+
+static void run_one(const network *w, const float *crops, int n, float *y) {
+    gv_error err = {0};
+    if (w->vitpose ? gv_vitpose_heatmaps(w->vitpose, crops, n, true, y, &err)
+                   : gv_hmr2_run(w->hmr2, &(gv_crops){.numbers = crops}, n, y, &err))
+        fail_msg("%s", err.text);
+}
+
+static void close_one(network *w) {
+    gv_vitpose_close(w->vitpose);
+    gv_hmr2_close(w->hmr2);
+}
+
+// As many pictures as before are a recorded piece with all that follows, the largest number of those; the numbers stay
+// the same, those of fewer pictures in between as well.
 static void test_pictures_again(void **state) {
     (void)state;
-    enum { RUNS = 8, MOST_PEOPLE = 3 };
-    static const int people[RUNS] = {2, 2, 2, 1, 2, 3, 3, 2}, replays[RUNS] = {0, 1, 2, 2, 3, 3, 4, 4};
-    float *crops = noise(MOST_PEOPLE * CROP, 1, 2), *y = gv_calloc2(MOST_PEOPLE, MAP * sizeof *y);
-    gv_error err = {0};
-    gv_device *d = emulated(0, 0);
-    gv_vitpose *v = small_vitpose(GV_PRECISION_BF16, d);
-    size_t most = 0;
-    for (int r = 0; r < RUNS; r++) {
-        const size_t count = (size_t)people[r] * MAP;
-        const float *from = crops + (size_t)(r % 2 && people[r] < MOST_PEOPLE) * CROP; // not those that were recorded
-        assert_int_equal(gv_vitpose_heatmaps(v, from, people[r], true, y, &err), GV_OK);
-        assert_int_equal(gv_emulated_replays(), replays[r]);
-        if (r == 2) most = gv_emulated_bytes();
-        if (r == 3 || r == 4) assert_int_equal(gv_emulated_bytes(), most);
-        gv_vitpose *other = small_vitpose(GV_PRECISION_BF16, d);
-        float *e = gv_calloc2(count, sizeof *e);
-        assert_int_equal(gv_vitpose_heatmaps(other, from, people[r], true, e, &err), GV_OK);
-        assert_memory_equal(y, e, count * sizeof *y);
-        gv_vitpose_close(other);
-        free(e);
+    enum { RUNS = 9, MOST_PEOPLE = 3 };
+    static const int people[RUNS] = {2, 2, 2, 1, 2, 3, 3, 2, 3}, replays[RUNS] = {0, 1, 2, 2, 3, 3, 4, 4, 5};
+    float *crops = noise(MOST_PEOPLE * CROP, 1, 2);
+    float *y = gv_calloc2(MOST_PEOPLE, MAP * sizeof *y), *e = gv_calloc2(MOST_PEOPLE, MAP * sizeof *e);
+    for (int hmr2 = 0; hmr2 < 2; hmr2++) {
+        gv_device *d = emulated(0, 0);
+        network w = open_one(hmr2, d);
+        size_t most = 0;
+        for (int r = 0; r < RUNS; r++) {
+            const float *from = crops + (size_t)(r % 2 && people[r] < MOST_PEOPLE) * CROP; // not those recorded
+            const int before = gv_emulated_replays(), singles = gv_emulated_singles();
+            run_one(&w, from, people[r], y);
+            assert_int_equal(gv_emulated_replays(), replays[r]);
+            if (gv_emulated_replays() > before) assert_int_equal(gv_emulated_singles() - singles, w.outside);
+            if (r == 2) most = gv_emulated_bytes();
+            if (r == 3 || r == 4) assert_int_equal(gv_emulated_bytes(), most);
+            network other = open_one(hmr2, d);
+            run_one(&other, from, people[r], e);
+            assert_memory_equal(y, e, (size_t)people[r] * w.each * sizeof *y);
+            close_one(&other);
+        }
+        close_one(&w);
+        close_empty(d);
     }
-    gv_vitpose_close(v);
-    close_empty(d);
-    free(crops), free(y);
+    free(crops), free(y), free(e);
+}
+
+// Where memory runs out at any size in the second batch, which would keep its own, it is halved, and the numbers are
+// the same.
+static void test_no_room_again(void **state) {
+    (void)state;
+    enum { N = 4 };
+    float *crops = noise(N * CROP, 1, 2);
+    float *y = gv_calloc2(N, MAP * sizeof *y), *e = gv_calloc2(N, MAP * sizeof *e);
+    for (int hmr2 = 0; hmr2 < 2; hmr2++) {
+        gv_device *d = emulated(0, 0);
+        network w = open_one(hmr2, d);
+        run_one(&w, crops, N, e);
+        run_one(&w, crops, N, y);
+        const size_t need = gv_emulated_bytes();
+        close_one(&w);
+        int halved = 0;
+        for (size_t less = 1; less < need / 3; less = 8 * less + 1000) {
+            gv_emulated_ops(0, 0);
+            w = open_one(hmr2, d);
+            run_one(&w, crops, N, y);
+            gv_emulated_ops(need - less, 0);
+            for (int r = 0; r < 3; r++) {
+                memset(y, 0, N * w.each * sizeof *y);
+                run_one(&w, crops, N, y);
+                assert_memory_equal(y, e, N * w.each * sizeof *y);
+            }
+            halved += gv_emulated_refusals() > 0;
+            close_one(&w);
+            assert_int_equal(gv_emulated_bytes(), 0);
+        }
+        assert_true(halved > 1);
+        close_empty(d);
+    }
+    free(crops), free(y), free(e);
 }
 
 // ---- when memory is short, or the device breaks
@@ -922,6 +993,7 @@ int main(void) {
         cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_motion_again),
         cmocka_unit_test(test_pictures_again),
+        cmocka_unit_test(test_no_room_again),
         cmocka_unit_test(test_halving),
         cmocka_unit_test(test_smaller_batch),
         cmocka_unit_test(test_too_little),

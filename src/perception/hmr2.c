@@ -150,6 +150,8 @@ static gv_status take_decoder(gv_hmr2 *h, gv_checkpoint *c, gv_error *err) {
     return s;
 }
 
+static void set_head(gv_hmr2 *h);
+
 gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, gv_device *device, gv_error *err) {
     gv_checkpoint *c = NULL;
     gv_hmr2 *h = calloc(1, sizeof *h);
@@ -162,6 +164,7 @@ gv_status gv_hmr2_open(gv_hmr2 **out, const char *path, gv_precision precision, 
     if (!s) s = gv_nn_check(h->nn, precision, err);
     if (!s) s = gv_vit_create(&h->backbone, h->nn, c, precision, err);
     if (!s) s = take_decoder(h, c, err);
+    if (!s) set_head(h);
     gv_checkpoint_close(c);
     if (h) h->batch = device ? DEVICE_BATCH : BATCH;
     if (device) s = gv_device_settle(device, s, err);
@@ -320,7 +323,7 @@ static gv_status run_on_processor(gv_hmr2 *h, const float *crops, int n, float *
 // ---- running on a device
 
 typedef struct queue {
-    gv_hmr2 *h;
+    const gv_hmr2 *h;
     gv_device *d;
     int n;
     const void *context;                          // [n T, D] in the precision of keys_values
@@ -364,17 +367,35 @@ static void queue_decoder_layer(const queue *q, const layer *y) {
     queue_multiply(q, q->token, q->wide, &y->narrow, true);
 }
 
-// Tokens of the backbone for the decoder's products.
-static const void *queue_context(const queue *q, const gv_crops *crops, int first) {
-    gv_hmr2 *h = q->h;
-    size_t count = (size_t)q->n * T * gv_vit_width(h->backbone);
-    int32_t index[DEVICE_BATCH];
-    for (int i = 0; i < q->n; i++) index[i] = i;
-    const float *tokens = gv_vit_queue(h->backbone, gv_crops_place(q->d, crops, first, q->n), index, q->n, NULL);
-    if (!h->bf16) return tokens;
-    uint16_t *narrow = gv_device_alloc(q->d, count, sizeof *narrow);
-    gv_kernel(q->d, narrow, .y = narrow, .x = tokens, .count = (int64_t)count);
-    return narrow;
+enum { TOKEN, NORMED, QUERY, MIXED, WIDE, KV, NARROW }; // pieces of the decoder's memory
+
+static void queue_decoder(const void *user, const float *tokens, int n, void *const memory[GV_VIT_PIECES]) {
+    const gv_hmr2 *h = user;
+    const queue q = {.h = h,
+                     .d = gv_nn_device(h->nn),
+                     .n = n,
+                     .context = h->bf16 ? memory[NARROW] : tokens,
+                     .kv = memory[KV],
+                     .token = memory[TOKEN],
+                     .normed = memory[NORMED],
+                     .query = memory[QUERY],
+                     .mixed = memory[MIXED],
+                     .wide = memory[WIDE]};
+    if (h->bf16)
+        gv_kernel(q.d, narrow, .y = memory[NARROW], .x = tokens, .count = (int64_t)n * T * gv_vit_width(h->backbone));
+    gv_kernel(q.d, repeat, .y = q.token, .x = h->start, .rows = n, .period = 1, .width = h->width);
+    for (int i = 0; i < h->depth; i++) queue_decoder_layer(&q, &h->layers[i]);
+}
+
+static void set_head(gv_hmr2 *h) {
+    const size_t W = (size_t)h->width, E = (size_t)h->inner, size = sizeof(float);
+    gv_vit_head head = {.queue = queue_decoder, .user = h};
+    head.bytes[TOKEN] = head.bytes[NORMED] = W * size;
+    head.bytes[QUERY] = head.bytes[MIXED] = E * size;
+    head.bytes[WIDE] = (size_t)h->hidden * size;
+    head.bytes[KV] = T * 2 * E * size;
+    head.bytes[NARROW] = h->bf16 ? T * (size_t)gv_vit_width(h->backbone) * sizeof(uint16_t) : 0;
+    gv_vit_set_head(h->backbone, &head);
 }
 
 typedef struct task {
@@ -386,20 +407,11 @@ typedef struct task {
 static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
     gv_hmr2 *h = t->h;
     gv_device *d = gv_nn_device(h->nn);
-    queue q = {.h = h, .d = d, .n = n};
-    size_t W = (size_t)h->width, E = (size_t)h->inner, size = sizeof *q.kv;
-    q.context = queue_context(&q, t->crops, first);
-    q.kv = gv_device_alloc(d, (size_t)n * T, 2 * E * size);
-    q.token = gv_device_alloc(d, (size_t)n, W * size);
-    q.normed = gv_device_alloc(d, (size_t)n, W * size);
-    q.query = gv_device_alloc(d, (size_t)n, E * size);
-    q.mixed = gv_device_alloc(d, (size_t)n, E * size);
-    q.wide = gv_device_alloc(d, (size_t)n, (size_t)h->hidden * size);
-    if (q.wide) {
-        gv_kernel(d, repeat, .y = q.token, .x = h->start, .rows = n, .period = 1, .width = h->width);
-        for (int i = 0; i < h->depth; i++) queue_decoder_layer(&q, &h->layers[i]);
-        gv_device_download(d, t->tokens + (size_t)first * W, q.token, (size_t)n * W * size);
-    }
+    const size_t W = (size_t)h->width;
+    int32_t index[DEVICE_BATCH];
+    for (int i = 0; i < n; i++) index[i] = i;
+    const float *token = gv_vit_queue(h->backbone, gv_crops_place(d, t->crops, first, n), index, n, NULL);
+    gv_device_download(d, t->tokens + (size_t)first * W, token, (size_t)n * W * sizeof *token);
     return gv_vit_finish(h->backbone, err);
 }
 

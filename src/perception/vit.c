@@ -29,6 +29,7 @@ typedef struct buffers { // on a device; rows: n T
     float *x;            // [rows, D] tokens
     void *narrow;        // [rows, D] normed tokens, then attention's output, in the products' precision
     void *wide;          // [rows, max(4D, 768)] patches, qkv and the hidden layer in turn; qkv float32 without tiles
+    void *head[GV_VIT_PIECES];
     int64_t rows;
 } buffers;
 
@@ -45,6 +46,7 @@ struct gv_vit {
     // On a device: what batches of kept.rows share, and the rows of the last one.
     buffers kept;
     int64_t last_rows;
+    gv_vit_head head; // queue NULL: none
     gv_device_again again;
 };
 
@@ -172,6 +174,7 @@ static void forget(gv_vit *v) {
     void *const memory[] = {v->kept.x, v->kept.narrow, v->kept.wide};
     gv_device_forget_again(d, &v->again);
     for (int i = 0; i < 3; i++) gv_device_drop(d, memory[i]);
+    for (int i = 0; i < GV_VIT_PIECES; i++) gv_device_drop(d, v->kept.head[i]);
     v->kept = (buffers){0};
     v->last_rows = 0;
 }
@@ -383,12 +386,19 @@ static void queue_attention(gv_vit *v, const buffers *b) {
                   .head_dim = D / v->heads, .q_stride = 3 * D, .kv_stride = 3 * D, .out_stride = D, .bf16 = v->bf16);
 }
 
-static void queue_embed(gv_vit *v, const buffers *b, const float *crops, const int32_t *index) {
-    gv_device *d = gv_nn_device(v->nn);
-    gv_kernel(d, patches, .y = b->wide, .pictures = crops, .index = index, .n = (int)(b->rows / GV_VIT_TOKENS),
-              .height = GV_CROP_ROWS, .width = GV_CROP_COLUMNS, .side = PATCH, .pad = PAD, .rows = GV_VIT_ROWS,
-              .columns = GV_VIT_COLUMNS);
-    gv_kernel(d, repeat, .y = b->x, .x = v->position, .rows = b->rows, .period = GV_VIT_TOKENS, .width = v->width);
+void gv_vit_set_head(gv_vit *v, const gv_vit_head *head) {
+    v->head = *head;
+}
+
+static void queue_patches(gv_vit *v, const buffers *b, const float *crops, const int32_t *index) {
+    gv_kernel(gv_nn_device(v->nn), patches, .y = b->wide, .pictures = crops, .index = index,
+              .n = (int)(b->rows / GV_VIT_TOKENS), .height = GV_CROP_ROWS, .width = GV_CROP_COLUMNS, .side = PATCH,
+              .pad = PAD, .rows = GV_VIT_ROWS, .columns = GV_VIT_COLUMNS);
+}
+
+static void queue_embed(gv_vit *v, const buffers *b) {
+    gv_kernel(gv_nn_device(v->nn), repeat, .y = b->x, .x = v->position, .rows = b->rows, .period = GV_VIT_TOKENS,
+              .width = v->width);
     gv_linear_queue(v->embed, b->wide, b->x, b->rows);
 }
 
@@ -408,6 +418,7 @@ static void queue_layer(gv_vit *v, const layer *y, const buffers *b, float *atte
     gv_linear_queue(y->fc2, b->wide, b->x, b->rows);
 }
 
+// `wide` is the last: with it all are there.
 static void allocate_there(const gv_vit *v, buffers *b, int64_t rows, gv_device_room *room) {
     gv_device *d = gv_nn_device(v->nn);
     size_t D = (size_t)v->width, hidden = 4 * D * (v->bf16 ? 2 : 4), qkv = 3 * D * (v->tiles ? 2 : 4);
@@ -415,6 +426,8 @@ static void allocate_there(const gv_vit *v, buffers *b, int64_t rows, gv_device_
     b->rows = rows;
     b->x = room(d, (size_t)rows, D * sizeof *b->x);
     b->narrow = room(d, (size_t)rows, D * (v->bf16 ? 2 : 4));
+    for (int i = 0; i < GV_VIT_PIECES; i++)
+        if (v->head.bytes[i]) b->head[i] = room(d, (size_t)rows / GV_VIT_TOKENS, v->head.bytes[i]);
     b->wide = room(d, (size_t)rows, wide > pixels ? wide : pixels);
 }
 
@@ -429,21 +442,27 @@ static bool is_kept(gv_vit *v, int64_t rows) {
     return rows == v->kept.rows;
 }
 
-static void queue_layers(gv_vit *v, const buffers *b, const gv_vit_trace *trace) {
+// All behind the patches.
+static void queue_rest(gv_vit *v, const buffers *b, const gv_vit_trace *trace) {
+    gv_device *d = gv_nn_device(v->nn);
+    const size_t bytes = (size_t)b->rows * v->width * sizeof *b->x;
+    queue_embed(v, b);
+    if (trace && trace->embed) gv_device_download(d, trace->embed, b->x, bytes);
     for (int i = 0; i < v->depth; i++) {
         queue_layer(v, &v->layers[i], b, trace && !i ? trace->attention : NULL);
-        if (trace && !i && trace->block)
-            gv_device_download(gv_nn_device(v->nn), trace->block, b->x, (size_t)b->rows * v->width * sizeof *b->x);
+        if (trace && !i && trace->block) gv_device_download(d, trace->block, b->x, bytes);
     }
     queue_norm(v, b, b->x, v->last_norm, false);
+    if (v->head.queue) v->head.queue(v->head.user, b->x, (int)(b->rows / GV_VIT_TOKENS), b->head);
 }
 
 static void queue_kept(const void *user) {
     gv_vit *const *v = user;
-    queue_layers(*v, &(*v)->kept, NULL);
+    queue_rest(*v, &(*v)->kept, NULL);
 }
 
-float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace) {
+// wide NULL: the device knows why.
+static buffers queue_pictures(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace) {
     gv_device *d = gv_nn_device(v->nn);
     const int64_t rows = (int64_t)n * GV_VIT_TOKENS;
     const bool kept = !trace && is_kept(v, rows);
@@ -454,14 +473,18 @@ float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, 
         b.rows = rows; // fewer than kept: there is room
     else
         allocate_there(v, &b, rows, gv_device_alloc);
-    if (!b.wide) return NULL; // the device knows why
-    queue_embed(v, &b, crops, placed);
-    if (trace && trace->embed) gv_device_download(d, trace->embed, b.x, (size_t)rows * v->width * sizeof *b.x);
+    if (!b.wide) return b;
+    queue_patches(v, &b, crops, placed);
     if (kept)
         gv_device_run_again(d, &v->again, 0, queue_kept, &v);
     else
-        queue_layers(v, &b, trace);
-    return b.x;
+        queue_rest(v, &b, trace);
+    return b;
+}
+
+float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace) {
+    const buffers b = queue_pictures(v, crops, index, n, trace);
+    return !b.wide ? NULL : v->head.queue ? b.head[0] : b.x;
 }
 
 gv_status gv_vit_finish(gv_vit *v, gv_error *err) {
@@ -480,8 +503,8 @@ static gv_status run_on_device(gv_vit *v, const float *const *pictures, const bo
         index[i] = mirrored && mirrored[i] ? -1 - i : i;
         if (crops) gv_device_upload(d, crops + (size_t)i * CROP, pictures[i], CROP * sizeof *crops);
     }
-    const float *x = gv_vit_queue(v, crops, index, n, trace);
-    gv_device_download(d, tokens, x, (size_t)n * GV_VIT_TOKENS * v->width * sizeof *tokens);
+    const buffers b = queue_pictures(v, crops, index, n, trace);
+    gv_device_download(d, tokens, b.x, (size_t)n * GV_VIT_TOKENS * v->width * sizeof *tokens);
     return gv_vit_finish(v, err);
 }
 

@@ -34,11 +34,21 @@ typedef struct gv_vit_trace {         // what happens on the way, each [n, 192, 
 gv_status gv_vit_run(gv_vit *v, const float *const *pictures, const bool *mirrored, int n, float *tokens,
                      const gv_vit_trace *trace, gv_error *err);
 
-// The same on a device, where the tokens stay, until gv_vit_finish: [n, 192, D], or NULL after a failure. crops are
-// the pictures there, [.., 3, 256, 192]; index [n], of the program's memory, says which of them, or -1 - i for picture
-// i mirrored.
-// A number of pictures that comes twice in a row, the largest of those, keeps its memory, and from then on its layers
-// are one piece in the queue; fewer pictures use the same memory.
+// What follows the tokens on a device, as a part of the same piece in the queue: products, convolutions and kernels
+// alone, in memory of so many bytes a picture, each piece of it aligned to 256 bytes.
+enum { GV_VIT_PIECES = 8 };
+typedef struct gv_vit_head {
+    void (*queue)(const void *user, const float *tokens, int n, void *const memory[GV_VIT_PIECES]);
+    const void *user;
+    size_t bytes[GV_VIT_PIECES]; // 0: no such piece
+} gv_vit_head;
+void gv_vit_set_head(gv_vit *v, const gv_vit_head *head); // before the first picture
+
+// The same on a device, where the tokens stay, until gv_vit_finish: [n, 192, D], or piece 0 of a head's memory, or NULL
+// after a failure. crops are the pictures there, [.., 3, 256, 192]; index [n], of the program's memory, says which of
+// them, or -1 - i for picture i mirrored.
+// A number of pictures that comes twice in a row, the largest of those, keeps its memory, and from then on all behind
+// the patches, the head included, is one piece in the queue; fewer pictures use the same memory.
 float *gv_vit_queue(gv_vit *v, const float *crops, const int32_t *index, int n, const gv_vit_trace *trace);
 // gv_device_finish, which after a failure gives back what was kept.
 gv_status gv_vit_finish(gv_vit *v, gv_error *err);

@@ -116,6 +116,8 @@ static gv_status take_head(gv_vitpose *v, gv_checkpoint *c, gv_error *err) {
     return s ? s : gv_linear_create(&v->final, v->nn, &(gv_linear_spec){.in = filters[1], .out = J}, w, b, err);
 }
 
+static void set_head(gv_vitpose *v);
+
 gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision precision, gv_device *device,
                           gv_error *err) {
     gv_checkpoint *c = NULL;
@@ -128,6 +130,7 @@ gv_status gv_vitpose_open(gv_vitpose **out, const char *path, gv_precision preci
     if (!s) s = gv_nn_check(v->nn, precision, err);
     if (!s) s = gv_vit_create(&v->backbone, v->nn, c, precision, err);
     if (!s) s = take_head(v, c, err);
+    if (!s) set_head(v);
     gv_checkpoint_close(c);
     if (v) v->batch = device ? DEVICE_BATCH : BATCH;
     if (device) s = gv_device_settle(device, s, err);
@@ -282,36 +285,49 @@ static gv_status run_on_processor(gv_vitpose *v, const float *crops, int n, bool
 // ---- running on a device: the head's four phases are products of all pictures' rows
 
 typedef struct image { // channels last, there
-    float *data;
+    const float *data;
     int n, height, width, channels;
 } image;
 
-// One phase of the transposed convolution: rows [n height width, out].
-static float *queue_phase(const gv_vitpose *v, const deconvolution *c, const image *in, float *gathered, float *rows,
-                          int phase) {
-    gv_device *d = gv_nn_device(v->nn);
-    gv_kernel(d, gather_taps, .y = gathered, .x = in->data, .n = in->n, .height = in->height, .width = in->width,
-              .channels = in->channels, .phase = phase);
-    gv_linear_queue(c->phase[phase], gathered, rows, (int64_t)in->n * in->height * in->width);
-    return rows;
-}
+enum { MAPS, GATHERED, PRODUCT, MIDDLE, LAST }; // pieces of the head's memory
 
 // The deconvolution of `in`, or with `final` that and the last layer behind it: planes [n, J, 2 height, 2 width].
-static image queue_deconvolution(const gv_vitpose *v, const deconvolution *c, const image *in, const gv_linear *final) {
+static image queue_deconvolution(const gv_vitpose *v, const deconvolution *c, const image *in, const gv_linear *final,
+                                 float *data, void *const *memory) {
     gv_device *d = gv_nn_device(v->nn);
-    size_t rows = (size_t)in->n * in->height * in->width;
-    image out = {.n = in->n, .height = 2 * in->height, .width = 2 * in->width, .channels = final ? J : c->out};
-    float *gathered = gv_device_alloc(d, rows, 4 * (size_t)in->channels * sizeof(float));
-    float *product = gv_device_alloc(d, rows, (size_t)c->out * sizeof(float));
-    float *last = final ? gv_device_alloc(d, rows, J * sizeof(float)) : product;
-    out.data = gv_device_alloc(d, 4 * rows, (size_t)out.channels * sizeof(float));
+    const int64_t rows = (int64_t)in->n * in->height * in->width;
+    const image out = {data, in->n, 2 * in->height, 2 * in->width, final ? J : c->out};
+    float *gathered = memory[GATHERED], *product = memory[PRODUCT], *last = final ? memory[LAST] : product;
     for (int p = 0; p < 4; p++) {
-        queue_phase(v, c, in, gathered, product, p);
-        if (final) gv_linear_queue(final, product, last, (int64_t)rows);
-        gv_kernel(d, scatter_phase, .y = out.data, .x = last, .n = in->n, .height = in->height, .width = in->width,
+        gv_kernel(d, gather_taps, .y = gathered, .x = in->data, .n = in->n, .height = in->height, .width = in->width,
+                  .channels = in->channels, .phase = p);
+        gv_linear_queue(c->phase[p], gathered, product, rows);
+        if (final) gv_linear_queue(final, product, last, rows);
+        gv_kernel(d, scatter_phase, .y = data, .x = last, .n = in->n, .height = in->height, .width = in->width,
                   .channels = out.channels, .phase = p, .planes = final != NULL);
     }
     return out;
+}
+
+// Tokens to heatmaps.
+static void queue_head(const void *user, const float *tokens, int n, void *const memory[GV_VIT_PIECES]) {
+    const gv_vitpose *v = user;
+    const image first = {tokens, n, GV_VIT_ROWS, GV_VIT_COLUMNS, v->deconv[0].in};
+    const image middle = queue_deconvolution(v, &v->deconv[0], &first, NULL, memory[MIDDLE], memory);
+    queue_deconvolution(v, &v->deconv[1], &middle, v->final, memory[MAPS], memory);
+}
+
+static void set_head(gv_vitpose *v) {
+    enum { T = GV_VIT_TOKENS };
+    const size_t in[2] = {4 * (size_t)v->deconv[0].in, 4 * 4 * (size_t)v->deconv[1].in},
+                 out[2] = {(size_t)v->deconv[0].out, 4 * (size_t)v->deconv[1].out};
+    gv_vit_head head = {.queue = queue_head, .user = v};
+    head.bytes[MAPS] = MAP * sizeof(float);
+    head.bytes[GATHERED] = T * (in[0] > in[1] ? in[0] : in[1]) * sizeof(float);
+    head.bytes[PRODUCT] = T * (out[0] > out[1] ? out[0] : out[1]) * sizeof(float);
+    head.bytes[MIDDLE] = T * 4 * out[0] * sizeof(float);
+    head.bytes[LAST] = T * 4 * J * sizeof(float);
+    gv_vit_set_head(v->backbone, &head);
 }
 
 typedef struct task {
@@ -330,10 +346,7 @@ static gv_status run_on_device(const task *t, int first, int n, gv_error *err) {
     int32_t index[DEVICE_BATCH];
     for (int i = 0; i < pictures; i++) index[i] = i < n ? i : -1 - (i - n);
     const float *crops = gv_crops_place(d, t->crops, first, n);
-    const image tokens = {gv_vit_queue(v->backbone, crops, index, pictures, NULL), pictures, GV_VIT_ROWS,
-                          GV_VIT_COLUMNS, v->deconv[0].in};
-    const image middle = queue_deconvolution(v, &v->deconv[0], &tokens, NULL);
-    float *maps = queue_deconvolution(v, &v->deconv[1], &middle, v->final).data;
+    float *maps = gv_vit_queue(v->backbone, crops, index, pictures, NULL);
     if (t->flip && maps)
         gv_kernel(d, average_mirrored, .y = maps, .a = maps, .b = maps + (size_t)n * MAP, .n = n, .joints = J,
                   .height = GV_HEATMAP_ROWS, .width = GV_HEATMAP_COLUMNS);
