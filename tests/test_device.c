@@ -303,7 +303,8 @@ static void test_letterbox(void **state) {
         float *y = gv_calloc2(pixels, 3 * sizeof *y);
         gv_device *d = emulated(0, 0);
         float *there = gv_device_alloc(d, pixels, 3 * sizeof *y);
-        gv_letterbox_queue(d, there, l, &image);
+        const gv_image frame = gv_frame_place(d, &image);
+        gv_letterbox_queue(d, there, l, &frame);
         gv_device_download(d, y, there, pixels * 3 * sizeof *y);
         finish(d);
         close_empty(d);

@@ -309,6 +309,71 @@ static void recorded_runs(void **state) {
     free(rgb);
 }
 
+// Pictures that are in the queue together have the answers of one by one, each its own, to the last bit: however many,
+// copied early or late, when memory is short, and when the device breaks in between and goes on.
+static void several_at_once(void **state) {
+    (void)state;
+    if (!on_device()) skip();
+    enum { N = 7, W = 320, H = 32 };
+    gv_yolo *y = NULL;
+    gv_error err = {0};
+    static gv_yolo_people one[N], all[N];
+    gv_image images[N];
+    uint32_t seed = 3;
+    int different = 0;
+    for (int i = 0; i < N; i++) {
+        uint8_t *rgb = malloc(3 * W * H);
+        for (int k = 0; k < 3 * W * H; k++) rgb[k] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+        images[i] = (gv_image){rgb, W, H, 3 * W};
+    }
+    ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
+    for (int i = 0; i < N; i++) ok(gv_yolo_detect_all(y, &images[i], 1, &one[i], &err), &err);
+    for (int i = 1; i < N; i++)
+        different += one[i].count != one[0].count || memcmp(one[i].score, one[0].score, sizeof *one[0].score);
+    assert_int_equal(different, N - 1);
+    for (int late = 0; late < 2; late++) {
+        const int replays = gv_emulated_replays();
+        memset(all, 0, sizeof all);
+        gv_emulated_late(late);
+        ok(gv_yolo_detect_all(y, images, N, all, &err), &err);
+        assert_memory_equal(all, one, sizeof all);
+        if (on_gpu()) continue;
+        assert_int_equal(gv_emulated_replays() - replays, N);
+        assert_int_equal(gv_emulated_copies(), N);
+    }
+    gv_emulated_late(false);
+    int broken = 0;
+    for (int after = 5; !on_gpu(); after += 211) {
+        gv_emulated_break(after);
+        gv_status status = gv_yolo_detect_all(y, images, N, all, &err);
+        gv_emulated_break(0);
+        if (status == GV_OK) break;
+        assert_string_equal(err.text, "the emulated device broke");
+        memset(all, 0, sizeof all);
+        broken++;
+    }
+    assert_true(on_gpu() || broken > 2);
+    assert_memory_equal(all, one, sizeof all);
+    gv_yolo_close(y);
+    for (size_t more = 0; more < 4 && !on_gpu(); more++) { // memory for 1 + more pictures
+        ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
+        ok(gv_yolo_detect_all(y, images, 1, all, &err), &err);
+        memset(all, 0, sizeof all);
+        gv_emulated_ops(gv_emulated_bytes() + more * 3 * W * H, 0);
+        ok(gv_yolo_detect_all(y, images, N, all, &err), &err);
+        assert_int_equal(gv_emulated_refusals(), ((const int[]){2, 1, 1, 0})[more]);
+        gv_emulated_ops(0, 0);
+        assert_memory_equal(all, one, sizeof all);
+        gv_yolo_close(y);
+    }
+    images[3].width--;
+    ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
+    assert_int_equal(gv_yolo_detect_all(y, images, N, all, &err), GV_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "320 x 32 and 319 x 32"));
+    gv_yolo_close(y);
+    for (int i = 0; i < N; i++) free((void *)images[i].rgb);
+}
+
 static void fewer_than_found(void **state) {
     (void)state;
     const char *weights = need_shared(WEIGHTS);
@@ -494,6 +559,7 @@ int main(void) {
         cmocka_unit_test(same_bits_again),
         cmocka_unit_test(recorded_detections),
         cmocka_unit_test(recorded_runs),
+        cmocka_unit_test(several_at_once),
         cmocka_unit_test(fewer_than_found),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(truncated_file_is_refused),

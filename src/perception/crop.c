@@ -51,13 +51,22 @@ void gv_crop_bytes(uint8_t *bytes, const gv_image *frame, const float bbx_xys[3]
         for (int i = 0; i < GV_CROP_SIDE; i++) gv_crop_pixel(bytes + 3 * (j * GV_CROP_SIDE + i), &f, &q, i, j);
 }
 
-gv_image gv_frame_place(gv_device *d, const gv_image *frame) {
+typedef void upload(gv_device *d, void *to, const void *from, size_t bytes);
+
+static gv_image place(gv_device *d, uint8_t *rgb, const gv_image *frame, upload *copy) {
     const size_t row = 3 * (size_t)frame->width;
     const bool whole = (size_t)frame->stride == row;
-    uint8_t *rgb = gv_device_alloc(d, (size_t)frame->height, row);
     for (int y = 0; rgb && y < (whole ? 1 : frame->height); y++)
-        gv_device_upload(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride, whole ? row * frame->height : row);
+        copy(d, rgb + y * row, frame->rgb + (size_t)y * frame->stride, whole ? row * frame->height : row);
     return (gv_image){rgb, frame->width, frame->height, (int)row};
+}
+
+gv_image gv_frame_place(gv_device *d, const gv_image *frame) {
+    return place(d, gv_device_alloc(d, (size_t)frame->height, 3 * (size_t)frame->width), frame, gv_device_upload);
+}
+
+gv_image gv_frame_ahead(gv_device *d, uint8_t *rgb, const gv_image *frame) {
+    return place(d, rgb, frame, gv_device_upload_ahead);
 }
 
 void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor) {

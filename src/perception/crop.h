@@ -25,6 +25,8 @@ void gv_crop_normalise(float *crop, const uint8_t *bytes);
 // The frame there, its rows without gaps, until gv_device_finish. It may change at once here; what goes wrong is told
 // by gv_device_finish.
 gv_image gv_frame_place(gv_device *d, const gv_image *frame);
+// The same into memory of the device's, beside what is queued: there after gv_device_ahead_wait.
+gv_image gv_frame_ahead(gv_device *d, uint8_t *rgb, const gv_image *frame);
 // Queues gv_crop_bytes of n boxes of such a frame: bytes [n, 256, 256, 3] of the device's memory, the same to the last
 // bit.
 void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor);

@@ -2,7 +2,6 @@
 
 #include "nn/kernels.h"
 #include "nn/letterbox_pixel.h"
-#include "perception/crop.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -73,9 +72,8 @@ void gv_letterbox_apply(uint8_t *planes, gv_letterbox l, const gv_image *image) 
     }
 }
 
-void gv_letterbox_queue(gv_device *d, float *y, gv_letterbox l, const gv_image *image) {
-    const gv_image there = gv_frame_place(d, image);
-    gv_kernel(d, letterbox, .y = y, .rgb = there.rgb, .picture_width = there.width, .picture_height = there.height,
-              .stride = there.stride, .width = l.width, .height = l.height, .inner_width = l.inner_width,
+void gv_letterbox_queue(gv_device *d, float *y, gv_letterbox l, const gv_image *there) {
+    gv_kernel(d, letterbox, .y = y, .rgb = there->rgb, .picture_width = there->width, .picture_height = there->height,
+              .stride = there->stride, .width = l.width, .height = l.height, .inner_width = l.inner_width,
               .inner_height = l.inner_height, .left = l.left, .top = l.top);
 }

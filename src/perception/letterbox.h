@@ -17,6 +17,5 @@ gv_letterbox gv_letterbox_for(int width, int height);
 // result an 8-bit number; exactly half the size: the mean of 2x2 pixels. Agrees with OpenCV 4's
 // resize(INTER_LINEAR) bit for bit. The rest is 114.
 void gv_letterbox_apply(uint8_t *planes, gv_letterbox l, const gv_image *image);
-// The same on a device, as numbers from 0 to 1: y [l.height, l.width, 3] there. The picture may change at once; what
-// goes wrong is told by gv_device_finish.
-void gv_letterbox_queue(gv_device *d, float *y, gv_letterbox l, const gv_image *image);
+// The same on a device, as numbers from 0 to 1: y [l.height, l.width, 3] of a picture there (crop.h).
+void gv_letterbox_queue(gv_device *d, float *y, gv_letterbox l, const gv_image *there);

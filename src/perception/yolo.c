@@ -22,6 +22,7 @@ struct gv_yolo {
     float (*boxes)[4];     // [cells], sorted
     int *kept;             // [cells]
     int cells;
+    int batch; // pictures at once; halved where a device's memory is too small
     float people[1 + 5 * GV_YOLO_MAX];
 };
 
@@ -29,6 +30,7 @@ gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, 
     *out = NULL;
     gv_yolo *y = gv_calloc2(1, sizeof *y);
     if (!y) return gv_fail(err, GV_ERR_MEMORY, "%s: no memory", path);
+    y->batch = device ? GV_YOLO_BATCH : 1;
     gv_status status = gv_yolo_net_open(&y->net, path, precision, device, err);
     if (status == GV_OK)
         *out = y;
@@ -53,7 +55,7 @@ void gv_yolo_close(gv_yolo *y) {
 static gv_status prepare(gv_yolo *y, gv_letterbox l, gv_error *err) {
     gv_status status = gv_yolo_net_resize(y->net, l.height, l.width, err);
     int cells = gv_yolo_cells_of(l.height, l.width, GV_YOLO_LEVELS);
-    if (status != GV_OK || cells == y->cells || gv_yolo_net_people(y->net)) return status;
+    if (status != GV_OK || cells == y->cells || gv_yolo_net_people(y->net, 0)) return status;
     free_lists(y);
     y->candidates = gv_calloc2((size_t)cells, sizeof *y->candidates);
     y->boxes = gv_calloc2((size_t)cells, sizeof *y->boxes);
@@ -86,8 +88,8 @@ static int best_first(const void *x, const void *y) {
 }
 
 // As gv_yolo_net_people has them.
-static const float *find_people(gv_yolo *y, gv_letterbox l) {
-    if (gv_yolo_net_people(y->net)) return gv_yolo_net_people(y->net);
+static const float *find_people(gv_yolo *y, gv_letterbox l, int picture) {
+    if (gv_yolo_net_people(y->net, picture)) return gv_yolo_net_people(y->net, picture);
     int found = find_candidates(y, l);
     qsort(y->candidates, (size_t)found, sizeof *y->candidates, best_first);
     for (int i = 0; i < found; i++) memcpy(y->boxes[i], y->candidates[i].box, sizeof y->boxes[i]);
@@ -111,21 +113,54 @@ static void to_picture(float out[4], const float box[4], gv_letterbox l, const g
     }
 }
 
+typedef struct task {
+    gv_yolo *yolo;
+    const gv_image *images;
+    gv_yolo_people *out;
+} task;
+
+static gv_status detect_some(void *user, int first, int count, gv_error *err) {
+    const task *t = user;
+    gv_yolo *y = t->yolo;
+    const gv_image *images = t->images + first;
+    const gv_letterbox l = gv_letterbox_for(images->width, images->height);
+    gv_status status = prepare(y, l, err);
+    if (status == GV_OK)
+        status =
+            count > 1 ? gv_yolo_net_run_all(y->net, l, images, count, err) : gv_yolo_net_run(y->net, l, images, err);
+    for (int i = 0; i < count && status == GV_OK; i++) {
+        gv_yolo_people *out = &t->out[first + i];
+        const float *people = find_people(y, l, i);
+        out->count = (int64_t)people[0];
+        for (int k = 0; k < out->count; k++) {
+            to_picture(out->box[k], people + 1 + 5 * k, l, &images[i]);
+            out->score[k] = people[5 + 5 * k];
+        }
+    }
+    return status;
+}
+
+gv_status gv_yolo_detect_all(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err) {
+    for (int i = 0; i < n; i++) {
+        const gv_image *m = &images[i];
+        if (m->width < 1 || m->height < 1 || m->width > LARGEST_SIDE || m->height > LARGEST_SIDE)
+            return gv_fail(err, GV_ERR_ARGUMENT, "a picture of %d x %d cannot be searched for people", m->width,
+                           m->height);
+        if (m->width != images->width || m->height != images->height)
+            return gv_fail(err, GV_ERR_ARGUMENT, "pictures of %d x %d and %d x %d, expected one size", images->width,
+                           images->height, m->width, m->height);
+    }
+    return gv_device_batches(n, &y->batch, detect_some, &(task){y, images, out}, err);
+}
+
 gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
                          gv_error *err) {
+    gv_yolo_people found;
     *n = 0;
-    if (image->width < 1 || image->height < 1 || image->width > LARGEST_SIDE || image->height > LARGEST_SIDE)
-        return gv_fail(err, GV_ERR_ARGUMENT, "a picture of %d x %d cannot be searched for people", image->width,
-                       image->height);
-    gv_letterbox l = gv_letterbox_for(image->width, image->height);
-    gv_status status = prepare(y, l, err);
+    gv_status status = gv_yolo_detect_all(y, image, 1, &found, err);
     if (status != GV_OK) return status;
-    if ((status = gv_yolo_net_run(y->net, l, image, err)) != GV_OK) return status;
-    const float *people = find_people(y, l);
-    *n = (int)people[0] < max ? (int)people[0] : max;
-    for (int i = 0; i < *n; i++) {
-        to_picture(boxes[i], people + 1 + 5 * i, l, image);
-        scores[i] = people[5 + 5 * i];
-    }
+    *n = (int)found.count < max ? (int)found.count : max;
+    memcpy(boxes, found.box, (size_t)*n * sizeof *boxes);
+    memcpy(scores, found.score, (size_t)*n * sizeof *scores);
     return GV_OK;
 }

@@ -12,6 +12,7 @@
 #include "nn/linear.h"
 #include "nn/yolo_cell.h"
 #include "perception/image.h"
+#include <stdint.h>
 
 typedef struct gv_yolo gv_yolo;
 // device NULL: the processor; else all is there, from the decoded picture to the boxes.
@@ -26,3 +27,12 @@ void gv_yolo_close(gv_yolo *y); // accepts NULL
 //   n                 their number; 0 is no error
 gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
                          gv_error *err);
+
+typedef struct gv_yolo_people {
+    int64_t count;
+    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+} gv_yolo_people;
+// The same of n pictures of one size. On a device as many as it has room for, GV_YOLO_BATCH at most, are in its queue
+// before the first answer is waited for (what gv_device_meanwhile was given is done then); the answers are those of one
+// by one to the last bit.
+gv_status gv_yolo_detect_all(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err);

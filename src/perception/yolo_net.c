@@ -6,6 +6,7 @@
 #include "nn/conv.h"
 #include "nn/kernels.h"
 #include "perception/checkpoint.h"
+#include "perception/crop.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ enum {
     MAX_WIDTH = 8192,
     MAX_REPEAT = 64,
     LAYERS = 23,
-    DETECT = 22
+    DETECT = 22,
+    ANSWER = 1 + 5 * GV_YOLO_MAX, // numbers of a picture's people
 };
 static const float BATCH_NORM_EPS = 1e-3f;
 
@@ -50,20 +52,28 @@ typedef struct step {
 
 // On a device: where the largest convolution's windows [pixels, side side channels] and product [pixels, channels] have
 // room, every cell's score and sides [cells, 5], and the people. The layers come again and again with the same
-// addresses.
+// addresses, picture after picture, whose people are put aside.
 typedef struct room {
     void *windows;
     float *product, *cells, *people;
+    float *answers;         // [GV_YOLO_BATCH, ANSWER]
     gv_device_again layers; // recorded in the second run of a size
 } room;
+
+// Where pictures lie until they have been shrunk.
+typedef struct pictures {
+    uint8_t *rgb; // [room, bytes]
+    size_t bytes;
+    int room;
+} pictures;
 
 struct gv_yolo_net {
     char *path;
     bool bf16, keep_all;
     int classes, height, width;
     gv_conv_engine *engine;
-    gv_nn *nn;                         // on a device; else NULL, and nothing of it is used
-    float people[1 + 5 * GV_YOLO_MAX]; // of the last run on a device
+    gv_nn *nn;                           // on a device; else NULL, and nothing of it is used
+    float people[GV_YOLO_BATCH][ANSWER]; // of the last run on a device
     buffer buffers[MAX_BUFFERS];
     step steps[MAX_STEPS];
     int nbuffers, nsteps;
@@ -74,6 +84,7 @@ struct gv_yolo_net {
     unsigned char *memory;                                    // the device's
     size_t scratch;                                           // offset in memory
     room room;
+    pictures pictures;
 };
 
 typedef struct builder {
@@ -418,6 +429,11 @@ gv_status gv_yolo_net_open(gv_yolo_net **out, const char *path, gv_precision pre
     return b.status;
 }
 
+static void free_pictures(gv_yolo_net *n) {
+    if (n->nn) gv_device_drop(gv_nn_device(n->nn), n->pictures.rgb);
+    n->pictures = (pictures){0};
+}
+
 static void free_memory(gv_yolo_net *n) {
     if (n->nn) {
         gv_device *d = gv_nn_device(n->nn);
@@ -426,6 +442,7 @@ static void free_memory(gv_yolo_net *n) {
         gv_device_drop(d, n->room.product);
         gv_device_drop(d, n->room.cells);
         gv_device_drop(d, n->room.people);
+        gv_device_drop(d, n->room.answers);
         n->room = (room){0};
     }
     if (n->nn)
@@ -442,6 +459,7 @@ void gv_yolo_net_close(gv_yolo_net *n) {
     }
     gv_conv_engine_destroy(n->engine);
     free_memory(n);
+    free_pictures(n);
     gv_nn_destroy(n->nn);
     free(n->planes);
     free(n->path);
@@ -539,7 +557,8 @@ static void make_room(gv_yolo_net *n) {
     n->room.windows = gv_device_keep(d, NULL, windows, 1);
     n->room.product = gv_device_keep(d, NULL, product, sizeof(float));
     n->room.cells = gv_device_keep(d, NULL, cells, 5 * sizeof(float));
-    n->room.people = gv_device_keep(d, NULL, sizeof n->people, 1);
+    n->room.people = gv_device_keep(d, NULL, ANSWER, sizeof(float));
+    n->room.answers = gv_device_keep(d, NULL, GV_YOLO_BATCH * ANSWER, sizeof(float));
 }
 
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err) {
@@ -702,25 +721,54 @@ static void queue_layers(const void *user) {
               .max = GV_YOLO_MAX, .least = GV_YOLO_LEAST, .overlap = GV_YOLO_OVERLAP);
 }
 
+// It is there before anything is queued: copies that go ahead do not wait for the queue.
+static gv_status make_room_for(gv_yolo_net *n, const gv_image *image, int count, gv_error *err) {
+    gv_device *d = gv_nn_device(n->nn);
+    const size_t bytes = (size_t)image->height * (size_t)image->width * 3;
+    if (bytes == n->pictures.bytes && count <= n->pictures.room) return GV_OK;
+    free_pictures(n);
+    uint8_t *rgb = gv_device_hold(d, (size_t)count, bytes);
+    gv_status status = gv_device_finish(d, err);
+    if (status)
+        gv_device_drop(d, rgb);
+    else
+        n->pictures = (pictures){rgb, bytes, count};
+    return status;
+}
+
 // A picture is hundreds of small kernels. The first run of a size plans the products; the second is recorded.
-static gv_status run_on_device(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
+static void queue_picture(gv_yolo_net *n, gv_letterbox l, const gv_image *image, int i) {
     gv_device *d = gv_nn_device(n->nn);
     room *r = &n->room;
-    gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, image);
+    const gv_image there = gv_frame_ahead(d, n->pictures.rgb + (size_t)i * n->pictures.bytes, image);
+    gv_device_ahead_wait(d);
+    gv_letterbox_queue(d, address(n, (place){n->input, 0}), l, &there);
     gv_device_run_again(d, &r->layers, 1, queue_layers, n);
-    gv_device_download(d, n->people, r->people, sizeof n->people);
-    gv_status status = gv_device_finish(d, err);
-    if (status) gv_device_forget_again(d, &r->layers);
+    gv_kernel(d, add, .y = r->answers + (size_t)i * ANSWER, .x = r->people, .count = ANSWER, .period = ANSWER);
+}
+
+gv_status gv_yolo_net_run_all(gv_yolo_net *n, gv_letterbox l, const gv_image *images, int count, gv_error *err) {
+    assert(n->nn && l.width == n->width && l.height == n->height && count >= 1 && count <= GV_YOLO_BATCH);
+    gv_device *d = gv_nn_device(n->nn);
+    gv_status status = make_room_for(n, images, count, err);
+    if (status) return status;
+    for (int i = 0; i < count; i++) {
+        assert(images[i].width == images->width && images[i].height == images->height);
+        queue_picture(n, l, &images[i], i);
+    }
+    gv_device_download(d, n->people, n->room.answers, (size_t)count * sizeof *n->people);
+    status = gv_device_finish(d, err);
+    if (status) gv_device_forget_again(d, &n->room.layers);
     return status;
 }
 
 gv_status gv_yolo_net_run(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err) {
     assert(l.width == n->width && l.height == n->height);
-    return (n->nn ? run_on_device : run_on_processor)(n, l, image, err);
+    return n->nn ? gv_yolo_net_run_all(n, l, image, 1, err) : run_on_processor(n, l, image, err);
 }
 
-const float *gv_yolo_net_people(const gv_yolo_net *n) {
-    return n->nn ? n->people : NULL;
+const float *gv_yolo_net_people(const gv_yolo_net *n, int i) {
+    return n->nn ? n->people[i] : NULL;
 }
 
 void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_and_sides[5]) {

@@ -31,6 +31,10 @@ int gv_yolo_net_classes(const gv_yolo_net *n);
 gv_status gv_yolo_net_resize(gv_yolo_net *n, int height, int width, gv_error *err);
 // On a picture, brought to that size by a letterbox of it.
 gv_status gv_yolo_net_run(gv_yolo_net *n, gv_letterbox l, const gv_image *image, gv_error *err);
+// On a device: `count` pictures of one size, GV_YOLO_BATCH at most. All are in the queue before the first answer is
+// waited for, each goes over while the network works on the one before, and the room for them stays.
+enum { GV_YOLO_BATCH = 4 };
+gv_status gv_yolo_net_run_all(gv_yolo_net *n, gv_letterbox l, const gv_image *images, int count, gv_error *err);
 
 // What the detection head says at one of the three scales, for cell (y, x):
 // logit i of a list is at [i / 16, y, x, i % 16].
@@ -48,10 +52,10 @@ void gv_yolo_net_cell(const gv_yolo_net *n, int level, size_t cell, float score_
 #define GV_YOLO_LEAST   0.5f
 #define GV_YOLO_OVERLAP 0.7
 
-// Of the last run on a device, else NULL: how many people, then x0, y0, x1, y1 (px of the input) and score of each,
-// GV_YOLO_MAX at most, best first, of those above GV_YOLO_LEAST that overlap no better one by more than
+// Of picture i of the last run on a device, else NULL: how many people, then x0, y0, x1, y1 (px of the input) and score
+// of each, GV_YOLO_MAX at most, best first, of those above GV_YOLO_LEAST that overlap no better one by more than
 // GV_YOLO_OVERLAP.
-const float *gv_yolo_net_people(const gv_yolo_net *n);
+const float *gv_yolo_net_people(const gv_yolo_net *n, int i);
 
 // A tensor inside, for tests: the output of model.N as [channels, height, width] of float32, to be freed. Only what no
 // later layer has overwritten makes sense: all of them with keep_all set before resizing.
