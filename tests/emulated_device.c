@@ -81,11 +81,6 @@ static const char *name(const void *self) {
     (void)self;
     return "emulated";
 }
-static bool wait(void *self, gv_error *err) {
-    (void)self, (void)err;
-    return true;
-}
-
 static void *alloc(void *self, size_t bytes, gv_error *err) {
     (void)self;
     bool room = own.pieces < MOST && (!own.limit || own.used + bytes <= own.limit);
@@ -103,7 +98,7 @@ static void *alloc(void *self, size_t bytes, gv_error *err) {
 }
 
 // Copies that go ahead are done when they are asked for or, late, when the queue first waits for them.
-enum { MOST_COPIES = 256 };
+enum { MOST_COPIES = 4096 };
 static struct {
     bool late;
     int open, done;
@@ -111,6 +106,8 @@ static struct {
         void *to, *data;
         size_t bytes;
     } copy[MOST_COPIES];
+    int places; // that were copied to since the program has waited for the queue
+    piece place[MOST_COPIES];
 } ahead;
 
 void gv_emulated_late(bool late) {
@@ -134,6 +131,24 @@ static bool ahead_wait(void *self, gv_error *err) {
     return true;
 }
 
+static bool wait(void *self, gv_error *err) {
+    (void)self, (void)err;
+    ahead.places = 0;
+    return true;
+}
+
+// What is queued may still be at work on a place that was copied to before.
+static bool is_free(char *to, size_t bytes, gv_error *err) {
+    for (int i = 0; i < ahead.places; i++)
+        if (to < ahead.place[i].data + ahead.place[i].bytes && ahead.place[i].data < to + bytes) {
+            gv_fail(err, GV_ERR_INTERNAL, "a copy goes ahead of what is queued on its place");
+            return false;
+        }
+    if (ahead.places == MOST_COPIES) abort();
+    ahead.place[ahead.places++] = (piece){to, bytes};
+    return true;
+}
+
 static void release(void *self, void *memory) {
     ahead_wait(self, NULL); // gv_device_finish has waited for them
     for (int i = 0; i < own.pieces; i++)
@@ -154,7 +169,7 @@ static bool upload(void *self, void *to, const void *from, size_t bytes, gv_erro
 }
 
 static bool upload_ahead(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    if (breaks(err) || !check(to, bytes, "upload", err)) return false;
+    if (breaks(err) || !check(to, bytes, "upload", err) || !is_free(to, bytes, err)) return false;
     void *data = ahead.open < MOST_COPIES ? malloc(bytes ? bytes : 1) : NULL;
     if (!data) abort();
     memcpy(data, from, bytes);
@@ -166,10 +181,9 @@ static bool upload_ahead(void *self, void *to, const void *from, size_t bytes, g
 }
 
 static bool download(void *self, void *to, const void *from, size_t bytes, gv_error *err) {
-    (void)self;
     if (breaks(err) || !check(from, bytes, "download", err)) return false;
     memcpy(to, from, bytes);
-    return true;
+    return wait(self, err);
 }
 
 // ---- products

@@ -13,7 +13,8 @@ int gv_emulated_refusals(void);        // allocations that were over the limit, 
 int gv_emulated_launches(int kernel);  // since gv_emulated_ops
 int gv_emulated_replays(void);         // of recorded work, since gv_emulated_ops
 int gv_emulated_singles(void);         // products, convolutions and kernels outside of it, since gv_emulated_ops
-// Copies that go ahead are done as late as they may be (until then their places are NaN), or as early.
+// Copies that go ahead are done as late as they may be (until then their places are NaN), or as early. The second one
+// to a place fails where nobody has waited for the queue in between.
 void gv_emulated_late(bool late);
 int gv_emulated_copies(void); // that went ahead and were done, since gv_emulated_late
 // How x [n] becomes its mean over `count` processes, for groups of such devices; NULL: they cannot be joined.

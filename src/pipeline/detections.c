@@ -10,9 +10,19 @@
 #include <string.h>
 
 typedef struct found { // the people of one frame that was looked at
-    int64_t frame, count;
-    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+    int64_t frame;
+    gv_yolo_people people;
 } found;
+
+// What frames ahead of their turn showed, in their order: number n is in place n % ROOM.
+enum { ROOM = 2 * GV_FINDER_BATCH };
+typedef struct in_advance {
+    found of[ROOM];
+    long taken, used;
+    long announced; // frames given to gv_detections_ahead
+    long alone;     // those before it are looked at when it is their turn
+    gv_yolo_people people[GV_FINDER_BATCH];
+} in_advance;
 
 struct gv_detections {
     gv_finder_options opt;
@@ -23,6 +33,7 @@ struct gv_detections {
     gv_journal *journal;
     bool replaying; // detections come from the journal
     found last;     // seen last
+    in_advance ahead;
     long frames, looked;
     double (*warps)[2][3]; // [frames]
     long warp_room;
@@ -41,7 +52,8 @@ gv_status gv_detections_create(gv_detections **out, const gv_finder_options *opt
     d->height = height;
     d->step = opt->fast ? gv_sparing_step(opt->fps, false) : 1;
     // a wrong file is told of now, not after hours of work
-    gv_status status = gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, opt->device, err);
+    gv_status status =
+        gv_yolo_open(&d->yolo, opt->models->role[GV_ROLE_DETECTOR].path, opt->precision, opt->device, err);
     if (status == GV_OK) status = gv_detected_create(&d->tracks, NULL, width, height, err);
     if (status == GV_OK) status = gv_background_create(&d->background, width, height, err);
     if (status == GV_OK) {
@@ -79,26 +91,28 @@ static bool take_record(found *f, const void *data, size_t size, long frame, int
     if (head[0] != frame || head[1] < 0 || head[1] > GV_YOLO_MAX || size != sizeof head + (size_t)head[1] * 20)
         return false;
     const char *p = (const char *)data + sizeof head;
+    gv_yolo_people *q = &f->people;
     f->frame = head[0];
-    f->count = head[1];
-    memcpy(f->box, p, (size_t)f->count * 16);
-    memcpy(f->score, p + f->count * 16, (size_t)f->count * 4);
-    for (int i = 0; i < f->count; i++) {
-        const float *b = f->box[i];
+    q->count = head[1];
+    memcpy(q->box, p, (size_t)q->count * 16);
+    memcpy(q->score, p + q->count * 16, (size_t)q->count * 4);
+    for (int i = 0; i < q->count; i++) {
+        const float *b = q->box[i];
         if (!(b[0] >= 0 && b[1] >= 0 && b[2] >= b[0] && b[3] >= b[1] && b[2] <= (float)width && b[3] <= (float)height))
             return false;
-        if (!(f->score[i] >= 0 && f->score[i] <= 1)) return false;
+        if (!(q->score[i] >= 0 && q->score[i] <= 1)) return false;
     }
     return true;
 }
 
 static void keep_record(gv_journal *j, const found *f) {
     char record[sizeof(int64_t[2]) + GV_YOLO_MAX * 20];
-    size_t n = (size_t)f->count;
+    const gv_yolo_people *q = &f->people;
+    size_t n = (size_t)q->count;
     memcpy(record, &f->frame, 8);
-    memcpy(record + 8, &f->count, 8);
-    memcpy(record + 16, f->box, n * 16);
-    memcpy(record + 16 + n * 16, f->score, n * 4);
+    memcpy(record + 8, &q->count, 8);
+    memcpy(record + 16, q->box, n * 16);
+    memcpy(record + 16 + n * 16, q->score, n * 4);
     gv_journal_append(j, record, 16 + n * 20);
 }
 
@@ -127,24 +141,31 @@ static gv_status note_warp(gv_detections *d, const double warp[2][3], gv_error *
     return GV_OK;
 }
 
+static gv_status detect(gv_detections *d, const gv_image *image, gv_error *err) {
+    in_advance *a = &d->ahead;
+    gv_status status = GV_OK;
+    if (a->used < a->taken && a->of[a->used % ROOM].frame == d->frames) {
+        d->last = a->of[a->used++ % ROOM];
+    } else {
+        status = gv_yolo_detect_all(d->yolo, image, 1, &d->last.people, err);
+        d->last.frame = d->frames;
+    }
+    if (status != GV_OK) return status;
+    d->looked++;
+    keep_record(d->journal, &d->last);
+    return GV_OK;
+}
+
 // A frame that is looked at. As in the reference, the background is followed over frames with detections only.
 static gv_status look(gv_detections *d, const gv_image *image, double time_sec, gv_error *err) {
-    gv_status status = GV_OK;
     double warp[2][3] = {{1, 0, 0}, {0, 1, 0}};
-    found *f = &d->last;
-    if (!replay(d, d->frames)) {
-        int n = 0;
-        status = gv_yolo_detect(d->yolo, image, f->box, f->score, GV_YOLO_MAX, &n, err);
-        if (status != GV_OK) return status;
-        d->looked++;
-        f->frame = d->frames;
-        f->count = n;
-        keep_record(d->journal, f);
-    }
-    const float(*boxes)[4] = (const float(*)[4])f->box;
-    if (f->count > 0) gv_background_frame(d->background, image->rgb, image->stride, boxes, (int)f->count, warp);
+    const gv_yolo_people *q = &d->last.people;
+    gv_status status = replay(d, d->frames) ? GV_OK : detect(d, image, err);
+    if (status != GV_OK) return status;
+    const float(*boxes)[4] = (const float(*)[4])q->box;
+    if (q->count > 0) gv_background_frame(d->background, image->rgb, image->stride, boxes, (int)q->count, warp);
     status = note_warp(d, (const double(*)[3])warp, err);
-    if (status == GV_OK) status = gv_detected_frame(d->tracks, boxes, f->score, (int)f->count, time_sec, err);
+    if (status == GV_OK) status = gv_detected_frame(d->tracks, boxes, q->score, (int)q->count, time_sec, err);
     d->frames++;
     return status;
 }
@@ -170,9 +191,43 @@ gv_status gv_detections_frame(gv_detections *d, const gv_image *image, double ti
     return GV_OK;
 }
 
+// ---- frames ahead of their turn
+
+int gv_detections_batch(const gv_detections *d) {
+    return d->opt.device ? GV_FINDER_BATCH : 1;
+}
+
+// Frames that it was their turn for.
+static long frames_given(const gv_detections *d) {
+    return d->frames + d->is_skipped;
+}
+
+gv_status gv_detections_ahead(gv_detections *d, const gv_image *images, int n, void (*work)(void *user), void *user,
+                              gv_error *err) {
+    in_advance *a = &d->ahead;
+    gv_image chosen[GV_FINDER_BATCH];
+    long number[GV_FINDER_BATCH];
+    const long first = a->announced;
+    int count = 0;
+    a->announced += n;
+    if (d->replaying || frames_given(d) < a->alone) work(user); // not beside the device, which they may need themselves
+    if (d->replaying || frames_given(d) < a->alone) {
+        a->alone = a->announced;
+        return GV_OK;
+    }
+    for (int i = 0; i < n; i++)
+        if ((first + i) % d->step == 0) chosen[count] = images[i], number[count++] = first + i;
+    gv_device_meanwhile(d->opt.device, work, user);
+    gv_status status = gv_yolo_detect_all(d->yolo, chosen, count, a->people, err);
+    gv_device_meanwhile(d->opt.device, NULL, NULL);
+    for (int i = 0; i < count && status == GV_OK; i++) a->of[a->taken++ % ROOM] = (found){number[i], a->people[i]};
+    return status;
+}
+
 int gv_detections_boxes(const gv_detections *d, float (*boxes)[4], int max) {
-    int n = d->last.count < max ? (int)d->last.count : max;
-    if (n > 0) memcpy(boxes, d->last.box, (size_t)n * sizeof *boxes);
+    const gv_yolo_people *q = &d->last.people;
+    int n = q->count < max ? (int)q->count : max;
+    if (n > 0) memcpy(boxes, q->box, (size_t)n * sizeof *boxes);
     return n;
 }
 

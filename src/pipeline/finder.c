@@ -51,6 +51,15 @@ gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, 
                      : gv_detections_frame(f->detections, image, time_sec, err);
 }
 
+int gv_finder_batch(const gv_finder *f) {
+    return f->detections ? gv_detections_batch(f->detections) : 1;
+}
+
+gv_status gv_finder_ahead(gv_finder *f, const gv_image *images, int n, void (*work)(void *user), void *user,
+                          gv_error *err) {
+    return f->detections ? gv_detections_ahead(f->detections, images, n, work, user, err) : GV_OK;
+}
+
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max) {
     if (f->points) return gv_points_finder_boxes(f->points, boxes, max);
     return f->people ? gv_people_boxes(f->people, boxes, max) : gv_detections_boxes(f->detections, boxes, max);

@@ -4,6 +4,9 @@
 //     for each frame: gv_finder_frame(f, &image, time_sec, &err);
 //     gv_finder_finish(f, &tracks, &err);          // everybody, most prominent first
 //
+// YOLOv8 on a device would rather see some frames together, ahead of their turn (gv_finder_ahead); what it finds is the
+// same.
+//
 // BlazePose is followed as people.h does. YOLOv8's detections are kept in the cache frame by frame, so that an
 // interrupted search goes on where it stopped, and followed by the reference's tracker (detected.h) along with the
 // background's motion. fast: YOLOv8 looks at a part of the frames (sparing.h), BlazePose at no mirror image. A file of
@@ -28,6 +31,16 @@ typedef struct gv_finder gv_finder;
 gv_status gv_finder_create(gv_finder **out, const gv_finder_options *opt, int width, int height, gv_error *err);
 void gv_finder_destroy(gv_finder *f); // accepts NULL
 gv_status gv_finder_frame(gv_finder *f, const gv_image *image, double time_sec, gv_error *err);
+// How many of the frames to come it would like to see together, GV_FINDER_BATCH at most; 1: gv_finder_ahead is not for
+// it.
+enum { GV_FINDER_BATCH = 4 };
+int gv_finder_batch(const gv_finder *f);
+// The next n frames that gv_finder_frame will get, behind those of the call before, are looked at now. Those of the
+// call before may wait for their turn until work(user), which is done while the device is at work: it gives
+// gv_finder_frame all of them and none of these. It may be called more often, or not at all, and then is the caller's
+// to do.
+gv_status gv_finder_ahead(gv_finder *f, const gv_image *images, int n, void (*work)(void *user), void *user,
+                          gv_error *err);
 // Boxes x0, y0, x1, y1 (px) of those seen last; returns their number, at most max.
 int gv_finder_boxes(const gv_finder *f, float (*boxes)[4], int max);
 // Whether frames that repeat a picture may be kept from it: it looks at every frame that it gets.

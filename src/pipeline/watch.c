@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFERS = 6, MAX_BOXES = 64 };
+enum { BUFFERS = 6, MAX_BOXES = 64, LOTS = 3 }; // a lot before, one that is looked at and one to come
 
 typedef struct boxes {
     float box[MAX_BOXES][4];
@@ -110,22 +110,24 @@ static void recall_frame(notes *n, boxes *b) {
     n->mask_count += count;
 }
 
-static gv_status take_frame(notes *n, gv_feed_frame *p, const gv_watch_options *opt, boxes *b, bool *repeated,
+static gv_image image_of(const gv_feed_frame *p) {
+    return (gv_image){p->rgb, p->width, p->height, p->width * 3};
+}
+
+// Whether the finder gets this frame.
+static bool is_for_finder(const gv_watch_options *opt, bool repeated) {
+    return opt->finder && (!repeated || !gv_finder_takes_pictures(opt->finder));
+}
+
+static gv_status take_frame(notes *n, gv_feed_frame *p, bool repeated, const gv_watch_options *opt, boxes *b,
                             gv_error *err) {
     gv_status status = GV_OK;
+    const gv_image image = image_of(p);
     b->count = 0;
-    *repeated = false;
-    if (opt->finder) {
-        gv_image image = {p->rgb, p->width, p->height, p->width * 3};
-        *repeated = gv_repeats_look(n->repeats, &image);
-        if (!*repeated || !gv_finder_takes_pictures(opt->finder))
-            status = gv_finder_frame(opt->finder, &image, p->time_sec, err);
-        if (status == GV_OK) b->count = gv_finder_boxes(opt->finder, b->box, MAX_BOXES);
-        if (status == GV_OK) status = note_frame(n, p->time_sec, *repeated, b, err);
-    } else {
-        *repeated = n->frame < n->s->frames && n->s->repeated[n->frame];
-        recall_frame(n, b);
-    }
+    if (is_for_finder(opt, repeated)) status = gv_finder_frame(opt->finder, &image, p->time_sec, err);
+    if (opt->finder && status == GV_OK) b->count = gv_finder_boxes(opt->finder, b->box, MAX_BOXES);
+    if (opt->finder && status == GV_OK) status = note_frame(n, p->time_sec, repeated, b, err);
+    if (!opt->finder) recall_frame(n, b);
     n->frame++;
     return status;
 }
@@ -139,36 +141,111 @@ static gv_status hand_to_camera(camera_stage *c, gv_feed_frame *p, const boxes *
     return GV_OK;
 }
 
-static gv_status watch(notes *n, gv_feed *feed, camera_stage *camera, const gv_watch_options *opt,
-                       gv_watch_times *times, gv_error *err) {
+// ---- frames, lot by lot
+
+typedef struct lot { // frames that are looked at together
+    struct {
+        gv_feed_frame *frame;
+        bool repeated;
+    } of[GV_FINDER_BATCH];
+    int count;
+} lot;
+
+typedef struct watching { // one pass
+    notes *n;
+    gv_feed *feed;
+    camera_stage *camera;
+    const gv_watch_options *opt;
+    gv_watch_times *times;
     gv_progress progress;
-    gv_progress_begin(&progress, opt->finder ? "observe" : "camera", gv_feed_info(feed)->frames, opt->quiet,
-                      opt->listener);
-    gv_status status;
+    int each;         // frames of a lot
+    lot before, next; // looked at and to be followed; to be looked at
+    long taken;       // frames from the feed
+    bool ended;
+    gv_status status; // the first failure, also of what was done while the device was at work
+    gv_error err;
+} watching;
+
+static void fill_next(watching *w) {
+    const gv_watch_options *opt = w->opt;
     gv_feed_frame *p;
+    while (w->status == GV_OK && !w->ended && w->next.count < w->each) {
+        w->status = gv_feed_next(w->feed, &p, &w->err);
+        w->ended = !p;
+        if (w->status != GV_OK || !p) return;
+        const double start = gv_now();
+        const gv_image image = image_of(p);
+        const bool repeated = opt->finder ? gv_repeats_look(w->n->repeats, &image)
+                                          : w->taken < w->n->s->frames && w->n->s->repeated[w->taken];
+        w->times->people += gv_now() - start;
+        w->next.of[w->next.count].frame = p;
+        w->next.of[w->next.count++].repeated = repeated;
+        w->taken++;
+    }
+}
+
+static gv_status follow_frame(watching *w, gv_feed_frame *p, bool repeated, gv_error *err) {
     boxes b;
-    bool repeated;
-    while ((status = gv_feed_next(feed, &p, err)) == GV_OK && p) {
-        double start = gv_now();
-        status = take_frame(n, p, opt, &b, &repeated, err);
-        times->people += gv_now() - start;
-        if (status != GV_OK) break;
-        if (camera->running && !repeated)
-            status = hand_to_camera(camera, p, &b, err);
-        else
-            gv_feed_release(feed, p);
-        if (status != GV_OK) break;
-        gv_progress_set(&progress, n->frame);
-        if ((status = gv_go_on(opt->listener, err)) != GV_OK) break;
+    const double start = gv_now();
+    gv_status status = take_frame(w->n, p, repeated, w->opt, &b, err);
+    w->times->people += gv_now() - start;
+    if (status != GV_OK) return status;
+    if (w->camera->running && !repeated)
+        status = hand_to_camera(w->camera, p, &b, err);
+    else
+        gv_feed_release(w->feed, p);
+    if (status != GV_OK) return status;
+    gv_progress_set(&w->progress, w->n->frame);
+    return gv_go_on(w->opt->listener, err);
+}
+
+static void follow_before(watching *w) {
+    for (int i = 0; i < w->before.count && w->status == GV_OK; i++)
+        w->status = follow_frame(w, w->before.of[i].frame, w->before.of[i].repeated, &w->err);
+    w->before.count = 0;
+}
+
+// The second time there is nothing left to do.
+static void work_meanwhile(void *user) {
+    watching *w = user;
+    follow_before(w);
+    fill_next(w);
+}
+
+// What was found before is not lost where this fails.
+static void look_ahead(watching *w, const lot *now) {
+    gv_image images[GV_FINDER_BATCH];
+    gv_error why = {0};
+    int n = 0;
+    for (int i = 0; i < now->count; i++)
+        if (is_for_finder(w->opt, now->of[i].repeated)) images[n++] = image_of(now->of[i].frame);
+    gv_status status = gv_finder_ahead(w->opt->finder, images, n, work_meanwhile, w, &why);
+    follow_before(w);
+    if (status == GV_OK || w->status != GV_OK) return;
+    w->status = status;
+    w->err = why;
+}
+
+static gv_status watch(watching *w, gv_error *err) {
+    gv_progress_begin(&w->progress, w->opt->finder ? "observe" : "camera", gv_feed_info(w->feed)->frames, w->opt->quiet,
+                      w->opt->listener);
+    for (fill_next(w); w->status == GV_OK && w->next.count; fill_next(w)) {
+        const lot now = w->next;
+        w->next.count = 0;
+        if (w->each > 1) look_ahead(w, &now);
+        w->before = now;
+        if (w->each == 1) follow_before(w);
     }
-    join_camera(camera);
-    times->whole = gv_progress_end(&progress);
-    times->camera = camera->busy_sec;
-    if (status == GV_OK && camera->status != GV_OK) {
-        if (err) *err = camera->err;
-        status = camera->status;
+    follow_before(w);
+    join_camera(w->camera);
+    w->times->whole = gv_progress_end(&w->progress);
+    w->times->camera = w->camera->busy_sec;
+    if (w->status == GV_OK && w->camera->status != GV_OK) {
+        w->status = w->camera->status;
+        w->err = w->camera->err;
     }
-    return status;
+    if (w->status != GV_OK && err) *err = w->err;
+    return w->status;
 }
 
 gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times *times, gv_error *err) {
@@ -176,14 +253,18 @@ gv_status gv_watch(gv_sightings *s, const gv_watch_options *opt, gv_watch_times 
     notes n = {.s = s};
     camera_stage camera = {0};
     gv_feed *feed = NULL;
+    watching w = {.n = &n, .camera = &camera, .opt = opt, .times = times};
+    w.each = opt->finder ? gv_finder_batch(opt->finder) : 1;
+    const int buffers = BUFFERS + (w.each > 1 ? LOTS * w.each : 0);
     gv_status status =
-        gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps, .jail = opt->jail}, BUFFERS, err);
+        gv_feed_open(&feed, opt->video, &(gv_video_options){.fps = opt->fps, .jail = opt->jail}, buffers, err);
     if (status != GV_OK) return status;
     const gv_video_info *info = gv_feed_info(feed);
     if (opt->finder && !(n.repeats = gv_repeats_create(info->width, info->height)))
         status = gv_fail(err, GV_ERR_MEMORY, "%s: no memory for its pictures", opt->video);
     if (status == GV_OK) status = start_camera(&camera, feed, opt->odometry, err);
-    if (status == GV_OK) status = watch(&n, feed, &camera, opt, times, err);
+    w.feed = feed;
+    if (status == GV_OK) status = watch(&w, err);
     if (status == GV_OK && n.frame == 0) status = gv_fail(err, GV_ERR_EMPTY, "%s: no frame could be read", opt->video);
     if (status == GV_OK && !opt->finder && n.frame != s->frames)
         status = gv_fail(err, GV_ERR_IO, "%s: %ld frames, expected %ld as in the pass before", opt->video, n.frame,
