@@ -18,7 +18,7 @@ typedef struct piece {
 
 static struct {
     size_t limit, largest, refused, used;
-    int refusals, countdown, launches[GV_KERNEL_COUNT], pieces, replays, singles;
+    int refusals, starving, countdown, launches[GV_KERNEL_COUNT], pieces, replays, singles;
     bool replaying;
     struct graph *recording;
     bool convolves; // of its own
@@ -37,6 +37,12 @@ int gv_emulated_launches(int kernel) {
 }
 void gv_emulated_refuse(size_t bytes) {
     own.refused = bytes;
+}
+void gv_emulated_starve(int after) {
+    own.starving = after;
+}
+bool gv_emulated_starved(void) {
+    return own.starving == 0;
 }
 void gv_emulated_break(int after) {
     own.countdown = after;
@@ -85,6 +91,7 @@ static void *alloc(void *self, size_t bytes, gv_error *err) {
     (void)self;
     bool room = own.pieces < MOST && (!own.limit || own.used + bytes <= own.limit);
     room &= bytes != own.refused || !bytes;
+    room &= !own.starving || --own.starving;
     char *data = room && (!own.largest || bytes <= own.largest) ? aligned_alloc(256, (bytes + 255) / 256 * 256) : NULL;
     if (!data) {
         own.refusals++;

@@ -8,6 +8,8 @@
 // At most `limit` bytes at once (0: any number), at most `largest` in one piece. One such device at a time.
 const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest);
 void gv_emulated_refuse(size_t bytes); // there is no memory for pieces of just so many; 0: for all
+void gv_emulated_starve(int after);    // there is none for just the piece that comes after so many - 1; 0: for all
+bool gv_emulated_starved(void);        // whether that piece has been asked for
 size_t gv_emulated_bytes(void);        // in use
 int gv_emulated_refusals(void);        // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel);  // since gv_emulated_ops

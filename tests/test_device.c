@@ -279,7 +279,7 @@ static void test_crops(void **state) {
         gv_device *d = emulated(0, 0);
         uint8_t *placed = gv_device_alloc(d, N, BYTES);
         const gv_image there = gv_frame_place(d, &image);
-        gv_crop_queue(d, placed, &there, boxes[0], N, 1);
+        gv_crop_queue(d, placed, &there, boxes[0], N, 1, gv_crop_squares(d, gv_device_alloc));
         gv_device_download(d, y, placed, (size_t)N * BYTES);
         finish(d);
         close_empty(d);
@@ -505,7 +505,7 @@ static void test_staying(void **state) {
     gv_device *d = emulated(0, 0);
     uint8_t *placed = gv_device_keep(d, NULL, N, BYTES);
     const gv_image there = gv_frame_place(d, &image);
-    gv_crop_queue(d, placed, &there, boxes[0], N, 1);
+    gv_crop_queue(d, placed, &there, boxes[0], N, 1, gv_crop_squares(d, gv_device_alloc));
     finish(d);
     gv_vitpose *v = small_vitpose(GV_PRECISION_F32, d);
     float *maps = gv_calloc2(N, MAP * sizeof *maps);

@@ -123,6 +123,37 @@ static void test_sparing(void **state) {
     gv_studied_free(&plain);
 }
 
+// Wherever memory runs out once, the pass fails and says so, or goes on without losing or repeating a crop.
+static void test_starving(void **state) {
+    (void)state;
+    gv_studied expected;
+    int ahead, failed = 0, went_on = 0;
+    expected = on_emulated(false, 0, &ahead);
+    for (int after = 8;; after += 13) {
+        gv_device *d = NULL;
+        gv_studied s;
+        gv_error err = {0};
+        assert_int_equal(gv_device_wrap(&d, gv_emulated_ops(0, 0), &err), GV_OK);
+        gv_emulated_late(true);
+        gv_emulated_starve(after);
+        gv_status status = study(&s, d, false, &err);
+        const bool starved = gv_emulated_starved();
+        gv_emulated_starve(0);
+        gv_emulated_late(false);
+        if (status == GV_OK) check_same(&s, &expected, 1e-6);
+        if (status == GV_OK) gv_studied_free(&s);
+        if (status != GV_OK) assert_int_equal(status, GV_ERR_MEMORY);
+        failed += status != GV_OK;
+        went_on += starved && status == GV_OK;
+        assert_int_equal(gv_emulated_bytes(), 0);
+        gv_device_close(d);
+        if (!starved) break;
+    }
+    printf("failed %d times, went on %d times\n", failed, went_on);
+    assert_true(failed > 0 && went_on > 0);
+    gv_studied_free(&expected);
+}
+
 // Whatever fails is told, and nothing is kept.
 static void test_breaking(void **state) {
     (void)state;
@@ -150,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ahead),
         cmocka_unit_test(test_sparing),
+        cmocka_unit_test(test_starving),
         cmocka_unit_test(test_breaking),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { TAPS = GV_BLUR_TAPS, RADIUS = TAPS / 2, ONE = GV_BLUR_ONE };
+enum { SQUARES = 16, BYTES = GV_CROP_SIDE * GV_CROP_SIDE * 3 }; // squares that go over at once
 
 // A row of a Gaussian in 1/256, each rounded together with what the one before lost; the middle takes the rest
 // (OpenCV's GaussianBlur for 8 bits).
@@ -69,17 +70,20 @@ gv_image gv_frame_ahead(gv_device *d, uint8_t *rgb, const gv_image *frame) {
     return place(d, rgb, frame, gv_device_upload_ahead);
 }
 
-void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor) {
-    gv_crop_square *squares = gv_calloc2((size_t)n, sizeof *squares);
-    gv_crop_square *placed = gv_device_alloc(d, (size_t)n, sizeof *placed);
-    if (!squares) gv_device_fail(d, GV_ERR_MEMORY, "no memory for %d crops", n);
-    for (int i = 0; i < n && squares; i++) squares[i] = square_of(boxes + 3 * (size_t)i, factor);
-    if (placed && squares) {
-        gv_device_upload(d, placed, squares, (size_t)n * sizeof *placed);
-        gv_kernel(d, crop, .bytes = bytes, .rgb = there->rgb, .squares = placed, .n = n, .width = there->width,
-                  .height = there->height, .stride = there->stride);
+void *gv_crop_squares(gv_device *d, gv_device_room *room) {
+    return room(d, SQUARES, sizeof(gv_crop_square));
+}
+
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor,
+                   void *squares) {
+    gv_crop_square here[SQUARES];
+    for (int first = 0; first < n; first += SQUARES) {
+        const int count = n - first < SQUARES ? n - first : SQUARES;
+        for (int i = 0; i < count; i++) here[i] = square_of(boxes + 3 * (size_t)(first + i), factor);
+        gv_device_upload(d, squares, here, (size_t)count * sizeof *here);
+        gv_kernel(d, crop, .bytes = bytes + (size_t)first * BYTES, .rgb = there->rgb, .squares = squares, .n = count,
+                  .width = there->width, .height = there->height, .stride = there->stride);
     }
-    free(squares);
 }
 
 float *gv_crops_place(gv_device *d, const gv_crops *c, int first, int n) {

@@ -28,8 +28,10 @@ gv_image gv_frame_place(gv_device *d, const gv_image *frame);
 // The same into memory of the device's, beside what is queued: there after gv_device_ahead_wait.
 gv_image gv_frame_ahead(gv_device *d, uint8_t *rgb, const gv_image *frame);
 // Queues gv_crop_bytes of n boxes of such a frame: bytes [n, 256, 256, 3] of the device's memory, the same to the last
-// bit.
-void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor);
+// bit. It asks for no memory: `squares` is of gv_crop_squares, and one does for any number of calls.
+void gv_crop_queue(gv_device *d, uint8_t *bytes, const gv_image *there, const float *boxes, int n, float factor,
+                   void *squares);
+void *gv_crop_squares(gv_device *d, gv_device_room *room);
 
 // Crops as a network takes them: numbers of the program's memory, or of a device that the network is on.
 typedef struct gv_crops {

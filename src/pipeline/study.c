@@ -60,6 +60,13 @@ typedef struct in_advance {
     long taken, used;
 } in_advance;
 
+typedef struct chunk {
+    long first, end; // frames
+    item *items;     // [room] in order of frame, then person
+    int count;
+    uint8_t *bytes; // [room, 256, 256, 3] crops, on the device where the networks are
+} chunk;
+
 typedef struct pass {
     const gv_study_options *opt;
     gv_feed *feed;
@@ -67,15 +74,15 @@ typedef struct pass {
     worker *worker[MAX_WORKERS];
     int workers;
     float factor;    // size of the frames over full size
-    long first, end; // frames of the chunk
-    item *items;     // in order of frame, then person
-    int count, room;
-    uint8_t *bytes; // [room, 256, 256, 3] crops, on the device where the networks are
-    int batch;      // crops at once
-    float *crops;   // [batch, 3, 256, 192]
-    float *out;     // [batch, FEATURE] results of one batch
-    float *values;  // [room, FEATURE] results of one worker
-    uint8_t *want;  // [room] crops that the networks shall see
+    int room;        // of a chunk
+    chunk now, next; // next.bytes: where frames go ahead, its crops are cut while the networks are at work
+    long cut;        // frames of the video that are behind: crops of those before it are cut
+    void *squares;   // on a device: what gv_crop_queue works in
+    int batch;       // crops at once
+    float *crops;    // [batch, 3, 256, 192]
+    float *out;      // [batch, FEATURE] results of one batch
+    float *values;   // [room, FEATURE] results of one worker
+    uint8_t *want;   // [room] crops that the networks shall see
 } pass;
 
 // ---- chunks
@@ -85,34 +92,34 @@ static bool is_there(const gv_person *p, long frame) {
 }
 
 // Lists everybody in the frames from `first` on until the chunk is full.
-static void plan_chunk(pass *p, long first) {
+static void plan_chunk(const pass *p, chunk *c, long first) {
     const gv_study_options *o = p->opt;
-    p->first = p->end = first;
-    p->count = 0;
+    c->first = c->end = first;
+    c->count = 0;
     int frames = o->fast ? SPARING_FRAMES : CHUNK_FRAMES;
-    while (p->end < o->frames) {
+    while (c->end < o->frames) {
         int here = 0;
-        for (int i = 0; i < o->people; i++) here += is_there(&o->person[i], p->end);
-        bool full = p->end - first >= frames && p->count >= CHUNK_CROPS;
-        if (p->count && (full || p->count + here > p->room)) break;
+        for (int i = 0; i < o->people; i++) here += is_there(&o->person[i], c->end);
+        bool full = c->end - first >= frames && c->count >= CHUNK_CROPS;
+        if (c->count && (full || c->count + here > p->room)) break;
         for (int i = 0; i < o->people; i++)
-            if (is_there(&o->person[i], p->end)) p->items[p->count++] = (item){i, (int)(p->end - o->person[i].first)};
-        p->end++;
+            if (is_there(&o->person[i], c->end)) c->items[c->count++] = (item){i, (int)(c->end - o->person[i].first)};
+        c->end++;
     }
 }
 
-static const float *box_of(const pass *p, int i) {
-    const item *t = &p->items[i];
+static const float *box_of(const pass *p, const chunk *c, int i) {
+    const item *t = &c->items[i];
     return p->opt->person[t->person].bbx_xys + 3 * (size_t)t->frame;
 }
 
-static long frame_of(const pass *p, int i) {
-    return p->opt->person[p->items[i].person].first + p->items[i].frame;
+static long frame_of(const pass *p, const chunk *c, int i) {
+    return p->opt->person[c->items[i].person].first + c->items[i].frame;
 }
 
 // Whether an item shows what the one before does: nobody looks at it, and its values count for nothing.
 static bool repeats(const pass *p, int i) {
-    return p->opt->repeated && p->items[i].frame > 0 && p->opt->repeated[frame_of(p, i)];
+    return p->opt->repeated && p->now.items[i].frame > 0 && p->opt->repeated[frame_of(p, &p->now, i)];
 }
 
 // ---- records: first frame, frames, crops, then the values of all crops
@@ -122,17 +129,17 @@ typedef struct record_head {
 } record_head;
 
 static void deliver(pass *p, worker *w, const float *values) {
-    for (int i = 0; i < p->count; i++)
-        memcpy(w->out[p->items[i].person] + (size_t)p->items[i].frame * w->width, values + (size_t)i * w->width,
+    for (int i = 0; i < p->now.count; i++)
+        memcpy(w->out[p->now.items[i].person] + (size_t)p->now.items[i].frame * w->width, values + (size_t)i * w->width,
                (size_t)w->width * sizeof *values);
-    w->done = p->end;
+    w->done = p->now.end;
 }
 
 static gv_status keep(pass *p, worker *w, const float *values, gv_error *err) {
-    record_head head = {p->first, p->end - p->first, p->count};
-    size_t size = (size_t)p->count * w->width * sizeof *values;
+    record_head head = {p->now.first, p->now.end - p->now.first, p->now.count};
+    size_t size = (size_t)p->now.count * w->width * sizeof *values;
     char *record = malloc(sizeof head + size);
-    if (!record) return gv_fail(err, GV_ERR_MEMORY, "no memory for the results of %d crops", p->count);
+    if (!record) return gv_fail(err, GV_ERR_MEMORY, "no memory for the results of %d crops", p->now.count);
     memcpy(record, &head, sizeof head);
     memcpy(record + sizeof head, values, size);
     gv_journal_append(w->journal, record, sizeof head + size);
@@ -146,9 +153,9 @@ static void recall(pass *p, worker *w) {
     const void *data;
     size_t size;
     while (w->done < p->opt->frames && gv_journal_next(w->journal, &data, &size)) {
-        plan_chunk(p, w->done);
-        record_head head = {p->first, p->end - p->first, p->count};
-        size_t values = (size_t)p->count * w->width * sizeof(float);
+        plan_chunk(p, &p->now, w->done);
+        record_head head = {p->now.first, p->now.end - p->now.first, p->now.count};
+        size_t values = (size_t)p->now.count * w->width * sizeof(float);
         if (size != sizeof head + values || memcmp(data, &head, sizeof head) != 0) {
             gv_journal_reject(w->journal, "not of these tracks");
             return;
@@ -162,11 +169,11 @@ static void recall(pass *p, worker *w) {
 
 static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_error *err) {
     float boxes[DEVICE_BATCH][3], *out = p->out;
-    const gv_crops crops = p->opt->device ? (gv_crops){NULL, p->bytes, chosen} : (gv_crops){p->crops, NULL, NULL};
-    for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, chosen[k]), sizeof boxes[k]);
+    const gv_crops crops = p->opt->device ? (gv_crops){NULL, p->now.bytes, chosen} : (gv_crops){p->crops, NULL, NULL};
+    for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, &p->now, chosen[k]), sizeof boxes[k]);
 #pragma omp parallel for schedule(static) if (!p->opt->device)
     for (int k = 0; k < (p->opt->device ? 0 : n); k++)
-        gv_crop_normalise(p->crops + (size_t)k * CROP, p->bytes + (size_t)chosen[k] * BYTES);
+        gv_crop_normalise(p->crops + (size_t)k * CROP, p->now.bytes + (size_t)chosen[k] * BYTES);
     double start = gv_now();
     gv_status status = w->vitpose ? gv_vitpose_run(w->vitpose, &crops, boxes[0], n, !p->opt->fast, out, err)
                                   : gv_hmr2_run(w->hmr2, &crops, n, out, err);
@@ -182,9 +189,9 @@ static gv_status run_batch(pass *p, worker *w, const int *chosen, int n, gv_erro
 static gv_status run_wanted(pass *p, worker *w, int level, gv_error *err) {
     int chosen[DEVICE_BATCH], n = 0;
     gv_status status = GV_OK;
-    for (int i = 0; i <= p->count && status == GV_OK; i++) {
-        if (i < p->count && p->want[i] == level) chosen[n++] = i;
-        if (n == p->batch || (i == p->count && n > 0)) {
+    for (int i = 0; i <= p->now.count && status == GV_OK; i++) {
+        if (i < p->now.count && p->want[i] == level) chosen[n++] = i;
+        if (n == p->batch || (i == p->now.count && n > 0)) {
             status = run_batch(p, w, chosen, n, err);
             n = 0;
         }
@@ -195,8 +202,8 @@ static gv_status run_wanted(pass *p, worker *w, int level, gv_error *err) {
 // The chunk's items of one person, in order of time.
 static int items_of(const pass *p, int person, int *list) {
     int n = 0;
-    for (int i = 0; i < p->count; i++)
-        if (p->items[i].person == person) list[n++] = i;
+    for (int i = 0; i < p->now.count; i++)
+        if (p->now.items[i].person == person) list[n++] = i;
     return n;
 }
 
@@ -205,7 +212,7 @@ static void choose_moving(pass *p, const int *list, int n) {
     for (int k = 1, last = 0; k < n; k++) {
         if (p->want[list[k]] != GV_SPARING_KEY) continue;
         const float *a = p->values + (size_t)list[last] * KEYPOINTS, *b = p->values + (size_t)list[k] * KEYPOINTS;
-        int between = k - last - 1, looks = gv_sparing_looks(a, b, box_of(p, list[k])[2], between);
+        int between = k - last - 1, looks = gv_sparing_looks(a, b, box_of(p, &p->now, list[k])[2], between);
         for (int i = 0; i < looks; i++)
             p->want[list[looks < between ? (last + k + 1) / 2 : last + 1 + i]] = GV_SPARING_MOVING;
         last = k;
@@ -214,8 +221,8 @@ static void choose_moving(pass *p, const int *list, int n) {
 
 static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
     bool keypoints = w->role == GV_ROLE_KEYPOINTS;
-    int *list = gv_calloc2((size_t)p->count, sizeof *list);
-    if (!list) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", p->count);
+    int *list = gv_calloc2((size_t)p->now.count, sizeof *list);
+    if (!list) return gv_fail(err, GV_ERR_MEMORY, "no memory for %d crops", p->now.count);
     int step = gv_sparing_step(p->opt->fps, keypoints);
     for (int q = 0; q < p->opt->people; q++) {
         int n = items_of(p, q, list);
@@ -233,13 +240,34 @@ static gv_status run_sparingly(pass *p, worker *w, gv_error *err) {
 }
 
 static void leave_out(pass *p, const worker *w) {
-    for (int i = 0; i < p->count; i++) {
+    for (int i = 0; i < p->now.count; i++) {
         p->want[i] = repeats(p, i) ? GV_SPARING_BETWEEN : GV_SPARING_KEY;
         if (repeats(p, i)) memset(p->values + (size_t)i * w->width, 0, (size_t)w->width * sizeof *p->values);
     }
 }
 
 // ---- frames
+
+// The items of a frame: first ... return value - 1.
+static int items_in(const pass *p, const chunk *c, long frame, int *first) {
+    int end;
+    for (*first = 0; *first < c->count && frame_of(p, c, *first) < frame;) ++*first;
+    for (end = *first; end < c->count && frame_of(p, c, end) == frame;) end++;
+    return end;
+}
+
+static void crop_on_device(const pass *p, const chunk *c, const picture *f) {
+    gv_device *d = p->opt->device;
+    int first, end = items_in(p, c, f->index, &first);
+    if (first == end) return;
+    const gv_image image = f->buffer ? gv_frame_place(d, &f->image) : f->image;
+    float boxes[BATCH][3];
+    for (int i = first; i < end; i += BATCH) {
+        int n = end - i < BATCH ? end - i : BATCH;
+        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, c, i + k), sizeof boxes[k]);
+        gv_crop_queue(d, c->bytes + (size_t)i * BYTES, &image, boxes[0], n, p->factor, p->squares);
+    }
+}
 
 static bool anybody_in(const pass *p, long frame) {
     for (int i = 0; i < p->opt->people; i++)
@@ -249,8 +277,7 @@ static bool anybody_in(const pass *p, long frame) {
 
 // Called while the networks are at work on the chunk before: their crops are cut, so that places whose frames were used
 // are free. Where the feed ends or fails, it does so again when next_picture asks.
-static void take_in_advance(void *user) {
-    pass *p = user;
+static void take_in_advance(pass *p) {
     in_advance *a = &p->ahead;
     gv_feed_frame *f;
     while (a->taken - a->used < AHEAD && gv_feed_next(p->feed, &f, NULL) == GV_OK && f) {
@@ -264,15 +291,34 @@ static void take_in_advance(void *user) {
     }
 }
 
+// And what is there of the next chunk is cut behind their work. Nothing of this asks for memory: a network that takes
+// fewer crops at once for want of it has nothing to do with these.
+static void work_ahead(void *user) {
+    pass *p = user;
+    in_advance *a = &p->ahead;
+    take_in_advance(p);
+    gv_device_ahead_wait(p->opt->device);
+    while (a->used < a->taken && a->frame[a->used % AHEAD].index < p->next.end) {
+        const picture *f = &a->frame[a->used++ % AHEAD];
+        crop_on_device(p, &p->next, f);
+        p->cut = f->index + 1;
+    }
+}
+
 // Where the device has no memory for that, nothing goes ahead.
 static gv_status make_room_ahead(pass *p, gv_error *err) {
     const gv_video_info *v = gv_feed_info(p->feed);
+    gv_device *d = p->opt->device;
     in_advance *a = &p->ahead;
     gv_error why = {0};
     *a = (in_advance){.bytes = (size_t)v->width * (size_t)v->height * 3};
-    a->memory = gv_device_keep(p->opt->device, NULL, AHEAD, a->bytes);
-    gv_status status = gv_device_finish(p->opt->device, &why);
-    if (status == GV_OK || status == GV_ERR_MEMORY) return GV_OK;
+    a->memory = gv_device_hold(d, AHEAD, a->bytes);
+    if (!p->next.bytes) p->next.bytes = gv_device_hold(d, (size_t)p->room, BYTES);
+    gv_status status = gv_device_finish(d, &why);
+    if (status == GV_OK) return GV_OK;
+    gv_device_drop(d, a->memory);
+    a->memory = NULL;
+    if (status == GV_ERR_MEMORY) return GV_OK;
     if (err) *err = why;
     return status;
 }
@@ -297,7 +343,7 @@ static gv_status run_networks(pass *p, gv_error *err) {
     gv_status status = GV_OK;
     for (int k = 0; k < p->workers && status == GV_OK; k++) {
         worker *w = p->worker[k];
-        if (w->done >= p->end) continue;
+        if (w->done >= p->now.end) continue;
         if (w->on_boxes) {
             // its values were made frame by frame
         } else if (p->opt->fast) {
@@ -314,42 +360,28 @@ static gv_status run_networks(pass *p, gv_error *err) {
 static gv_status finish_chunk(pass *p, gv_error *err) {
     gv_device *d = p->opt->device;
     if (!d) return run_networks(p, err);
-    gv_status status = gv_device_finish(d, err); // of the crops
-    if (p->ahead.memory) gv_device_meanwhile(d, take_in_advance, p);
+    gv_status status = gv_device_finish(d, err); // of crops that were not cut ahead
+    if (p->ahead.memory) gv_device_meanwhile(d, work_ahead, p);
     if (status == GV_OK) status = run_networks(p, err);
     gv_device_meanwhile(d, NULL, NULL);
-    gv_device_ahead_wait(d);
     return status;
 }
 
 // ---- the pass
 
-static void crop_on_device(pass *p, const picture *from, int first, int end) {
-    if (first == end) return;
-    const gv_image image = from->buffer ? gv_frame_place(p->opt->device, &from->image) : from->image;
-    float boxes[BATCH][3];
-    for (int i = first; i < end; i += BATCH) {
-        int n = end - i < BATCH ? end - i : BATCH;
-        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
-        gv_crop_queue(p->opt->device, p->bytes + (size_t)i * BYTES, &image, boxes[0], n, p->factor);
-    }
-}
-
 // Cuts everybody out of one frame, or lets BlazePose look at it.
 static gv_status take_frame(pass *p, const picture *f, gv_error *err) {
     const gv_image image = f->image;
     worker *w = p->worker[0];
-    int first = 0;
-    while (first < p->count && frame_of(p, first) < f->index) first++;
-    int end = first;
-    while (end < p->count && frame_of(p, end) == f->index) end++;
     if (!w->on_boxes && p->opt->device) {
-        crop_on_device(p, f, first, end);
+        crop_on_device(p, &p->now, f);
         return GV_OK;
     }
+    int first, end = items_in(p, &p->now, f->index, &first);
     if (!w->on_boxes) {
 #pragma omp parallel for schedule(dynamic)
-        for (int i = first; i < end; i++) gv_crop_bytes(p->bytes + (size_t)i * BYTES, &image, box_of(p, i), p->factor);
+        for (int i = first; i < end; i++)
+            gv_crop_bytes(p->now.bytes + (size_t)i * BYTES, &image, box_of(p, &p->now, i), p->factor);
         return GV_OK;
     }
     for (; first < end && repeats(p, first); first++)
@@ -359,7 +391,7 @@ static gv_status take_frame(pass *p, const picture *f, gv_error *err) {
     for (int i = first; i < end && status == GV_OK; i += BATCH) {
         int n = end - i < BATCH ? end - i : BATCH;
         float boxes[BATCH][3];
-        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, i + k), sizeof boxes[k]);
+        for (int k = 0; k < n; k++) memcpy(boxes[k], box_of(p, &p->now, i + k), sizeof boxes[k]);
         status =
             gv_on_boxes_run(w->on_boxes, &image, (const float(*)[3])boxes, n, p->values + (size_t)i * KEYPOINTS, err);
     }
@@ -375,24 +407,37 @@ static long first_missing(const pass *p) {
     return first;
 }
 
+static void next_chunk(pass *p) {
+    const chunk done = p->now;
+    p->now = p->next;
+    p->next = done;
+    if (!p->now.bytes) p->now.bytes = done.bytes, p->next.bytes = NULL; // nothing goes ahead
+    plan_chunk(p, &p->next, p->now.end);
+}
+
 static gv_status look(pass *p, gv_error *err) {
     gv_progress progress;
     gv_progress_begin(&progress, p->workers > 1 ? "keypoints, features" : gv_role_name(p->worker[0]->role),
                       p->opt->frames, p->opt->quiet, p->opt->listener);
-    gv_status status;
+    gv_status status = GV_OK;
     picture f;
-    plan_chunk(p, first_missing(p));
-    while ((status = next_picture(p, &f, err)) == GV_OK && f.image.rgb) {
-        long index = f.index;
-        if (index >= p->first && index < p->end) status = take_frame(p, &f, err);
-        if (f.buffer) gv_feed_release(p->feed, f.buffer);
-        if (status == GV_OK && index + 1 == p->end) {
-            status = finish_chunk(p, err);
-            plan_chunk(p, p->end);
+    p->cut = 0;
+    plan_chunk(p, &p->now, first_missing(p));
+    plan_chunk(p, &p->next, p->now.end);
+    while (p->now.first < p->opt->frames) {
+        if (p->cut >= p->now.end) {
+            if ((status = finish_chunk(p, err)) != GV_OK) break;
+            next_chunk(p);
+            gv_progress_set(&progress, p->now.first);
+        } else {
+            if ((status = next_picture(p, &f, err)) != GV_OK || !f.image.rgb) break;
+            if (f.index >= p->now.first) status = take_frame(p, &f, err);
+            p->cut = f.index + 1;
+            if (f.buffer) gv_feed_release(p->feed, f.buffer);
+            if (status != GV_OK) break;
+            gv_progress_set(&progress, p->cut);
         }
-        if (status != GV_OK || p->first >= p->opt->frames) break;
-        gv_progress_set(&progress, index + 1);
-        if ((status = gv_go_on(p->opt->listener, err)) != GV_OK) break;
+        if (p->now.first < p->opt->frames && (status = gv_go_on(p->opt->listener, err)) != GV_OK) break;
     }
     gv_progress_end(&progress);
     if (status == GV_OK && first_missing(p) < p->opt->frames)
@@ -427,25 +472,34 @@ static void close_network(worker *w) {
 static gv_status allocate(pass *p, const gv_study_options *opt, gv_error *err) {
     *p = (pass){.opt = opt, .room = MOST_CROPS > opt->people ? MOST_CROPS : opt->people};
     size_t n = (size_t)p->room;
-    p->items = gv_calloc2(n, sizeof *p->items);
+    p->now.items = gv_calloc2(n, sizeof *p->now.items);
+    p->next.items = gv_calloc2(n, sizeof *p->next.items);
     gv_device *d = opt->device;
-    p->bytes = d ? gv_device_keep(d, NULL, n, BYTES) : gv_calloc2(n, BYTES); // pages never touched cost nothing
+    p->squares = d ? gv_crop_squares(d, gv_device_hold) : NULL;
+    p->now.bytes = d ? gv_device_hold(d, n, BYTES) : gv_calloc2(n, BYTES); // pages never touched cost nothing
     p->batch = opt->device ? DEVICE_BATCH : BATCH;
     p->crops = gv_calloc2((size_t)p->batch, CROP * sizeof(float));
     p->out = gv_calloc2((size_t)p->batch, FEATURE * sizeof(float));
     p->values = gv_calloc2(n, FEATURE * sizeof(float));
     p->want = gv_calloc2(n, 1);
-    if (p->items && p->bytes && p->crops && p->out && p->values && p->want) return GV_OK;
+    if (p->now.items && p->next.items && (p->squares || !d) && p->now.bytes && p->crops && p->out && p->values &&
+        p->want)
+        return GV_OK;
     if (d && gv_device_finish(d, err)) return err->status;
     return gv_fail(err, GV_ERR_MEMORY, "no memory for the crops of %d people", p->room);
 }
 
 static void release(pass *p) {
-    free(p->items);
-    if (p->opt && p->opt->device)
-        gv_device_drop(p->opt->device, p->bytes);
-    else
-        free(p->bytes);
+    gv_device *d = p->opt ? p->opt->device : NULL;
+    void *const there[] = {p->now.bytes, p->next.bytes, p->squares};
+    for (int i = 0; i < 3; i++) {
+        if (d)
+            gv_device_drop(d, there[i]);
+        else
+            free(there[i]);
+    }
+    free(p->now.items);
+    free(p->next.items);
     free(p->crops);
     free(p->out);
     free(p->values);
