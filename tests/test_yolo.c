@@ -235,16 +235,11 @@ static void same_bits_again(void **state) {
 
 // ---- Detections -----------------------------------------------------------------------------------------
 
-typedef struct detections {
-    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
-    int n;
-} detections;
-
-static void detect(detections *d, const char *path, gv_precision precision, const gv_image *image) {
+static void detect(gv_yolo_people *d, const char *path, gv_precision precision, const gv_image *image) {
     gv_yolo *y = NULL;
     gv_error err = {0};
     ok(gv_yolo_open(&y, path, precision, on_device(), &err), &err);
-    ok(gv_yolo_detect(y, image, d->box, d->score, GV_YOLO_MAX, &d->n, &err), &err);
+    ok(gv_yolo_detect(y, image, 1, d, &err), &err);
     gv_yolo_close(y);
 }
 
@@ -255,7 +250,7 @@ static void recorded_detections(void **state) {
     static const char *const names[] = {"basketball1", "messi5", "tennis000", "tennis120", "tennis250"};
     const char *weights = need_shared(WEIGHTS);
     gv_npz *z = open_npz(need_shared(RECORD));
-    static detections d;
+    static gv_yolo_people d;
     for (int i = 0; i < (on_device() && !on_gpu() ? 2 : 5); i++) { // all take the emulated device 20 s
         char name[32];
         int64_t rows = 0;
@@ -263,13 +258,13 @@ static void recorded_detections(void **state) {
         snprintf(name, sizeof name, "dets_%s", names[i]);
         float *expected = read_f32(z, name, &rows);
         detect(&d, weights, GV_PRECISION_F32, &p.image);
-        assert_int_equal(d.n, rows);
+        assert_int_equal(d.count, rows);
         double box = 0, score = 0;
         for (int k = 0; k < rows; k++) {
             box = fmax(box, max_abs_diff(d.box[k], expected + 6 * k, 4));
             score = fmax(score, fabs(d.score[k] - expected[6 * k + 4]));
         }
-        printf("%s: %d people, boxes %.2g px, scores %.2g\n", names[i], d.n, box, score);
+        printf("%s: %d people, boxes %.2g px, scores %.2g\n", names[i], (int)d.count, box, score);
         assert_true(box < 0.05 && score < 1e-4);
         free(expected);
         gv_video_close(p.video);
@@ -287,7 +282,7 @@ static void recorded_runs(void **state) {
     uint8_t *rgb = malloc(3 * W * H);
     gv_yolo *y = NULL;
     gv_error err = {0};
-    static detections d[RUNS];
+    static gv_yolo_people d[RUNS];
     uint32_t seed = 3;
     for (int i = 0; i < 3 * W * H; i++) rgb[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
     ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
@@ -295,12 +290,12 @@ static void recorded_runs(void **state) {
     for (int r = 0; r < RUNS; r++) {
         const gv_image image = {rgb, turned[r] ? H : W, turned[r] ? W : H, 3 * (turned[r] ? H : W)};
         gv_emulated_convolutions(r > 4);
-        ok(gv_yolo_detect(y, &image, d[r].box, d[r].score, GV_YOLO_MAX, &d[r].n, &err), &err);
+        ok(gv_yolo_detect(y, &image, 1, &d[r], &err), &err);
         if (!on_gpu()) assert_int_equal(gv_emulated_replays() - before, replays[r]);
-        if (r == 0) assert_true(d[r].n > 0);
-        const detections *same = &d[r == 4 ? 3 : turned[r] ? r : 0];
-        assert_int_equal(d[r].n, same->n);
-        for (int k = 0; k < d[r].n; k++)
+        if (r == 0) assert_true(d[r].count > 0);
+        const gv_yolo_people *same = &d[r == 4 ? 3 : turned[r] ? r : 0];
+        assert_int_equal(d[r].count, same->count);
+        for (int k = 0; k < d[r].count; k++)
             assert_true(max_abs_diff(d[r].box[k], same->box[k], 4) < 0.05 &&
                         fabs(d[r].score[k] - same->score[k]) < 1e-4);
     }
@@ -327,7 +322,7 @@ static void several_at_once(void **state) {
         images[i] = (gv_image){rgb, W, H, 3 * W};
     }
     ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
-    for (int i = 0; i < N; i++) ok(gv_yolo_detect_all(y, &images[i], 1, &one[i], &err), &err);
+    for (int i = 0; i < N; i++) ok(gv_yolo_detect(y, &images[i], 1, &one[i], &err), &err);
     for (int i = 1; i < N; i++)
         different += one[i].count != one[0].count || memcmp(one[i].score, one[0].score, sizeof *one[0].score);
     assert_int_equal(different, N - 1);
@@ -335,7 +330,7 @@ static void several_at_once(void **state) {
         const int replays = gv_emulated_replays();
         memset(all, 0, sizeof all);
         gv_emulated_late(late);
-        ok(gv_yolo_detect_all(y, images, N, all, &err), &err);
+        ok(gv_yolo_detect(y, images, N, all, &err), &err);
         assert_memory_equal(all, one, sizeof all);
         if (on_gpu()) continue;
         assert_int_equal(gv_emulated_replays() - replays, N);
@@ -345,7 +340,7 @@ static void several_at_once(void **state) {
     int broken = 0;
     for (int after = 5; !on_gpu(); after += 211) {
         gv_emulated_break(after);
-        gv_status status = gv_yolo_detect_all(y, images, N, all, &err);
+        gv_status status = gv_yolo_detect(y, images, N, all, &err);
         gv_emulated_break(0);
         if (status == GV_OK) break;
         assert_string_equal(err.text, "the emulated device broke");
@@ -357,10 +352,10 @@ static void several_at_once(void **state) {
     gv_yolo_close(y);
     for (size_t more = 0; more < 4 && !on_gpu(); more++) { // memory for 1 + more pictures
         ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
-        ok(gv_yolo_detect_all(y, images, 1, all, &err), &err);
+        ok(gv_yolo_detect(y, images, 1, all, &err), &err);
         memset(all, 0, sizeof all);
         gv_emulated_ops(gv_emulated_bytes() + more * 3 * W * H, 0);
-        ok(gv_yolo_detect_all(y, images, N, all, &err), &err);
+        ok(gv_yolo_detect(y, images, N, all, &err), &err);
         assert_int_equal(gv_emulated_refusals(), ((const int[]){2, 1, 1, 0})[more]);
         gv_emulated_ops(0, 0);
         assert_memory_equal(all, one, sizeof all);
@@ -368,31 +363,25 @@ static void several_at_once(void **state) {
     }
     images[3].width--;
     ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
-    assert_int_equal(gv_yolo_detect_all(y, images, N, all, &err), GV_ERR_ARGUMENT);
+    assert_int_equal(gv_yolo_detect(y, images, N, all, &err), GV_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "320 x 32 and 319 x 32"));
     gv_yolo_close(y);
     for (int i = 0; i < N; i++) free((void *)images[i].rgb);
 }
 
-static void fewer_than_found(void **state) {
+static void smallest_pictures(void **state) {
     (void)state;
-    const char *weights = need_shared(WEIGHTS);
-    picture p = open_picture("messi5");
-    static detections d;
+    static gv_yolo_people d;
     gv_yolo *y = NULL;
     gv_error err = {0};
-    ok(gv_yolo_open(&y, weights, GV_PRECISION_F32, on_device(), &err), &err);
-    ok(gv_yolo_detect(y, &p.image, d.box, d.score, 5, &d.n, &err), &err);
-    assert_int_equal(d.n, 5);
-    assert_true(d.score[0] >= d.score[4]);
+    ok(gv_yolo_open(&y, need_shared(WEIGHTS), GV_PRECISION_F32, on_device(), &err), &err);
     uint8_t grey[3] = {114, 114, 114}; // one pixel
     gv_image tiny = {grey, 1, 1, 3}, none = {grey, 0, 1, 3};
-    ok(gv_yolo_detect(y, &tiny, d.box, d.score, GV_YOLO_MAX, &d.n, &err), &err);
-    for (int i = 0; i < d.n; i++)
+    ok(gv_yolo_detect(y, &tiny, 1, &d, &err), &err);
+    for (int i = 0; i < d.count; i++)
         for (int c = 0; c < 4; c++) assert_true(d.box[i][c] >= 0 && d.box[i][c] <= 1);
-    assert_int_equal(gv_yolo_detect(y, &none, d.box, d.score, GV_YOLO_MAX, &d.n, &err), GV_ERR_ARGUMENT);
+    assert_int_equal(gv_yolo_detect(y, &none, 1, &d, &err), GV_ERR_ARGUMENT);
     gv_yolo_close(y);
-    gv_video_close(p.video);
 }
 
 // ---- Files that are something else ----------------------------------------------------------------------
@@ -521,10 +510,10 @@ static void element_type_does_not_matter(void **state) {
     snprintf(path, sizeof path, "/tmp/gv-test-yolo-f32-%d.safetensors", (int)getpid());
     write_changed(path, NULL);
     picture p = open_picture("messi5");
-    static detections a, b;
+    static gv_yolo_people a, b;
     detect(&a, weights, GV_PRECISION_F32, &p.image);
     detect(&b, path, GV_PRECISION_F32, &p.image);
-    assert_true(a.n == b.n && !memcmp(a.box, b.box, sizeof a.box) && !memcmp(a.score, b.score, sizeof a.score));
+    assert_true(a.count == b.count && !memcmp(a.box, b.box, sizeof a.box) && !memcmp(a.score, b.score, sizeof a.score));
     unlink(path);
     gv_video_close(p.video);
 }
@@ -537,15 +526,15 @@ static void one_class(void **state) {
     snprintf(path, sizeof path, "/tmp/gv-test-yolo-one-%d.safetensors", (int)getpid());
     write_changed(path, to_one_class);
     picture p = open_picture("basketball1");
-    static detections a, b;
+    static gv_yolo_people a, b;
     detect(&a, weights, GV_PRECISION_F32, &p.image);
     detect(&b, path, GV_PRECISION_F32, &p.image);
-    assert_true(a.n > 0 && b.n >= a.n);
+    assert_true(a.count > 0 && b.count >= a.count);
     int found = 0;
-    for (int i = 0; i < a.n; i++)
-        for (int k = 0; k < b.n; k++)
+    for (int i = 0; i < a.count; i++)
+        for (int k = 0; k < b.count; k++)
             found += fabsf(a.score[i] - b.score[k]) < 1e-5f && max_abs_diff(a.box[i], b.box[k], 4) < 0.01;
-    assert_int_equal(found, a.n);
+    assert_int_equal(found, a.count);
     unlink(path);
     gv_video_close(p.video);
 }
@@ -560,7 +549,7 @@ int main(void) {
         cmocka_unit_test(recorded_detections),
         cmocka_unit_test(recorded_runs),
         cmocka_unit_test(several_at_once),
-        cmocka_unit_test(fewer_than_found),
+        cmocka_unit_test(smallest_pictures),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(truncated_file_is_refused),
         cmocka_unit_test(one_class),

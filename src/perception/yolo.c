@@ -140,7 +140,7 @@ static gv_status detect_some(void *user, int first, int count, gv_error *err) {
     return status;
 }
 
-gv_status gv_yolo_detect_all(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err) {
+gv_status gv_yolo_detect(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err) {
     for (int i = 0; i < n; i++) {
         const gv_image *m = &images[i];
         if (m->width < 1 || m->height < 1 || m->width > LARGEST_SIDE || m->height > LARGEST_SIDE)
@@ -151,16 +151,4 @@ gv_status gv_yolo_detect_all(gv_yolo *y, const gv_image *images, int n, gv_yolo_
                            images->height, m->width, m->height);
     }
     return gv_device_batches(n, &y->batch, detect_some, &(task){y, images, out}, err);
-}
-
-gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
-                         gv_error *err) {
-    gv_yolo_people found;
-    *n = 0;
-    gv_status status = gv_yolo_detect_all(y, image, 1, &found, err);
-    if (status != GV_OK) return status;
-    *n = (int)found.count < max ? (int)found.count : max;
-    memcpy(boxes, found.box, (size_t)*n * sizeof *boxes);
-    memcpy(scores, found.score, (size_t)*n * sizeof *scores);
-    return GV_OK;
 }

@@ -2,8 +2,8 @@
 //
 //     gv_yolo *y = NULL;
 //     gv_yolo_open(&y, "yolov8x.pt", GV_PRECISION_F32, NULL, &err);
-//     float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
-//     gv_yolo_detect(y, &image, box, score, GV_YOLO_MAX, &n, &err);
+//     gv_yolo_people people;
+//     gv_yolo_detect(y, &image, 1, &people, &err);
 //
 // Used by one thread at a time; inside, the threads are OpenMP's, and results do not depend on how many. The network
 // is planned for the size of the first picture and again when the size changes (a few milliseconds per layer).
@@ -20,19 +20,13 @@ gv_status gv_yolo_open(gv_yolo **out, const char *path, gv_precision precision, 
 void gv_yolo_close(gv_yolo *y); // accepts NULL
 
 // The people in a picture: score above 0.5, person the best of all classes, boxes of one another overlapping by at
-// most 0.7. Best first, at most max.
-//
-//   boxes   [max, 4]  x0, y0, x1, y1 in px of the picture, which covers [0, width] x [0, height]
-//   scores  [max]
-//   n                 their number; 0 is no error
-gv_status gv_yolo_detect(gv_yolo *y, const gv_image *image, float (*boxes)[4], float *scores, int max, int *n,
-                         gv_error *err);
-
+// most 0.7. Best first; nobody is no error.
 typedef struct gv_yolo_people {
     int64_t count;
-    float box[GV_YOLO_MAX][4], score[GV_YOLO_MAX];
+    float box[GV_YOLO_MAX][4]; // x0, y0, x1, y1 in px of the picture, which covers [0, width] x [0, height]
+    float score[GV_YOLO_MAX];
 } gv_yolo_people;
-// The same of n pictures of one size. On a device as many as it has room for, GV_YOLO_BATCH at most, are in its queue
-// before the first answer is waited for (what gv_device_meanwhile was given is done then); the answers are those of one
-// by one to the last bit.
-gv_status gv_yolo_detect_all(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err);
+// Those in each of n pictures of one size. On a device as many as it has room for, GV_YOLO_BATCH at most, are in its
+// queue before the first answer is waited for (what gv_device_meanwhile was given is done then); the answers are those
+// of one by one to the last bit.
+gv_status gv_yolo_detect(gv_yolo *y, const gv_image *images, int n, gv_yolo_people *out, gv_error *err);

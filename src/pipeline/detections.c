@@ -147,7 +147,7 @@ static gv_status detect(gv_detections *d, const gv_image *image, gv_error *err) 
     if (a->used < a->taken && a->of[a->used % ROOM].frame == d->frames) {
         d->last = a->of[a->used++ % ROOM];
     } else {
-        status = gv_yolo_detect_all(d->yolo, image, 1, &d->last.people, err);
+        status = gv_yolo_detect(d->yolo, image, 1, &d->last.people, err);
         d->last.frame = d->frames;
     }
     if (status != GV_OK) return status;
@@ -218,7 +218,7 @@ gv_status gv_detections_ahead(gv_detections *d, const gv_image *images, int n, v
     for (int i = 0; i < n; i++)
         if ((first + i) % d->step == 0) chosen[count] = images[i], number[count++] = first + i;
     gv_device_meanwhile(d->opt.device, work, user);
-    gv_status status = gv_yolo_detect_all(d->yolo, chosen, count, a->people, err);
+    gv_status status = gv_yolo_detect(d->yolo, chosen, count, a->people, err);
     gv_device_meanwhile(d->opt.device, NULL, NULL);
     for (int i = 0; i < count && status == GV_OK; i++) a->of[a->taken++ % ROOM] = (found){number[i], a->people[i]};
     return status;

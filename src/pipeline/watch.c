@@ -162,6 +162,7 @@ typedef struct watching { // one pass
     lot before, next; // looked at and to be followed; to be looked at
     long taken;       // frames from the feed
     bool ended;
+    double meanwhile_sec;
     gv_status status; // the first failure, also of what was done while the device was at work
     gv_error err;
 } watching;
@@ -208,8 +209,10 @@ static void follow_before(watching *w) {
 // The second time there is nothing left to do.
 static void work_meanwhile(void *user) {
     watching *w = user;
+    const double start = gv_now();
     follow_before(w);
     fill_next(w);
+    w->meanwhile_sec += gv_now() - start;
 }
 
 // What was found before is not lost where this fails.
@@ -217,9 +220,11 @@ static void look_ahead(watching *w, const lot *now) {
     gv_image images[GV_FINDER_BATCH];
     gv_error why = {0};
     int n = 0;
+    const double start = gv_now(), apart = w->meanwhile_sec;
     for (int i = 0; i < now->count; i++)
         if (is_for_finder(w->opt, now->of[i].repeated)) images[n++] = image_of(now->of[i].frame);
     gv_status status = gv_finder_ahead(w->opt->finder, images, n, work_meanwhile, w, &why);
+    w->times->people += gv_now() - start - (w->meanwhile_sec - apart);
     follow_before(w);
     if (status == GV_OK || w->status != GV_OK) return;
     w->status = status;
