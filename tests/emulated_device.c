@@ -17,7 +17,7 @@ typedef struct piece {
 } piece;
 
 static struct {
-    size_t limit, largest, refused, used;
+    size_t limit, largest, refused, used, most;
     int refusals, starving, countdown, launches[GV_KERNEL_COUNT], pieces, replays, singles;
     bool replaying;
     struct graph *recording;
@@ -28,6 +28,9 @@ static struct {
 
 size_t gv_emulated_bytes(void) {
     return own.used;
+}
+size_t gv_emulated_most(void) {
+    return own.most;
 }
 int gv_emulated_refusals(void) {
     return own.refusals;
@@ -101,6 +104,7 @@ static void *alloc(void *self, size_t bytes, gv_error *err) {
     memset(data, 0xff, bytes);
     own.piece[own.pieces++] = (piece){data, bytes};
     own.used += bytes;
+    if (own.used > own.most) own.most = own.used;
     return data;
 }
 
@@ -536,6 +540,7 @@ const gv_device_ops *gv_emulated_ops(size_t limit, size_t largest) {
     omp_set_max_active_levels(2); // threads of a block within those that have blocks
     own.limit = limit;
     own.largest = largest;
+    own.most = own.used;
     own.refusals = own.countdown = own.replays = own.singles = 0;
     memset(own.launches, 0, sizeof own.launches);
     return &ops;

@@ -11,6 +11,7 @@ void gv_emulated_refuse(size_t bytes); // there is no memory for pieces of just 
 void gv_emulated_starve(int after);    // there is none for just the piece that comes after so many - 1; 0: for all
 bool gv_emulated_starved(void);        // whether that piece has been asked for
 size_t gv_emulated_bytes(void);        // in use
+size_t gv_emulated_most(void);         // in use at the same time, since gv_emulated_ops
 int gv_emulated_refusals(void);        // allocations that were over the limit, since gv_emulated_ops
 int gv_emulated_launches(int kernel);  // since gv_emulated_ops
 int gv_emulated_replays(void);         // of recorded work, since gv_emulated_ops
