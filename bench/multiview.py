@@ -9,7 +9,9 @@ the keypoints of all views, as `gvhmr run --landmarks heavy` finds them, triangu
 errors, a centimetre or two. Twelve points (shoulders, elbows, wrists, hips, knees, ankles) are compared with SMPL-X's
 joints of the same names. Printed for whom all views see, for each view and in the mean: PA-MPJPE, MPJPE (middle of the hips laid together),
 WA-MPJPE (one similarity for the whole clip) in mm, gravity's error in degrees, depth over true depth; and the first two
-for BlazePose's own points in space. Needs numpy and scipy. Results are kept in --work and used again.
+for BlazePose's own points in space, and by how many degrees these lean in the mean over the clip: forwards, about the
+vertical, sideways, in the camera, and how much that varies (standard deviations). Needs numpy and scipy. Results are
+kept in --work and used again.
 """
 import argparse
 import glob
@@ -128,13 +130,31 @@ def nearest(people, truth_px, frames):
     return min(people, key=off)
 
 
+def best_turn(A, B):
+    """The rotation that lays A onto B, both [n, 3] about the origin, and how far A's sizes along B's axes add up."""
+    U, s, Vt = np.linalg.svd(A.T @ B)
+    s[2] *= (sign := np.sign(np.linalg.det(U @ Vt)))
+    return Vt.T @ np.diag([1, 1, sign]) @ U.T, s.sum()
+
+
 def similar(A, B):
     """A moved, turned and scaled onto B, both [n, 3]."""
     a, b = A.mean(0), B.mean(0)
-    U, s, Vt = np.linalg.svd((A - a).T @ (B - b))
-    s[2] *= (sign := np.sign(np.linalg.det(U @ Vt)))
-    R = Vt.T @ np.diag([1, 1, sign]) @ U.T
-    return s.sum() / ((A - a) ** 2).sum() * (A - a) @ R.T + b
+    R, size = best_turn(A - a, B - b)
+    return size / ((A - a) ** 2).sum() * (A - a) @ R.T + b
+
+
+def leaning(guess, truth):
+    """Degrees about the camera's axes by which [frames, n, 3] is turned against what a crop shows of the truth: the
+    estimator is told where in the picture it was half of the way. Mean and standard deviation over the frames."""
+    turns = []
+    for A, B in zip(guess, truth):
+        hip = B[HIPS].mean(0)
+        axis = np.cross(hip / np.linalg.norm(hip), [0, 0, 1])
+        aside = Rotation.from_rotvec(0.5 * axis * np.arcsin(sine := np.linalg.norm(axis)) / max(sine, 1e-9))
+        R, _ = best_turn(aside.apply(B - B.mean(0)), A - A.mean(0))
+        turns.append(np.degrees(Rotation.from_matrix(R).as_rotvec()))
+    return np.mean(turns, 0), np.std(turns, 0)
 
 
 def mpjpe(A, B):
@@ -199,14 +219,18 @@ def main():
             there_when = there[when]
             depth = seen[..., 2].mean() / there_when[..., 2].mean()
             ours.append([pa_mpjpe(seen, there_when), mpjpe(seen, there_when), wa, gravity_error(m, c), depth])
-            off = np.linalg.norm(points[v]["kp2d"][:frames, POINTS, :2] - there_px, axis=2)
+            found_at = points[v]["frame_index"] < frames
+            at = points[v]["frame_index"][found_at]
+            off = np.linalg.norm(points[v]["kp2d"][found_at][:, POINTS, :2] - there_px[at], axis=2)
             same = np.median(off) < 0.1 * np.ptp(there_px, axis=1).mean()
             if same:
-                guess = points[v]["kp3d"][:frames, POINTS]
+                guess = points[v]["kp3d"][found_at][:, POINTS]
                 told = np.abs(guess).max((1, 2)) > 0
-                theirs.append([pa_mpjpe(guess[told], there[told]), mpjpe(guess[told], there[told])])
+                theirs.append([pa_mpjpe(guess[told], there[at][told]), mpjpe(guess[told], there[at][told])])
+                lean, sway = leaning(guess[told], there[at][told])
             print("view %d  PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % (v + 1, *ours[-1]), end="")
-            print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(theirs[-1]) if same else "")
+            own = "  BlazePose's own: PA %5.1f  MPJPE %5.1f  leans %5.1f %5.1f %5.1f  varies %4.1f %4.1f %4.1f"
+            print(own % (*theirs[-1], *lean, *sway) if same else "")
         print("mean    PA %5.1f  MPJPE %5.1f  WA %5.1f  gravity %4.1f  depth %.2f" % tuple(np.mean(ours, 0)), end="")
         print("  BlazePose's own: PA %5.1f  MPJPE %5.1f" % tuple(np.mean(theirs, 0)) if theirs else "")
 
