@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Motion from single views against a person filmed by several calibrated cameras.
 
-    bench/multiview.py DEMO [--gvhmr build/gvhmr] [--work DIR] [--model FILE] [--options "..."]
+    bench/multiview.py DEMO [--gvhmr build/gvhmr] [--work DIR] [--model FILE] [--options "..."] [--points "..."]
 
 DEMO: a folder like Pose2Sim's Demo_SinglePerson (github.com/perfanalytics/pose2sim, BSD-3-Clause): videos/cam01.mp4 ...,
 in step with each other, and calibration/*.qca.txt (Qualisys' XML; camera k belongs to video k). The truth is made here:
@@ -180,6 +180,8 @@ def main():
     parser.add_argument("--work", default="/tmp/gvhmr-multiview")
     parser.add_argument("--options", default="", help="of gvhmr run")
     parser.add_argument("--model", help="the motion network")
+    parser.add_argument("--points", default="--landmarks heavy --fast", help="of gvhmr observe, for BlazePose's own points"
+                        " (default: %(default)s, one reading of each region as MediaPipe has it)")
     o = parser.parse_args()
     videos = sorted(glob.glob(f"{o.demo}/videos/*.mp4"))
     cameras = [Camera(n) for n in xml.parse(glob.glob(f"{o.demo}/calibration/*.qca.txt")[0]).getroot().iter("camera")]
@@ -200,7 +202,7 @@ def main():
     label = os.path.splitext(os.path.basename(o.model))[0] if o.model else "own"
     options = ["--no-video", *o.options.split(), *(["--model", o.model] if o.model else [])]
     solved = [people_of(run("run", f"{label}{''.join(o.options.split())}{v + 1}", *options)) for v in views]
-    points = [dict(np.load(run("observe", f"points{v + 1}.npz", "--landmarks", "heavy"))) for v in views]
+    points = [dict(np.load(run("observe", f"points{''.join(o.points.split())}{v + 1}.npz", *o.points.split()))) for v in views]
     for number, group in enumerate(same_people(cameras, found, frames)):
         if number:
             print("another person")

@@ -129,7 +129,7 @@ static void test_starving(void **state) {
     gv_studied expected;
     int ahead, failed = 0, went_on = 0;
     expected = on_emulated(false, 0, &ahead);
-    for (int after = 8;; after += 13) {
+    for (int after = 8;; after += 19) {
         gv_device *d = NULL;
         gv_studied s;
         gv_error err = {0};
