@@ -38,8 +38,8 @@ while [ "$more" = 1 ]; do
         seeds="$here/corpus/$t"
         [ -d "$seeds" ] || seeds=
         OMP_NUM_THREADS=1 nice -n "${NICE:-19}" sh -c 'n=$1; shift; "$@" >"last-$n" 2>&1; times >"times-$n"' sh "$t" \
-            "$build/fuzz/fuzz_$t" -max_len=65536 -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 -max_total_time="$n" \
-            -print_final_stats=1 -artifact_prefix="findings/$t-" "corpus/$t" $seeds
+            "$build/fuzz/fuzz_$t" -max_len=65536 -timeout=60 -report_slow_units=60 -rss_limit_mb=3000 \
+            -max_total_time="$n" -print_final_stats=1 -artifact_prefix="findings/$t-" "corpus/$t" $seeds
         runs=$(awk '/number_of_executed_units/ {print $2}' "last-$t")
         used=$(awk 'NR == 2 {split($1, a, /[ms]/); split($2, b, /[ms]/); print (a[1] + b[1]) * 60 + a[2] + b[2]}' \
             "times-$t")
